@@ -1,0 +1,147 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a driver could not do what was asked, by situation.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// No browser is where it was said to be, or in any usual place.
+    #[error("no Chrome or Chromium found (looked at {})", list(.searched))]
+    BrowserNotFound {
+        /// Where it was looked for.
+        searched: Vec<PathBuf>,
+    },
+    /// A caller named a browser that is not on the allow-list.
+    #[error("the browser {} is not allowed", .path.display())]
+    BrowserNotAllowed {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// A visible window was asked for where there is no display.
+    #[error("a visible browser window was asked for, but there is no display")]
+    NoDisplay,
+    /// Another living process has the stored login open.
+    #[error("the profile {} is in use by process {pid}", .folder.display())]
+    ProfileInUse {
+        /// The login's folder.
+        folder: PathBuf,
+        /// Who has it.
+        pid: u32,
+    },
+    /// The browser started and ended, or could not be started.
+    #[error("the browser did not start: {reason}")]
+    LaunchFailed {
+        /// What it said last.
+        reason: String,
+    },
+    /// The browser did not come up in time.
+    #[error("the browser did not come up within {} s", .after.as_secs())]
+    LaunchTimeout {
+        /// How long it was given.
+        after: Duration,
+    },
+    /// The page could not be loaded.
+    #[error("the page {url} could not be loaded: {reason}")]
+    PageUnreachable {
+        /// Its address.
+        url: String,
+        /// What the browser said.
+        reason: String,
+    },
+    /// The page is up, but parts that every session needs are not in it.
+    #[error("the page has not the parts needed: {}", .parts.join(", "))]
+    MissingParts {
+        /// The parts.
+        parts: Vec<String>,
+    },
+    /// The page has not the part that this one feature needs.
+    #[error("this page does not support {feature}: {part} is missing")]
+    Unsupported {
+        /// What was asked.
+        feature: &'static str,
+        /// What is missing.
+        part: String,
+    },
+    /// The session is not in a state for this.
+    #[error("{command} is not possible now: {why}")]
+    WrongMoment {
+        /// What was asked.
+        command: &'static str,
+        /// What is in the way.
+        why: String,
+    },
+    /// The page went away under the command. It may or may not have been carried out.
+    #[error("{command} was interrupted: {by}")]
+    Interrupted {
+        /// What was asked.
+        command: &'static str,
+        /// What happened.
+        by: Interruption,
+    },
+    /// No answer in time. It may or may not have been carried out.
+    #[error("{command} got no answer within {} ms: {waited_for}", .after.as_millis())]
+    TimedOut {
+        /// What was asked.
+        command: &'static str,
+        /// What it was waiting for, as far as is known.
+        waited_for: String,
+        /// How long it waited.
+        after: Duration,
+    },
+    /// The recipient has no chat that can be written to: not on WhatsApp.
+    #[error("{recipient} is not on WhatsApp")]
+    NotOnWhatsApp {
+        /// Who was meant.
+        recipient: String,
+    },
+    /// The page or WhatsApp said no. Nothing was done.
+    #[error("{command} was refused: {reason}")]
+    Refused {
+        /// What was asked.
+        command: &'static str,
+        /// The page's words.
+        reason: String,
+    },
+    /// The session is closed.
+    #[error("the session is closed")]
+    Closed,
+    /// Files of the stored login could not be made, read or removed.
+    #[error("the stored login {} could not be handled", .path.display())]
+    Storage {
+        /// Which file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What took the page away under a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Interruption {
+    /// The page was loaded anew or went elsewhere.
+    #[error("the page was reloaded")]
+    Reloaded,
+    /// The page's process crashed.
+    #[error("the page crashed")]
+    PageCrashed,
+    /// The browser ended.
+    #[error("the browser ended")]
+    BrowserEnded,
+}
+
+impl DriverError {
+    /// Whether what was asked may have been done all the same, so that doing it again could do it
+    /// twice.
+    pub fn outcome_unknown(&self) -> bool {
+        matches!(self, Self::Interrupted { .. } | Self::TimedOut { .. })
+    }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let shown: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+    shown.join(", ")
+}

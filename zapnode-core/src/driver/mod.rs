@@ -1,0 +1,217 @@
+//! The contract between a session and whatever speaks to WhatsApp for it.
+//!
+//! A [`Driver`] opens a session's stored login and gives a [`Connection`], which acts, and a stream
+//! of [`DriverEvent`]s, which tells what happened. The contract speaks of pairing, sending and
+//! receiving. How that is done (a browser, a page, a socket) is the driver's own; when to try
+//! again, what to store and whom to tell is the session's.
+//!
+//! What every driver promises is written as tests in [`conformance`].
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::id::{MessageId, PhoneNumber, SessionId};
+use crate::message::{AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage};
+use crate::options::SessionOptions;
+
+pub mod chrome;
+#[cfg(any(test, feature = "test-util"))]
+pub mod conformance;
+mod error;
+mod link;
+#[cfg(any(test, feature = "test-util"))]
+pub mod scripted;
+
+pub use error::{DriverError, Interruption};
+pub use link::{Evidence, Identity, LinkState, LogoutReason, Probe, Refusal, SelfTest};
+
+/// Opens sessions. One value serves all sessions of a manager.
+#[async_trait]
+pub trait Driver: Any + Debug + Send + Sync {
+    /// Says whether a session with these options could be opened here at all, without doing it.
+    ///
+    /// # Errors
+    /// [`DriverError::BrowserNotAllowed`] or [`DriverError::NoDisplay`].
+    fn check(&self, options: &SessionOptions) -> Result<(), DriverError>;
+
+    /// Ends what an earlier run of this program left running on these logins, and nothing else.
+    /// Called once, before any session is opened. Returns how many it ended.
+    async fn sweep(&self, logins: &[StoredLogin]) -> usize;
+
+    /// Opens a session. On an error nothing is left running.
+    ///
+    /// Dropping the future gives up: what was started is ended in the background.
+    ///
+    /// # Errors
+    /// By situation; see [`DriverError`].
+    async fn open(&self, request: OpenRequest) -> Result<Opened, DriverError>;
+
+    /// Deletes a stored login from disk. The session is closed when this is called. A login that
+    /// is not there is no error.
+    ///
+    /// # Errors
+    /// [`DriverError::Storage`] when the folder cannot be removed, or
+    /// [`DriverError::ProfileInUse`] when somebody still has it open.
+    async fn forget(&self, login: &StoredLogin) -> Result<(), DriverError>;
+}
+
+/// Where a session's login lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredLogin {
+    /// Whose it is.
+    pub session: SessionId,
+    /// The folder, absolute.
+    pub folder: PathBuf,
+}
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub struct OpenRequest {
+    /// Whose session, and where its login lies (made if it is not there).
+    pub login: StoredLogin,
+    /// The session's own options.
+    pub options: SessionOptions,
+}
+
+/// An open session.
+#[derive(Debug)]
+pub struct Opened {
+    /// Acts on it.
+    pub connection: Arc<dyn Connection>,
+    /// Tells what happens on it. The last event is [`DriverEvent::Closed`]; after it the stream
+    /// ends. Events of one session come in the order in which they happened.
+    pub events: mpsc::Receiver<DriverEvent>,
+}
+
+/// Acts on one open session. Each call has its own deadline inside and ends with an answer or a
+/// named reason; dropping its future is safe, but what was asked may still happen.
+#[async_trait]
+pub trait Connection: Any + Debug + Send + Sync {
+    /// Asks for a code to type on the phone instead of scanning the QR. The code also comes, and
+    /// is renewed, as [`DriverEvent::Login`].
+    ///
+    /// # Errors
+    /// [`DriverError::WrongMoment`] when the session needs no login.
+    async fn request_pairing_code(&self, phone: &PhoneNumber) -> Result<String, DriverError>;
+
+    /// Goes back from the pairing code to the QR.
+    ///
+    /// # Errors
+    /// [`DriverError::WrongMoment`] when the session needs no login.
+    async fn show_qr(&self) -> Result<(), DriverError>;
+
+    /// Finds the person or chat, asking WhatsApp when it must. `None`: not on WhatsApp.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn find_contact(&self, recipient: &Recipient) -> Result<Option<Contact>, DriverError>;
+
+    /// Hands a text to the page. Returns once the page has the message under the id that was
+    /// chosen; that WhatsApp's server has it is told by [`DriverEvent::Ack`].
+    ///
+    /// # Errors
+    /// By situation. [`DriverError::outcome_unknown`] tells those after which the message may
+    /// exist all the same.
+    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError>;
+
+    /// Looks a message up by its whole key. `None`: the page does not know it.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
+
+    /// How things stand right now, by the page's own word. Also the heartbeat: an answer proves
+    /// that the session is alive.
+    ///
+    /// # Errors
+    /// By situation; any error means there is no evidence.
+    async fn evidence(&self) -> Result<Evidence, DriverError>;
+
+    /// Which parts of WhatsApp's page were found and which were missed.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn self_test(&self) -> Result<SelfTest, DriverError>;
+
+    /// A picture of what a person would see, as PNG.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where the driver has nothing to show.
+    async fn screenshot(&self) -> Result<Vec<u8>, DriverError>;
+
+    /// Loads the session anew without closing it. Calls under way are interrupted.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn reload(&self) -> Result<(), DriverError>;
+
+    /// Unlinks this device from the phone's account. Returns when WhatsApp confirmed it.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn log_out(&self) -> Result<(), DriverError>;
+
+    /// Closes the session so that its login is kept, and waits until everything it ran has ended
+    /// (bounded). Calling it again returns when the first one is done.
+    ///
+    /// # Errors
+    /// [`DriverError::Storage`] only if something could not be ended.
+    async fn close(&self) -> Result<(), DriverError>;
+}
+
+/// What a session tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DriverEvent {
+    /// The link to WhatsApp changed. Told once at the start, and never twice in a row alike.
+    Link(LinkState),
+    /// There is something to show so that a person can log in. A newer one replaces it.
+    Login(LoginPrompt),
+    /// A message appeared. History that is loaded is not told, nor what we sent ourselves
+    /// through this connection.
+    Message(IncomingMessage),
+    /// A sent message came further. May come out of order and more than once.
+    Ack(AckChange),
+    /// The page was loaded anew (by itself or by us): calls under way were interrupted, and a
+    /// [`DriverEvent::Link`] follows when it is up again.
+    Reloaded,
+    /// The phone or WhatsApp unlinked this device. The stored login is worthless.
+    LoggedOut(LogoutReason),
+    /// The session has ended by itself, or by [`Connection::close`]. Nothing follows.
+    Closed(DriverClosed),
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DriverClosed {
+    /// [`Connection::close`] was called.
+    Asked,
+    /// The browser (or what the driver runs instead) ended or stopped answering.
+    Lost(String),
+}
+
+/// What a person needs in order to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginPrompt {
+    /// The text of a QR code.
+    Qr {
+        /// What the code says.
+        text: String,
+        /// How long it is good for, as far as WhatsApp says.
+        valid_for: Duration,
+    },
+    /// A code to type on the phone.
+    PairingCode {
+        /// Eight characters.
+        code: String,
+        /// The number it is for.
+        phone: PhoneNumber,
+        /// How long it is good for.
+        valid_for: Duration,
+    },
+}
