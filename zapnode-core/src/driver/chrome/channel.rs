@@ -406,15 +406,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_call_is_forgotten() {
-        let url = browser(|mut socket| async move {
-            while socket.next().await.is_some() {}
-        })
-        .await;
+        let url = browser(|mut socket| async move { while socket.next().await.is_some() {} }).await;
         let (channel, _events) = Channel::connect(&url).await.expect("connected");
         let call = channel.call(None, GetVersion(None), LONG);
         tokio::time::timeout(Duration::from_millis(20), call)
             .await
             .expect_err("no answer");
-        assert_eq!(lock(&channel.shared.pending).as_ref().map(HashMap::len), Some(0));
+        assert_eq!(
+            lock(&channel.shared.pending).as_ref().map(HashMap::len),
+            Some(0)
+        );
     }
 }
