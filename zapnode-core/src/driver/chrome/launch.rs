@@ -62,7 +62,7 @@ pub(crate) struct BrowserProcess {
     pub(crate) tab: PageHandle,
     /// Dropped, or sent to, to have the browser ended.
     release: Mutex<Option<mpsc::Sender<()>>>,
-    ended: watch::Receiver<bool>,
+    ended: watch::Receiver<Option<bool>>,
 }
 
 /// headless_chrome's handle of the page.
@@ -101,7 +101,7 @@ impl BrowserProcess {
 
         let (started, mut starting) = oneshot::channel();
         let (release, released) = mpsc::channel();
-        let (ended_in, ended) = watch::channel(false);
+        let (ended_in, ended) = watch::channel(None);
         std::thread::Builder::new()
             .name(format!("chrome {}", launch.name))
             .spawn(move || {
@@ -110,7 +110,7 @@ impl BrowserProcess {
                     argument,
                     lease,
                 };
-                owner.run(
+                let all_gone = owner.run(
                     |profile| {
                         let browser = start(&script, environment, profile, &arguments);
                         drop::<LeaseEnd>(lease_end);
@@ -119,7 +119,7 @@ impl BrowserProcess {
                     started,
                     &released,
                 );
-                ended_in.send(true).ok();
+                ended_in.send(Some(all_gone)).ok();
             })
             .map_err(|error| failed(error.to_string()))?;
         // From here on the thread ends what it started as soon as this is dropped.
@@ -184,12 +184,16 @@ impl BrowserProcess {
             .take();
     }
 
-    /// Returns once the browser has ended, nothing of it runs any more, and its pid is reaped.
-    pub(crate) async fn ended(&self) {
+    /// Returns once the browser has ended and its pid is reaped; says whether nothing of it runs
+    /// any more.
+    pub(crate) async fn ended(&self) -> bool {
         let mut ended = self.ended.clone();
         // An error means that the owner thread is gone without a word; so is its browser then,
         // for the lease went with the thread.
-        ended.wait_for(|&ended| ended).await.ok();
+        ended
+            .wait_for(Option::is_some)
+            .await
+            .is_ok_and(|ended| *ended == Some(true))
     }
 }
 
@@ -229,18 +233,19 @@ struct Owner {
 }
 
 impl Owner {
-    /// Starts the browser, tells, waits until it is released, ends it.
+    /// Starts the browser, tells, waits until it is released, ends it. Says whether nothing of it
+    /// runs any more.
     fn run(
         self,
         start: impl FnOnce(&Path) -> Result<Browser, String>,
         started: oneshot::Sender<Result<Started, String>>,
         released: &mpsc::Receiver<()>,
-    ) {
+    ) -> bool {
         let browser = match start(&self.profile) {
             Ok(browser) => browser,
             Err(reason) => {
                 started.send(Err(reason)).ok();
-                return;
+                return true;
             }
         };
         let pid = browser.get_process_id().unwrap_or(0);
@@ -263,18 +268,18 @@ impl Owner {
         }
         // The process is gone, so this does not block; it reaps the process.
         drop(browser);
-        end_rest(&self.profile, &self.argument);
+        end_rest(&self.profile, &self.argument)
     }
 }
 
-/// Ends whatever of this launch still has the profile open.
-fn end_rest(profile: &Path, owner: &str) {
+/// Ends whatever of this launch still has the profile open; says whether all is gone.
+fn end_rest(profile: &Path, owner: &str) -> bool {
     let processes = Processes::now();
-    for pid in processes.with_profile(profile) {
-        if processes.has_argument(pid, owner) && !process::end_tree(pid, Duration::ZERO) {
-            tracing::warn!(pid, "a browser could not be ended");
-        }
-    }
+    processes
+        .with_profile(profile)
+        .into_iter()
+        .filter(|&pid| processes.has_argument(pid, owner))
+        .all(|pid| process::end_tree(pid, Duration::ZERO))
 }
 
 fn start(
