@@ -105,7 +105,11 @@ fn lid_of(number: &PhoneNumber) -> String {
 
 /// What is kept for a device until it confirms it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub(super) enum Item {
     /// A message of its account.
     Msg { id: WireId, from_me: bool },

@@ -334,8 +334,10 @@ impl Faults {
     /// When `change` is no object, or names a switch or position that does not exist. Nothing of it
     /// is taken then.
     pub fn merged(&self, change: &Value) -> Result<Self, InvalidFaults> {
-        let mut change: Map<String, Value> =
-            change.as_object().cloned().ok_or(InvalidFaults::NotAnObject)?;
+        let mut change: Map<String, Value> = change
+            .as_object()
+            .cloned()
+            .ok_or(InvalidFaults::NotAnObject)?;
         let base = match change.remove("reset") {
             None | Some(Value::Bool(false)) => self.clone(),
             Some(Value::Bool(true)) => Self::default(),

@@ -22,6 +22,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("faults.js", include_str!("page/faults.js")),
     ("session.js", include_str!("page/session.js")),
     ("ui.js", include_str!("page/ui.js")),
+    ("boot.js", include_str!("page/boot.js")),
 ];
 
 const PAGE: &str = include_str!("page/index.html");
@@ -55,7 +56,7 @@ pub(super) fn web(faults: &Faults, revision: u64) -> Response {
         .replace("{{scripts}}", &scripts);
     let policy = format!(
         "default-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-         connect-src 'self' ws: wss:; frame-src 'self'; object-src 'none'; base-uri 'none'"
+         connect-src 'self' ws: wss:; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'"
     );
     (headers("text/html", policy), text).into_response()
 }
@@ -72,7 +73,11 @@ pub(super) fn resource(name: &str) -> Response {
 /// An empty document for the page's inner frame.
 pub(super) fn blank() -> Response {
     let policy = "default-src 'none'".to_owned();
-    (headers("text/html", policy), "<!doctype html><title>frame</title>").into_response()
+    (
+        headers("text/html", policy),
+        "<!doctype html><title>frame</title>",
+    )
+        .into_response()
 }
 
 /// The page where people use the simulated phones.

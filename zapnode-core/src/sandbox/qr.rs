@@ -94,7 +94,10 @@ mod tests {
         for (text, error) in [
             (String::new(), InvalidQrText::Parts(1)),
             (format!("2@abcdefgh,{a},{b}"), InvalidQrText::Parts(3)),
-            (format!("2@abcdefgh,{a},{b},{c},1,2"), InvalidQrText::Parts(6)),
+            (
+                format!("2@abcdefgh,{a},{b},{c},1,2"),
+                InvalidQrText::Parts(6),
+            ),
             (format!("null,{a},{b},{c},1"), InvalidQrText::Reference),
             (format!("2@abcdefgh, {a},{b},{c},1"), InvalidQrText::Blank),
             (

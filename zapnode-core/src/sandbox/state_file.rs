@@ -76,7 +76,11 @@ impl StateFile {
 
     /// Puts the text in the former one's place, whole or not at all.
     pub(super) fn write_now(&self, text: &[u8]) -> io::Result<()> {
-        if let Some(folder) = self.path.parent().filter(|path| !path.as_os_str().is_empty()) {
+        if let Some(folder) = self
+            .path
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty())
+        {
             std::fs::create_dir_all(folder)?;
         }
         let mut beside = self.path.clone().into_os_string();

@@ -67,10 +67,7 @@ pub(super) enum ToPage {
     /// Another page uses this login.
     Conflict,
     /// The answer to [`FromPage::Exists`].
-    Exists {
-        req: u64,
-        found: Option<Person>,
-    },
+    Exists { req: u64, found: Option<Person> },
     /// The answer to [`FromPage::PairCode`].
     PairCode { req: u64, code: Option<String> },
     /// Something that is kept until the device confirms its number.

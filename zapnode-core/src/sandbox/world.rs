@@ -147,7 +147,11 @@ impl World {
     fn addresses(&mut self, number: &PhoneNumber) -> (String, String) {
         let lid = format!("{}@lid", self.account(number).lid);
         let pn = format!("{number}@c.us");
-        if self.by_lid(number) { (lid, pn) } else { (pn, lid) }
+        if self.by_lid(number) {
+            (lid, pn)
+        } else {
+            (pn, lid)
+        }
     }
 
     /// Who a page means by an id; a number's account comes to be.
@@ -380,7 +384,11 @@ impl World {
     }
 
     /// The phone's owner types a pairing code.
-    pub(super) fn enter_code(&mut self, number: &PhoneNumber, code: &str) -> Result<(), PhoneError> {
+    pub(super) fn enter_code(
+        &mut self,
+        number: &PhoneNumber,
+        code: &str,
+    ) -> Result<(), PhoneError> {
         let code: String = code
             .chars()
             .filter(char::is_ascii_alphanumeric)

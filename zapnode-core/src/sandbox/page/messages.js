@@ -144,7 +144,8 @@ if (!window.__sandboxRefused)
 
     function takeAck({ chat, id, ack }) {
       const key = new MsgKey({ fromMe: true, remote: createWid(chat), id });
-      require('WAWebSendMsgChatAction').acknowledged?.(id, ack);
+      // The send call's second promise settles at the server's own tick, whatever listeners are told.
+      require('SandboxSend').settle(id, { messageSendResult: 'OK', t: Math.floor(Date.now() / 1000), count: 1 });
       const model = Msg.get(key);
       if (!model) {
         // Known to the storage only: its record is brought up to date, and nobody is told.
