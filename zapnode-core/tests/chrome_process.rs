@@ -13,8 +13,7 @@ use chrome_support::{Bench, browsers_of, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use zapnode_core::driver::{
-    Connection, Driver, DriverClosed, DriverError, DriverEvent, Interruption, LinkState, Refusal,
-    StoredLogin,
+    Driver, DriverClosed, DriverError, DriverEvent, Interruption, LinkState, Refusal, StoredLogin,
 };
 
 /// A small web server: the same page for every path. Returns its address and what was asked.
@@ -141,7 +140,6 @@ async fn a_browser_comes_up_looks_ordinary_and_goes_without_a_trace() {
         first.contains("user-agent: mozilla/5.0") && !first.contains("headless"),
         "{first}"
     );
-    assert!(first.contains("referer: https://whatsapp.com/"), "{first}");
     let report = heard()
         .into_iter()
         .find(|r| r.starts_with("GET /seen"))
@@ -157,11 +155,9 @@ async fn a_browser_comes_up_looks_ordinary_and_goes_without_a_trace() {
         !seen["brands"].as_array().expect("brands").is_empty(),
         "{seen:#}"
     );
+    let full = seen["hints"]["uaFullVersion"].as_str().expect("a version");
     assert!(
-        !seen["hints"]["fullVersionList"]
-            .as_array()
-            .expect("list")
-            .is_empty(),
+        seen["agent"].as_str().expect("text").contains(&full[..4]),
         "{seen:#}"
     );
 
@@ -391,13 +387,10 @@ async fn a_browser_that_is_killed_ends_the_session_at_once() {
     kill(pid);
     assert!(matches!(session.wait_closed().await, DriverClosed::Lost(_)));
     let interrupted = waiting.await.expect("no panic");
-    let by_end = Interruption::BrowserEnded;
+    let by = Interruption::BrowserEnded;
     assert!(
-        matches!(
-            &interrupted,
-            Err(DriverError::Unsupported { .. } | DriverError::Interrupted { .. })
-        ),
-        "{interrupted:?} {by_end}"
+        matches!(&interrupted, Err(DriverError::Interrupted { by: told, .. }) if *told == by),
+        "{interrupted:?}"
     );
     let late = session.connection.evidence().await;
     assert!(matches!(late, Err(DriverError::Closed)), "{late:?}");

@@ -27,8 +27,11 @@ const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
 /// How long a picture may take; 0.2 s is usual.
 const SCREENSHOT: Duration = Duration::from_secs(15);
 
-/// How long each step of a reload may take.
-const RELOAD: Duration = Duration::from_secs(8);
+/// How long the browser may take to accept a reload.
+const RELOAD: Duration = Duration::from_secs(5);
+
+/// How long the new document may take to begin: its address has to answer.
+const RELOADED: Duration = Duration::from_secs(20);
 
 /// How long a close may take in all: asking (10 s), waiting (10 s), killing (5 s), and some.
 const CLOSE: Duration = Duration::from_secs(30);
@@ -200,26 +203,25 @@ impl Connection for ChromeConnection {
             loader_id: None,
         };
         let mut epochs = self.shared.epochs();
+        // A script that never ends would keep its document from going, and measured, it cannot be
+        // stopped any more once a reload is under way. A page that answers is not touched: there
+        // this would stop whatever runs next.
+        if self.shared.is_stuck().await {
+            tracing::warn!("the page is stuck; stopping its script");
+            let stop = Runtime::TerminateExecution(None);
+            self.shared.call(stop, RELOAD).await.ok();
+        }
         match self.shared.call(reload, RELOAD).await {
             // It refuses when the page is on its way elsewhere already, which is a reload too.
             Ok(_) | Err(CallError::Refused { .. } | CallError::TimedOut(_)) => {}
             Err(error) => return Err(self.shared.call_error(COMMAND, error)),
         }
-        if tokio::time::timeout(RELOAD, epochs.changed()).await.is_ok() {
-            return Ok(());
-        }
-        // A script that never ends keeps its document. Only then is it stopped by force: on a page
-        // that only loads slowly this would stop the next document's scripts.
-        if self.shared.is_stuck().await {
-            let stop = Runtime::TerminateExecution(None);
-            self.shared.call(stop, RELOAD).await.ok();
-        }
-        match tokio::time::timeout(RELOAD, epochs.changed()).await {
+        match tokio::time::timeout(RELOADED, epochs.changed()).await {
             Ok(_) => Ok(()),
             Err(_) => Err(DriverError::TimedOut {
                 command: COMMAND,
                 waited_for: "the new document to begin".to_owned(),
-                after: 3 * RELOAD,
+                after: RELOADED,
             }),
         }
     }
