@@ -211,6 +211,7 @@ impl Actor {
                 let _ = reply.send(self.info.borrow().clone());
             }
             Command::Stop(reply) => {
+                self.impatience.cancel();
                 self.waiting.push(reply);
                 self.step(Input::Stop).await;
             }
@@ -219,6 +220,7 @@ impl Actor {
                 self.step(Input::Restart).await;
             }
             Command::LogOut(reply) => {
+                self.impatience.cancel();
                 self.waiting.push(reply);
                 self.step(Input::LogOut).await;
             }
@@ -299,6 +301,7 @@ impl Actor {
                 self.connection = Some(opened.connection);
                 self.events = Some(opened.events);
                 self.misses = 0;
+                self.links_seen += 1;
                 self.qr_serial = 0;
                 self.step(Input::Opened).await;
             }

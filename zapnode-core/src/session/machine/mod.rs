@@ -495,7 +495,8 @@ impl Machine {
     fn lost(&mut self, why: String, now: Instant, jitter: f64) -> Vec<Effect> {
         let reason = Reason::new(ReasonCode::BrowserCrashed, why);
         match self.phase {
-            Phase::Closing { .. } => self.closed(),
+            // The close that is under way ends in its own time.
+            Phase::Closing { .. } => vec![],
             _ if self.logging_out => self.close(Next::LoggedOut { remotely: false }, reason),
             _ if self.is_open() => self.give_up_this_one(reason, now, jitter),
             _ => vec![],
@@ -696,3 +697,6 @@ fn refused(refusal: Refusal) -> Reason {
     };
     Reason::new(code, detail)
 }
+
+#[cfg(test)]
+mod tests;
