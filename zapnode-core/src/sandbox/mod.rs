@@ -1,1 +1,47 @@
-//! A simulated WhatsApp.
+//! A simulated WhatsApp on loopback: servers, the web page, and phones one can script. Nothing here
+//! reaches the real WhatsApp.
+//!
+//! A browser opens [`Sandbox::url`] and finds a page with the module surface of WhatsApp Web, as far
+//! as our fact sheet has it, with its asynchrony and its traps; each trap is a switch in [`Faults`].
+//! [`Sandbox::phone`] gives the phone that scans the page's QR, writes, reads and logs out. The same
+//! can be done over HTTP under `/_sandbox/`, and by people at [`Sandbox::phones_url`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//! use zapnode_core::PhoneNumber;
+//! use zapnode_core::sandbox::{Sandbox, SandboxOptions};
+//!
+//! let sandbox = Sandbox::start(SandboxOptions::default()).await?;
+//! // … a session opens sandbox.url() and shows a QR …
+//! let ana = sandbox.phone(&PhoneNumber::new("244929782402")?);
+//! let qr = ana.wait_for_qr(Duration::from_secs(10)).await?;
+//! ana.scan(&qr.qr).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod account;
+mod control;
+mod faults;
+mod hub;
+mod page;
+mod phone;
+mod qr;
+mod server;
+mod socket;
+mod state_file;
+#[cfg(test)]
+mod tests;
+mod wire;
+mod world;
+
+pub use account::PhoneMessage;
+pub use faults::{
+    AckOrder, Addressing, CallCollection, ChatRecord, Ciphertext, DebugObject, Dialog, Faults,
+    HasSynced, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm, SendResult,
+    SendReturns, SendSeen,
+};
+pub use phone::{Phone, PhoneError, WaitingQr};
+pub use qr::{InvalidQrText, QrText};
+pub use server::{Sandbox, SandboxError, SandboxOptions};

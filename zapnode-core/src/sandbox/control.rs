@@ -1,0 +1,297 @@
+//! The control interface under `/_sandbox/`: what a phone's owner and a test do over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::hub::Hub;
+use super::page;
+use super::phone::{Phone, PhoneError};
+use super::world::World;
+use crate::id::PhoneNumber;
+
+/// The longest that an answer waits for news.
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+
+pub(super) fn router() -> Router<Arc<Hub>> {
+    Router::new()
+        .route("/phones", get(phones))
+        .route("/phones/{number}/messages", get(messages))
+        .route("/phones/{number}/{action}", post(act))
+        .route("/faults", get(faults).post(set_faults))
+        .route("/state", get(state))
+        .route(
+            "/assets/{name}",
+            get(async |Path(name): Path<String>| page::phones_resource(&name)),
+        )
+}
+
+/// An answer that says no.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    code: &'static str,
+    error: String,
+    more: Option<(&'static str, Value)>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, error: impl ToString) -> Self {
+        Self {
+            status,
+            code,
+            error: error.to_string(),
+            more: None,
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut body = json!({"success": false, "error": self.error, "code": self.code});
+        if let Some((name, value)) = self.more {
+            body[name] = value;
+        }
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<PhoneError> for Refusal {
+    fn from(error: PhoneError) -> Self {
+        let status = match &error {
+            PhoneError::MalformedQr(_) => StatusCode::BAD_REQUEST,
+            PhoneError::UnknownQr | PhoneError::UnknownCode | PhoneError::NoQr => {
+                StatusCode::NOT_FOUND
+            }
+            PhoneError::ExpiredQr => StatusCode::GONE,
+            PhoneError::SeveralQrs(_) => StatusCode::CONFLICT,
+            PhoneError::WrongKeys | PhoneError::NotOnWhatsApp => StatusCode::UNPROCESSABLE_ENTITY,
+            PhoneError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
+        };
+        let mut refusal = Self::new(status, error.code(), &error);
+        if let PhoneError::SeveralQrs(waiting) = error {
+            refusal.more = Some(("waiting", json!(waiting)));
+        }
+        refusal
+    }
+}
+
+fn phone_of(hub: &Arc<Hub>, number: &str) -> Result<Phone, Refusal> {
+    let number = number_of(number)?;
+    Ok(Phone::new(hub.clone(), number))
+}
+
+fn number_of(text: &str) -> Result<PhoneNumber, Refusal> {
+    PhoneNumber::new(text)
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_phone_number", error))
+}
+
+/// Reads a JSON body; an empty one is an empty object.
+fn body_of<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+    let text: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(text)
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", error))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScanBody {
+    qr: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeBody {
+    code: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeliverBody {
+    to: Option<String>,
+    from: Option<String>,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadBody {
+    chat: Option<String>,
+    from: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StateBody {
+    state: Option<String>,
+}
+
+async fn act(
+    State(hub): State<Arc<Hub>>,
+    Path((number, action)): Path<(String, String)>,
+    body: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let phone = phone_of(&hub, &number)?;
+    let mut answer = json!({"success": true, "number": phone.number()});
+    match action.as_str() {
+        "scan" => match body_of::<ScanBody>(&body)?.qr {
+            Some(qr) => phone.scan(&qr).await?,
+            None => phone.scan_waiting().await?,
+        },
+        "code" => {
+            let code = body_of::<CodeBody>(&body)?.code;
+            phone.enter_code(&code).await?;
+        }
+        "deliver" => {
+            let body: DeliverBody = body_of(&body)?;
+            let id = match (body.to, body.from) {
+                (Some(to), None) => phone.send(&number_of(&to)?, &body.text).await?,
+                (None, Some(from)) => {
+                    let other = phone_of(&hub, &from)?;
+                    other.send(phone.number(), &body.text).await?
+                }
+                _ => {
+                    return Err(Refusal::new(
+                        StatusCode::BAD_REQUEST,
+                        "invalid_request",
+                        "name either `to` (this phone writes) or `from` (somebody writes to it)",
+                    ));
+                }
+            };
+            answer["id"] = json!(id);
+        }
+        "read" => {
+            let body: ReadBody = body_of(&body)?;
+            match body.chat.or(body.from) {
+                Some(chat) => phone.read(&number_of(&chat)?).await,
+                // No chat named: all of them.
+                None => {
+                    for message in phone.messages() {
+                        if !message.from_me && message.ack < 3 {
+                            phone.read(&message.chat).await;
+                        }
+                    }
+                }
+            }
+        }
+        "logout" => phone.log_out().await,
+        "offline" => phone.set_online(false).await,
+        "online" => phone.set_online(true).await,
+        "state" => {
+            let state = body_of::<StateBody>(&body)?.state;
+            phone.force_state(state.as_deref()).await;
+        }
+        _ => {
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "phones can scan, code, deliver, read, logout, offline, online, state",
+            ));
+        }
+    }
+    Ok(Json(answer))
+}
+
+async fn messages(
+    State(hub): State<Arc<Hub>>,
+    Path(number): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let phone = phone_of(&hub, &number)?;
+    Ok(Json(json!({
+        "success": true,
+        "number": phone.number(),
+        "messages": phone.messages(),
+    })))
+}
+
+async fn phones(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    Json(json!({"success": true, "phones": hub.look(phone_list)}))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PhoneSummary<'a> {
+    number: &'a PhoneNumber,
+    name: &'a str,
+    lid: String,
+    online: bool,
+    messages: usize,
+    devices: Vec<Value>,
+}
+
+fn phone_list(world: &World) -> Value {
+    let list: Vec<PhoneSummary<'_>> = world
+        .accounts
+        .values()
+        .map(|account| PhoneSummary {
+            number: &account.number,
+            name: &account.name,
+            lid: format!("{}@lid", account.lid),
+            online: account.online,
+            messages: account.messages.len(),
+            devices: world
+                .devices
+                .values()
+                .filter(|device| device.number == account.number)
+                .map(|device| {
+                    json!({
+                        "name": device.name,
+                        "linkedAt": device.linked_at.unix_timestamp(),
+                        "connected": world.connection_of(&device.id).is_some(),
+                        "waiting": device.items.len(),
+                    })
+                })
+                .collect(),
+        })
+        .collect();
+    json!(list)
+}
+
+async fn faults(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    Json(json!(hub.look(|world| world.faults.clone())))
+}
+
+async fn set_faults(State(hub): State<Arc<Hub>>, body: Bytes) -> Result<Json<Value>, Refusal> {
+    let change: Value = body_of(&body)?;
+    let faults = hub
+        .look(|world| world.faults.merged(&change))
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_faults", error))?;
+    hub.set_faults(faults.clone());
+    Ok(Json(json!(faults)))
+}
+
+#[derive(Deserialize)]
+struct Since {
+    since: Option<u64>,
+}
+
+/// Everything there is to see. With `?since=<revision>` it waits for something newer.
+async fn state(State(hub): State<Arc<Hub>>, Query(Since { since }): Query<Since>) -> Json<Value> {
+    let mut changes = hub.changes();
+    if let Some(since) = since {
+        let newer = changes.wait_for(|revision| *revision > since);
+        tokio::select! {
+            () = hub.closing.cancelled() => {}
+            _ = tokio::time::timeout(LONGEST_WAIT, newer) => {}
+        }
+    }
+    let revision = *changes.borrow();
+    Json(hub.look(|world| {
+        json!({
+            "success": true,
+            "revision": revision,
+            "phones": phone_list(world),
+            "waiting": world.waiting(),
+            "faults": world.faults,
+        })
+    }))
+}

@@ -1,0 +1,396 @@
+//! The switches that make the page and the servers behave as they have in production
+//! (fact sheet Appendix B). The defaults are the newest build known.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Declares a switch with named positions.
+macro_rules! positions {
+    ($(#[$about:meta])* $name:ident { $(#[$first_about:meta])* $first:ident, $($(#[$about_one:meta])* $one:ident),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub enum $name {
+            $(#[$first_about])*
+            #[default]
+            $first,
+            $($(#[$about_one])* $one,)*
+        }
+    };
+}
+
+positions! {
+    /// What `require` does with an id it has not (variant 1).
+    MissingModule {
+        /// It throws.
+        Throw,
+        /// It gives `null`.
+        Null,
+        /// It gives `undefined`.
+        Undefined,
+    }
+}
+positions! {
+    /// When `window.Debug.VERSION` is there (variant 2).
+    DebugObject {
+        /// Some time after the modules.
+        Late,
+        /// From the start.
+        Present,
+        /// Never.
+        Absent,
+    }
+}
+positions! {
+    /// Where a message key keeps its string (variant 3).
+    MsgKeyForm {
+        /// In the minified property `$1`, as the newest builds do.
+        Dollar,
+        /// In `_serialized`, which whatsapp-web.js 1.34.7 reads.
+        Serialized,
+    }
+}
+positions! {
+    /// How the module `WAWebMsgKey` exports its class (variant 3).
+    MsgKeyExport {
+        /// The module is the class.
+        Itself,
+        /// The module is `{default: class}`.
+        Default,
+    }
+}
+positions! {
+    /// How `Socket.hasSynced` comes about on a linked profile (variant 5).
+    HasSynced {
+        /// After the modules are there, by `change:hasSynced`.
+        Normal,
+        /// It is true before the modules can be seen, and no event follows.
+        BeforeAttach,
+        /// It goes to false and back to true once more.
+        Flips,
+    }
+}
+positions! {
+    /// What `Cmd` fires before the page leaves after a logout (variant 6).
+    LogoutEvent {
+        /// `logout` and `logout_from_bridge`.
+        Both,
+        /// The older one only.
+        Logout,
+        /// The newer one only.
+        LogoutFromBridge,
+        /// Neither; only the navigation tells.
+        None,
+    }
+}
+positions! {
+    /// What becomes of a message handed to `addAndSendMsgToChat` (variant 7).
+    SendResult {
+        /// The second promise settles at the server's acknowledgement.
+        Ok,
+        /// It settles only after `sendResultDelayMs`; the acks come in time.
+        Late,
+        /// It never settles; the acks come.
+        Never,
+        /// It answers `ERROR_NETWORK`, and the message stays unsent until the next connection.
+        ErrorNetwork,
+        /// Nothing reaches the server and nothing settles until the next connection.
+        Lost,
+    }
+}
+positions! {
+    /// What the call `addAndSendMsgToChat` itself gives back (variant 7).
+    SendReturns {
+        /// The pair of promises.
+        Pair,
+        /// A promise of the pair.
+        Promise,
+    }
+}
+positions! {
+    /// In which order acks reach the page's listeners (variant 7).
+    AckOrder {
+        /// As they are.
+        Normal,
+        /// Backwards: device, then server, then device again.
+        Shuffled,
+        /// Each one twice.
+        Repeated,
+    }
+}
+positions! {
+    /// What `findOrCreateLatestChat` puts into `chat` (variant 8).
+    ChatRecord {
+        /// A plain record without methods of the model, when the chat was just created.
+        Record,
+        /// The model.
+        Model,
+    }
+}
+positions! {
+    /// How people are addressed in one-to-one chats (variant 8, fact sheet §0.4).
+    Addressing {
+        /// By LID when the number's last digit is odd, else by number.
+        Mixed,
+        /// Everybody by number.
+        Pn,
+        /// Everybody by LID.
+        Lid,
+    }
+}
+positions! {
+    /// The arguments `sendSeen` takes (variant 9).
+    SendSeen {
+        /// One object.
+        Object,
+        /// A chat and a flag.
+        Positional,
+        /// It throws whatever it gets.
+        Throws,
+    }
+}
+positions! {
+    /// Whether messages arrive undecrypted first (variant 10).
+    Ciphertext {
+        /// They arrive in the clear.
+        Off,
+        /// They are decrypted after `ciphertextMs`.
+        Resolves,
+        /// They turn out to be revoked after `ciphertextMs`.
+        Revoked,
+        /// They are never decrypted.
+        Never,
+    }
+}
+positions! {
+    /// How the lazily loaded `WAWebCallCollection` behaves (variant 11).
+    CallCollection {
+        /// It registers a while after the login.
+        Late,
+        /// It is there from the start.
+        Present,
+        /// It never comes.
+        Missing,
+        /// Its factory throws.
+        Throws,
+    }
+}
+positions! {
+    /// A dialog of the page (variant 12).
+    Dialog {
+        /// None.
+        None,
+        /// An `alert` soon after the load.
+        Alert,
+        /// A question on leaving the page.
+        BeforeUnload,
+    }
+}
+
+/// Every switch, as `GET /_sandbox/faults` shows them. They hold for pages loaded afterwards; those
+/// that make sense on a living page reach it at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Faults {
+    /// How long `window.require` is absent after the load, in milliseconds.
+    pub require_delay_ms: u64,
+    /// The pause between the stages in which modules register, in milliseconds.
+    pub module_delay_ms: u64,
+    /// What `require` does with an id it has not.
+    pub missing_module: MissingModule,
+    /// Modules that this build does not have.
+    pub missing_modules: Vec<String>,
+    /// When `window.Debug` is there.
+    pub debug: DebugObject,
+    /// Where a message key keeps its string.
+    pub msg_key: MsgKeyForm,
+    /// How `WAWebMsgKey` exports its class.
+    pub msg_key_export: MsgKeyExport,
+    /// How long `Conn.ref` is null after `UNPAIRED`, in milliseconds.
+    pub ref_delay_ms: u64,
+    /// How long the first QR reference lives, in milliseconds.
+    pub first_ref_ms: u64,
+    /// How long each later one lives, in milliseconds.
+    pub next_ref_ms: u64,
+    /// How many references there are before `UNPAIRED_IDLE`.
+    pub ref_count: u32,
+    /// How `hasSynced` comes about.
+    pub has_synced: HasSynced,
+    /// How long the first sync takes, in milliseconds.
+    pub sync_ms: u64,
+    /// How long `Stream.mode` stays `SYNCING` after `hasSynced`, in milliseconds.
+    pub syncing_ms: u64,
+    /// The page reloads itself once, so many milliseconds after its load. 0: never.
+    pub reload_after_load_ms: u64,
+    /// The page reloads itself once, so many milliseconds after it was ready. 0: never.
+    pub reload_after_ready_ms: u64,
+    /// A frame inside the page navigates while the page loads and once it is ready.
+    pub iframe_navigation: bool,
+    /// What `Cmd` fires on a logout.
+    pub logout_event: LogoutEvent,
+    /// What becomes of sent messages.
+    pub send_result: SendResult,
+    /// The delay of [`SendResult::Late`], in milliseconds.
+    pub send_result_delay_ms: u64,
+    /// What the send call gives back.
+    pub send_returns: SendReturns,
+    /// In which order acks arrive.
+    pub acks: AckOrder,
+    /// What a just created chat looks like.
+    pub chat_record: ChatRecord,
+    /// How people are addressed.
+    pub addressing: Addressing,
+    /// Whether an incoming message also tells the page the writer's other address.
+    pub messages_carry_number: bool,
+    /// The arguments of `sendSeen`.
+    pub send_seen: SendSeen,
+    /// So many old messages are added in one go, once after the sync and when this is set.
+    pub history_burst: u32,
+    /// Whether messages arrive undecrypted.
+    pub ciphertext: Ciphertext,
+    /// How long they stay so, in milliseconds.
+    pub ciphertext_ms: u64,
+    /// How `WAWebCallCollection` behaves.
+    pub call_collection: CallCollection,
+    /// How long [`CallCollection::Late`] takes after the login, in milliseconds.
+    pub call_collection_ms: u64,
+    /// Whether a user agent with `HeadlessChrome` is turned away.
+    pub refuse_headless: bool,
+    /// A dialog of the page.
+    pub dialog: Dialog,
+    /// The page's event loop is blocked once for so long, when this is set and once after ready.
+    pub block_ms: u64,
+    /// A scan leads to the passkey question instead of a login (variant 14, fact sheet §2.5).
+    pub passkey: bool,
+    /// The build is too old: `DEPRECATED_VERSION`.
+    pub outdated_build: bool,
+    /// A socket state forced on every page; `null` lets it be as it is.
+    pub socket_state: Option<String>,
+    /// About so much JavaScript heap is filled, in MB.
+    pub page_weight_mb: u32,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            require_delay_ms: 0,
+            module_delay_ms: 10,
+            missing_module: MissingModule::default(),
+            missing_modules: Vec::new(),
+            debug: DebugObject::default(),
+            msg_key: MsgKeyForm::default(),
+            msg_key_export: MsgKeyExport::default(),
+            ref_delay_ms: 30,
+            first_ref_ms: 60_000,
+            next_ref_ms: 20_000,
+            ref_count: 6,
+            has_synced: HasSynced::default(),
+            sync_ms: 60,
+            syncing_ms: 0,
+            reload_after_load_ms: 0,
+            reload_after_ready_ms: 0,
+            iframe_navigation: false,
+            logout_event: LogoutEvent::default(),
+            send_result: SendResult::default(),
+            send_result_delay_ms: 3_000,
+            send_returns: SendReturns::default(),
+            acks: AckOrder::default(),
+            chat_record: ChatRecord::default(),
+            addressing: Addressing::default(),
+            messages_carry_number: false,
+            send_seen: SendSeen::default(),
+            history_burst: 0,
+            ciphertext: Ciphertext::default(),
+            ciphertext_ms: 300,
+            call_collection: CallCollection::default(),
+            call_collection_ms: 1_000,
+            refuse_headless: true,
+            dialog: Dialog::default(),
+            block_ms: 0,
+            passkey: false,
+            outdated_build: false,
+            socket_state: None,
+            page_weight_mb: 0,
+        }
+    }
+}
+
+/// A change of switches that cannot be made.
+#[derive(Debug, Error)]
+pub enum InvalidFaults {
+    /// It is no JSON object.
+    #[error("faults are a JSON object")]
+    NotAnObject,
+    /// A switch that does not exist, or a position it has not.
+    #[error("{0}")]
+    Switch(String),
+}
+
+impl Faults {
+    /// Gives the switches with those of `change` turned; `{"reset": true}` begins from the defaults.
+    ///
+    /// # Errors
+    /// When `change` is no object, or names a switch or position that does not exist. Nothing of it
+    /// is taken then.
+    pub fn merged(&self, change: &Value) -> Result<Self, InvalidFaults> {
+        let mut change: Map<String, Value> = change
+            .as_object()
+            .cloned()
+            .ok_or(InvalidFaults::NotAnObject)?;
+        let base = match change.remove("reset") {
+            None | Some(Value::Bool(false)) => self.clone(),
+            Some(Value::Bool(true)) => Self::default(),
+            Some(_) => return Err(InvalidFaults::Switch("reset is true or false".to_owned())),
+        };
+        let refused = |error: serde_json::Error| InvalidFaults::Switch(error.to_string());
+        let mut all = serde_json::to_value(base).map_err(refused)?;
+        if let Some(all) = all.as_object_mut() {
+            all.extend(change);
+        }
+        serde_json::from_value(all).map_err(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sandbox_faults_merge_and_reset() {
+        let faults = Faults::default();
+        assert_eq!(faults.msg_key, MsgKeyForm::Dollar);
+        let once = faults
+            .merged(&json!({"msgKey": "serialized", "syncMs": 5}))
+            .expect("a change");
+        assert_eq!((once.msg_key, once.sync_ms), (MsgKeyForm::Serialized, 5));
+        let twice = once.merged(&json!({"passkey": true})).expect("a change");
+        assert_eq!(twice.msg_key, MsgKeyForm::Serialized);
+        assert!(twice.passkey);
+        let reset = twice
+            .merged(&json!({"reset": true, "blockMs": 9}))
+            .expect("a reset");
+        assert_eq!(
+            reset,
+            Faults {
+                block_ms: 9,
+                ..Faults::default()
+            }
+        );
+    }
+
+    #[test]
+    fn sandbox_faults_refuse_what_they_do_not_know() {
+        for bad in [
+            json!({"msgkey": "serialized"}),
+            json!({"msgKey": "other"}),
+            json!({"syncMs": -1}),
+            json!({"reset": "yes"}),
+            json!([]),
+            json!("x"),
+        ] {
+            assert!(Faults::default().merged(&bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The world behind a lock, with word of its changes and its state file.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::faults::Faults;
+use super::state_file::{Ports, StateFile};
+use super::wire::ToPage;
+use super::world::World;
+
+/// How long changes are gathered before they are written.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// What servers, phones and pages share.
+#[derive(Debug)]
+pub(super) struct Hub {
+    world: Mutex<World>,
+    revision: watch::Sender<u64>,
+    file: Option<StateFile>,
+    ports: Ports,
+    /// One write at a time, and never an older state over a newer one.
+    writing: tokio::sync::Mutex<()>,
+    pub(super) closing: CancellationToken,
+}
+
+impl Hub {
+    pub(super) fn new(world: World, file: Option<StateFile>, ports: Ports) -> Self {
+        Self {
+            world: Mutex::new(world),
+            revision: watch::Sender::new(1),
+            file,
+            ports,
+            writing: tokio::sync::Mutex::new(()),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, World> {
+        // A panic under the lock leaves a world that is still worth more than none.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the world.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Changes the world, and tells whoever waits for changes.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.revision.send_modify(|revision| *revision += 1);
+        result
+    }
+
+    /// Word of changes.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        self.change(|world| {
+            world.faults_revision += 1;
+            world.faults = faults.clone();
+            world.tell_everybody(&ToPage::Faults {
+                faults: Box::new(faults),
+                revision: world.faults_revision,
+            });
+        });
+    }
+
+    /// Writes the state file, if there is one, and returns when it is on disk.
+    pub(super) async fn save(&self) {
+        let Some(file) = &self.file else { return };
+        let _one = self.writing.lock().await;
+        let text = StateFile::text(&self.lock().kept(), self.ports);
+        if let Err(error) = file.write(text).await {
+            tracing::warn!(%error, "the sandbox's state file was not written");
+        }
+    }
+
+    /// The same without waiting for others, for the moment of being dropped.
+    pub(super) fn save_now(&self) {
+        if let Some(file) = &self.file {
+            let text = StateFile::text(&self.lock().kept(), self.ports);
+            if let Err(error) = file.write_now(&text) {
+                tracing::warn!(%error, "the sandbox's state file was not written");
+            }
+        }
+    }
+
+    /// Writes the state file after changes, until the sandbox closes.
+    pub(super) async fn keep_saving(&self) {
+        if self.file.is_none() {
+            return;
+        }
+        let mut changes = self.changes();
+        loop {
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+            tokio::time::sleep(GATHER).await;
+            changes.mark_unchanged();
+            self.save().await;
+        }
+    }
+}

@@ -1,0 +1,172 @@
+// The collections (fact sheet §0.2, §6).
+if (!window.__sandboxRefused) {
+  __d('WAWebCollections', (require, exports) => {
+    const { Model, Collection } = require('SandboxModels');
+    const { createWid } = require('SandboxIds');
+    const messages = () => require('SandboxMessages');
+
+    class MsgModel extends Model {
+      static fields = [
+        'id', 'ack', 'body', 'type', 'subtype', 't', 'from', 'to', 'author', 'notifyName', 'isNewMsg', 'caption',
+        'local', 'self', 'star', 'broadcast', 'isForwarded', 'quotedMsg', 'quotedStanzaID', 'quotedParticipant',
+        'protocolMessageKey', 'latestEditMsgKey', 'isUnsentMedia', 'hasReaction', 'pendingAckUpdate',
+      ];
+      get isStatusV3() {
+        return false;
+      }
+      get isNotification() {
+        return false;
+      }
+      get isEphemeral() {
+        return false;
+      }
+      // What a reply to this message carries.
+      msgContextInfo(chat) {
+        if (!chat) throw new Error('msgContextInfo: no chat');
+        return {
+          quotedMsg: { type: this.type, body: this.body },
+          quotedStanzaID: this.id.id,
+          quotedParticipant: this.id.fromMe ? require('WAWebUserPrefsMeUser').getMaybeMePnUser() : this.from,
+          quotedRemoteJid: undefined,
+        };
+      }
+      canReply() {
+        return true;
+      }
+      avParams() {
+        return {};
+      }
+    }
+
+    class MsgCollection extends Collection {
+      // Also what is only in the page's storage.
+      async getMessagesById(ids) {
+        const found = [];
+        for (const id of ids) {
+          const model = this.get(id) ?? (await messages().fromStorage(String(id)));
+          if (model) found.push(model);
+        }
+        return { messages: found };
+      }
+      async search(query, _page, count, chatId) {
+        const all = await messages().stored();
+        const hits = all.filter((one) => one.body.includes(query) && (!chatId || one.chat === String(chatId)));
+        return { messages: hits.slice(0, count).map((one) => messages().modelOf(one)) };
+      }
+    }
+
+    class ChatModel extends Model {
+      static fields = [
+        'id', 't', 'unreadCount', 'archive', 'pin', 'isLocked', 'isReadOnly', 'mute', 'msgs', 'lastReceivedKey',
+        'groupMetadata', 'name', 'endOfHistoryTransferType',
+      ];
+      get formattedTitle() {
+        return this.name ?? this.id.user;
+      }
+      get isGroup() {
+        return false;
+      }
+    }
+
+    class ContactModel extends Model {
+      static fields = ['id', 'name', 'pushname', 'shortName', 'phoneNumber', 'isBusiness', 'isEnterprise', 'isContactBlocked'];
+      get formattedName() {
+        return this.name ?? this.pushname ?? this.id.user;
+      }
+    }
+
+    class ContactCollection extends Collection {
+      async find(id) {
+        await null;
+        const wid = createWid(id);
+        return this.get(wid) ?? this.gadd(wid, { silent: true });
+      }
+    }
+
+    class ChatCollection extends Collection {
+      async find(id) {
+        const { chat } = await require('WAWebFindChatAction').findOrCreateLatestChat(createWid(id));
+        return this.get(chat.id);
+      }
+    }
+
+    exports.Msg = new MsgCollection(MsgModel);
+    exports.Chat = new ChatCollection(ChatModel);
+    exports.Contact = new ContactCollection(ContactModel);
+    for (const name of [
+      'Label', 'Status', 'Blocklist', 'BusinessProfile', 'ProfilePicThumb', 'Reactions', 'Presence',
+      'WAWebGroupMetadataCollection', 'WAWebNewsletterCollection', 'WAWebNewsletterMetadataCollection',
+    ])
+      exports[name] = new Collection();
+  });
+
+  __d('SandboxChats', (require, exports) => {
+    const { Chat, Contact } = require('WAWebCollections');
+    const { Collection } = require('SandboxModels');
+
+    // The chat of an address, which comes to be.
+    exports.chatOf = (wid, name) => {
+      const known = Chat.get(wid);
+      if (known) {
+        if (name && !known.name) known.attributes.name = name;
+        return known;
+      }
+      if (!Contact.get(wid)) Contact.add({ id: wid, pushname: name, isBusiness: false, isEnterprise: false });
+      const chat = new Chat.modelClass({
+        id: wid,
+        name,
+        t: Math.floor(Date.now() / 1000),
+        unreadCount: 0,
+        archive: false,
+        pin: 0,
+        isLocked: false,
+        isReadOnly: false,
+        mute: { expiration: 0 },
+        msgs: new Collection(require('WAWebCollections').Msg.modelClass),
+        endOfHistoryTransferType: 0,
+      });
+      Chat.add(chat);
+      return chat;
+    };
+  }, { stage: 'sandbox' });
+
+  __d('WAWebFindChatAction', (require, exports) => {
+    const { Chat } = require('WAWebCollections');
+    const map = require('SandboxLidMap');
+    const { Wid } = require('SandboxIds');
+    const { faults } = require('SandboxLoader').config;
+
+    exports.findOrCreateLatestChat = async (wid, _origin) => {
+      if (!(wid instanceof Wid)) throw new Error('findOrCreateLatestChat: not a wid');
+      await null;
+      let address = wid;
+      if (wid.server === 'c.us' && map.byLid(wid)) {
+        address = map.lidOf(wid);
+        // Fact sheet §4.2: a number without mapping; queryWidExists brings it.
+        if (!address) throw new Error('No LID for user');
+      }
+      const known = Chat.get(address);
+      if (known) return { chat: known, created: false };
+      if (!require('SandboxSession').mayAct()) throw new Error('chat creation while syncing');
+      const chat = require('SandboxChats').chatOf(address);
+      if (faults.chatRecord === 'model') return { chat, created: true };
+      // What the storage would give: fields, and nothing of the model.
+      const record = { id: chat.id, t: chat.t, unreadCount: 0, archive: false, mute: { expiration: 0 } };
+      return { chat: record, created: true };
+    };
+  });
+
+  __d('WAWebQueryExistsJob', (require, exports) => {
+    const wire = require('SandboxWire');
+    const map = require('SandboxLidMap');
+    const { createWid, Wid } = require('SandboxIds');
+    exports.queryWidExists = async (wid) => {
+      if (!(wid instanceof Wid)) throw new Error('queryWidExists: not a wid');
+      if (!require('SandboxSession').mayAct()) throw new Error('query while syncing');
+      const { found } = await wire.ask({ t: 'exists', wid: wid.toString() });
+      if (!found) return null;
+      map.learn(createWid(found.pn), createWid(found.lid));
+      return { wid: createWid(found.wid) };
+    };
+  });
+}

@@ -1,0 +1,150 @@
+// Smaller modules around the minimum path.
+if (!window.__sandboxRefused) {
+  __d('SandboxVersion', (_require, _exports, module) => {
+    module.exports = `2.3000.${window.SiteData.client_revision}`;
+  }, { stage: 'sandbox' });
+
+  __d('WAWebBuildConstants', (require, exports) => {
+    exports.VERSION_STR = require('SandboxVersion');
+    [exports.VERSION_PRIMARY, exports.VERSION_SECONDARY, exports.VERSION_TERTIARY] = exports.VERSION_STR.split('.').map(Number);
+  });
+
+  __d('WAWebGetEphemeralFieldsMsgActionsUtils', (_require, exports) => {
+    exports.getEphemeralFields = (chat) => {
+      if (!chat?.id) throw new Error('getEphemeralFields: no chat');
+      return {};
+    };
+  });
+
+  __d('WAWebChatGetters', (_require, exports) => {
+    exports.getIsNewsletter = (chat) => chat.id.isNewsletter();
+    exports.getIsBroadcast = (chat) => chat.id.isBroadcast();
+    exports.getIsGroup = (chat) => chat.id.isGroup();
+  });
+
+  __d('WAWebContactGetters', (require, exports) => {
+    const me = require('WAWebUserPrefsMeUser');
+    exports.getIsMe = (contact) => Boolean(me.getMaybeMePnUser()?.equals(contact.id) || me.getMaybeMeLidUser()?.equals(contact.id));
+    exports.getIsUser = (contact) => contact.id.isUser();
+    exports.getIsGroup = (contact) => contact.id.isGroup();
+    exports.getIsWAContact = () => true;
+    exports.getUserid = (contact) => contact.id.user;
+    exports.getVerifiedName = () => undefined;
+    exports.getVerifiedLevel = () => undefined;
+    exports.getStatusMute = () => false;
+    exports.getName = (contact) => contact.name;
+    exports.getShortName = (contact) => contact.shortName;
+    exports.getPushname = (contact) => contact.pushname;
+    exports.getIsEnterprise = () => false;
+  });
+
+  __d('WAWebFrontendContactGetters', (_require, exports) => {
+    exports.getIsMyContact = () => false;
+    exports.getFormattedName = (contact) => contact.formattedName;
+  });
+
+  __d('WALinkify', (_require, exports) => {
+    const pattern = () => /https?:\/\/[^\s<>"]+/g;
+    exports.findLinks = (text) => [...String(text ?? '').matchAll(pattern())].map(([href]) => ({ href, suspiciousCharacters: undefined }));
+    exports.findLink = (text) => exports.findLinks(text)[0] ?? null;
+  });
+
+  __d('WAWebLinkPreviewChatAction', (_require, exports) => {
+    exports.getLinkPreview = async () => null;
+  });
+
+  __d('WAWebMsgReply', (_require, exports) => {
+    exports.canReplyMsg = (msg) => msg.type !== 'ciphertext' && msg.type !== 'revoked';
+  });
+
+  __d('WAWebQuotedMsgModelUtils', (require, exports) => {
+    const { Msg } = require('WAWebCollections');
+    exports.getQuotedMsgObj = (msg) => Msg.filter((one) => one.id.id === msg.quotedStanzaID)[0];
+  });
+
+  __d('WAWebChatLoadMessages', (require, exports) => {
+    // Fact sheet §8.1: the object form; another shape fails as it does on the real page.
+    exports.loadEarlierMsgs = async (given) => {
+      const chat = given.chat;
+      if (!chat.msgs) throw new TypeError("Cannot read properties of undefined (reading 'waitForChatLoading')");
+      const messages = require('SandboxMessages');
+      const records = (await messages.stored()).filter((one) => one.chat === chat.id.toString() && !chat.msgs.get(one.id));
+      const loaded = records.sort((a, b) => a.t - b.t).map(messages.modelOf);
+      for (const model of loaded) messages.show(model, chat);
+      return loaded.length ? loaded : undefined;
+    };
+  });
+
+  __d('WAWebPhoneUtils', (_require, exports) => {
+    exports.formattedPhoneNumber = (jid) => `+${jid.split('@')[0]}`;
+  });
+
+  __d('WAWebPresenceChatAction', (require, exports) => {
+    const { Stream } = require('WAWebStreamModel');
+    exports.sendPresenceAvailable = () => Stream.markAvailable();
+    exports.sendPresenceUnavailable = () => Stream.markUnavailable();
+  });
+
+  __d('WAWebChatStateBridge', (_require, exports) => {
+    exports.sendChatStateComposing = async () => {};
+    exports.sendChatStateRecording = async () => {};
+    exports.sendChatStatePaused = async () => {};
+  });
+
+  __d('WAWebSyncGatingUtils', (_require, exports) => {
+    exports.isPlaceholderMessageResendEnabled = () => false;
+  });
+  __d('WAWebNonMessageDataRequestPlaceholderMessageResendUtils', (_require, exports) => {
+    exports.handlePlaceholderMsgsSeen = async () => {};
+  });
+  __d('WAWebBackendJobsCommon', (_require, exports) => {
+    exports.mediaTypeFromProtobuf = () => null;
+  });
+  __d('WAWebE2EProtoUtils', (_require, exports) => {
+    exports.typeAttributeFromProtobuf = () => 'text';
+  });
+  __d('WAWebAddonReactionTableMode', (_require, exports) => {
+    exports.reactionTableMode = { bulkUpsert: async () => {} };
+  });
+  __d('WAWebAddonPollVoteTableMode', (_require, exports) => {
+    exports.pollVoteTableMode = { bulkUpsert: async () => {} };
+  });
+
+  // Fact sheet §5.5: in a lazy chunk.
+  __d('WAWebCallCollection', (require, _exports, module) => {
+    const { Emitter } = require('SandboxModels');
+    if (require('SandboxLoader').config.faults.callCollection === 'throws') throw new Error('WAWebCallCollection failed');
+    class CallCollection extends Emitter {
+      calls = new Map();
+      setActiveCall(call) {
+        if (call) this.calls.set(call.id, call);
+      }
+    }
+    module.exports = new CallCollection();
+  }, { stage: 'calls', plain: true });
+
+  __d('WAWebVoipStackInterface', (_require, exports) => {
+    exports.getVoipStackInterface = async () => ({ rejectCall() {}, acceptCall() {}, endCall() {} });
+  }, { stage: 'calls' });
+
+  // After the login only (§8.2).
+  __d('WAWebGroupCreateJob', (_require, exports) => {
+    exports.createGroup = async () => {
+      throw new Error('the sandbox has no groups');
+    };
+  }, { stage: 'login' });
+  __d('WAWebRevokeStatusAction', (_require, exports) => {
+    exports.sendStatusRevokeMsgAction = async () => {
+      throw new Error('the sandbox has no status');
+    };
+  }, { stage: 'login' });
+  __d('WAWebChatForwardMessage', (_require, exports) => {
+    exports.forwardMessages = async () => {
+      throw new Error('the sandbox does not forward');
+    };
+  }, { stage: 'forward' });
+
+  // Seen once the phone asked for a passkey (§2.5).
+  for (const id of ['WAWebShortcakeLinkingHandlePasskeyPrologueRequest', 'WAWebShortcakeLinkingIq', 'WAWebShortcakePasskeyScreen.react'])
+    __d(id, () => {}, { stage: 'passkey' });
+}

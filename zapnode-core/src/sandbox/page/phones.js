@@ -1,0 +1,233 @@
+// The page where people use the simulated phones: control interface by hand.
+'use strict';
+
+const words = {
+  en: {
+    title: 'Simulated phones',
+    banner: 'Simulated phones — nothing here reaches the real WhatsApp',
+    phones: 'Phones',
+    newPhone: 'Another number, country code first',
+    open: 'Open',
+    link: 'Link a device',
+    scan: 'Scan',
+    noQr: 'No page shows a QR right now.',
+    shownSince: 'shown since',
+    paste: 'Or paste a QR’s text, or type a pairing code',
+    linkButton: 'Link',
+    chats: 'Chats',
+    noChats: 'No messages yet.',
+    read: 'Mark as read',
+    writeTo: 'Write to (number)',
+    text: 'Message',
+    send: 'Send',
+    logout: 'Remove linked devices',
+    goOffline: 'Go offline',
+    goOnline: 'Go online',
+    online: 'online',
+    offline: 'offline',
+    devices: 'Linked devices',
+    none: 'none',
+    connected: 'connected',
+    away: 'not connected',
+    unknownSender: 'shown as an unknown sender',
+    twice: 'sent more than once',
+    lost: 'The sandbox does not answer. Trying again…',
+    ack0: 'not delivered', ack1: 'sent', ack2: 'delivered', ack3: 'read',
+  },
+  pt: {
+    title: 'Telefones simulados',
+    banner: 'Telefones simulados — nada daqui chega ao WhatsApp verdadeiro',
+    phones: 'Telefones',
+    newPhone: 'Outro número, com código do país',
+    open: 'Abrir',
+    link: 'Ligar um aparelho',
+    scan: 'Ler o QR',
+    noQr: 'Nenhuma página mostra um QR neste momento.',
+    shownSince: 'visível desde',
+    paste: 'Ou cole o texto de um QR, ou escreva um código de ligação',
+    linkButton: 'Ligar',
+    chats: 'Conversas',
+    noChats: 'Ainda não há mensagens.',
+    read: 'Marcar como lidas',
+    writeTo: 'Escrever para (número)',
+    text: 'Mensagem',
+    send: 'Enviar',
+    logout: 'Remover aparelhos ligados',
+    goOffline: 'Ficar sem rede',
+    goOnline: 'Voltar à rede',
+    online: 'com rede',
+    offline: 'sem rede',
+    devices: 'Aparelhos ligados',
+    none: 'nenhum',
+    connected: 'ativo',
+    away: 'inativo',
+    unknownSender: 'aparece como remetente desconhecido',
+    twice: 'enviada mais de uma vez',
+    lost: 'O simulador não responde. A tentar de novo…',
+    ack0: 'não entregue', ack1: 'enviada', ack2: 'entregue', ack3: 'lida',
+  },
+};
+const language = (navigator.languages ?? [navigator.language]).map((one) => one.slice(0, 2)).find((one) => words[one]) ?? 'en';
+const say = words[language];
+const at = (id) => document.getElementById(id);
+
+let state = null;
+let number = decodeURIComponent(location.hash.slice(1)) || null;
+let drawn = '';
+
+function make(tag, props = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), props);
+  element.append(...children);
+  return element;
+}
+
+function trouble(text) {
+  at('trouble').textContent = text ?? '';
+  at('trouble').hidden = !text;
+}
+
+async function ask(path, body) {
+  const response = await fetch(`/_sandbox/${path}`, body && {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error);
+  return answer;
+}
+
+// One action of the open phone; what goes wrong is shown.
+async function act(action, body = {}) {
+  trouble(null);
+  try {
+    await ask(`phones/${number}/${action}`, body);
+    return true;
+  } catch (error) {
+    trouble(error.message);
+    return false;
+  }
+}
+
+const clock = (time) => new Date(time).toLocaleTimeString(language, { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
+function drawPhones() {
+  at('phones').replaceChildren(
+    ...state.phones.map((phone) => {
+      const button = make('button', { type: 'button', textContent: `${phone.name} · +${phone.number}` });
+      button.setAttribute('aria-current', String(phone.number === number));
+      button.onclick = () => openPhone(phone.number);
+      return make('li', {}, button);
+    }),
+  );
+  at('numbers').replaceChildren(...state.phones.map((phone) => make('option', { value: phone.number, label: phone.name })));
+}
+
+function drawPhone(phone, messages) {
+  at('phone').hidden = !phone;
+  if (!phone) return;
+  at('title').textContent = `${phone.name} · +${phone.number}`;
+  const devices = phone.devices.map((device) => `${device.name} (${device.connected ? say.connected : say.away})`);
+  at('about').textContent = `${phone.online ? say.online : say.offline} · ${say.devices}: ${devices.join(', ') || say.none}`;
+  at('network').textContent = phone.online ? say.goOffline : say.goOnline;
+  at('network').onclick = () => act(phone.online ? 'offline' : 'online');
+  at('waiting').replaceChildren(
+    ...(state.waiting.length
+      ? state.waiting.map((one) => {
+          const button = make('button', { type: 'button', textContent: say.scan });
+          button.onclick = () => act('scan', { qr: one.qr });
+          return make('li', { className: 'row' }, button, `${one.deviceName}, ${say.shownSince} ${clock(one.since)}`);
+        })
+      : [make('li', { textContent: say.noQr })]),
+  );
+  const chats = Map.groupBy(messages, (message) => message.chat);
+  at('chats').replaceChildren(...(chats.size ? [...chats].map(drawChat) : [make('p', { textContent: say.noChats })]));
+  for (const list of document.querySelectorAll('.messages')) list.scrollTop = list.scrollHeight;
+}
+
+function drawChat([chat, messages]) {
+  const name = state.phones.find((phone) => phone.number === chat)?.name ?? '';
+  const heading = make('header', {}, make('strong', { textContent: `${name} +${chat}` }));
+  if (messages.some((message) => !message.fromMe && message.ack < 3)) {
+    const button = make('button', { type: 'button', textContent: say.read });
+    button.onclick = () => act('read', { chat });
+    heading.append(button);
+  }
+  const list = make('div', { className: 'messages' }, ...messages.slice(-100).map(drawMessage));
+  return make('article', { className: 'chat' }, heading, list);
+}
+
+function drawMessage(message) {
+  const about = make('small', { textContent: `${clock(message.at)} ` });
+  if (message.fromMe) {
+    const ticks = make('span', { className: message.ack >= 3 ? 'ticks read' : 'ticks', textContent: message.ack >= 2 ? '✓✓' : '✓' });
+    ticks.title = say[`ack${Math.max(0, Math.min(3, message.ack))}`];
+    about.append(ticks, ` ${ticks.title}`);
+  }
+  if (message.unknownSender) about.append(` · ${say.unknownSender}`);
+  if (message.deliveries > 1) about.append(` · ${say.twice} (${message.deliveries})`);
+  return make('div', { className: message.fromMe ? 'message own' : 'message' }, message.text, about);
+}
+
+async function draw() {
+  const phone = state.phones.find((one) => one.number === number);
+  const messages = phone ? (await ask(`phones/${number}/messages`)).messages : [];
+  // Drawing anew would take the focus from a button, so only what changed is drawn.
+  const now = JSON.stringify([number, state.phones, state.waiting, messages]);
+  if (now === drawn) return;
+  drawn = now;
+  drawPhones();
+  drawPhone(phone, messages);
+}
+
+async function openPhone(wanted) {
+  number = wanted;
+  location.hash = wanted;
+  trouble(null);
+  await draw();
+}
+
+// A number's account comes to be when its phone does something; going online changes nothing else.
+at('new-phone').onsubmit = async (event) => {
+  event.preventDefault();
+  const before = number;
+  number = at('new-number').value.replace(/\D/g, '');
+  if (!(await act('online'))) {
+    number = before;
+    return;
+  }
+  at('new-number').value = '';
+  location.hash = number;
+};
+at('paste').onsubmit = async (event) => {
+  event.preventDefault();
+  const text = at('paste-text').value.trim();
+  const done = text.includes(',') ? act('scan', { qr: text }) : act('code', { code: text });
+  if (await done) at('paste-text').value = '';
+};
+at('write').onsubmit = async (event) => {
+  event.preventDefault();
+  if (await act('deliver', { to: at('write-to').value, text: at('write-text').value })) at('write-text').value = '';
+};
+at('logout').onclick = () => act('logout');
+
+async function follow() {
+  document.documentElement.lang = language;
+  document.title = say.title;
+  for (const element of document.querySelectorAll('[data-text]')) element.textContent = say[element.dataset.text];
+  let lost = false;
+  for (;;) {
+    try {
+      state = await ask(state && !lost ? `state?since=${state.revision}` : 'state');
+      if (lost) trouble(null);
+      lost = false;
+      number ??= state.phones[0]?.number ?? null;
+      await draw();
+    } catch {
+      lost = true;
+      trouble(say.lost);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
+}
+follow();

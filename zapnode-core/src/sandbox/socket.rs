@@ -1,0 +1,173 @@
+//! One page's websocket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use tokio::sync::mpsc;
+
+use super::hub::Hub;
+use super::wire::{FromPage, ToPage};
+use super::world::Sending;
+use crate::id::WireId;
+
+/// The largest frame: WhatsApp's own limit for a text is 65,536 characters, a test may go beyond.
+const MAX_FRAME: usize = 16 << 20;
+
+pub(super) async fn upgrade(State(hub): State<Arc<Hub>>, socket: WebSocketUpgrade) -> Response {
+    socket
+        .max_message_size(MAX_FRAME)
+        .max_frame_size(MAX_FRAME)
+        .on_upgrade(move |socket| serve(hub, socket))
+}
+
+async fn serve(hub: Arc<Hub>, mut socket: WebSocket) {
+    let (frames, mut outgoing) = mpsc::unbounded_channel::<ToPage>();
+    let connection = hub.change(|world| world.connect(frames));
+    let mut rotation: Option<tokio::time::Instant> = None;
+    loop {
+        let rotate = async {
+            match rotation {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = hub.closing.cancelled() => break,
+            () = rotate => {
+                rotation = hub
+                    .change(|world| world.next_reference(connection, Instant::now()))
+                    .map(|ttl| tokio::time::Instant::now() + ttl);
+            }
+            frame = outgoing.recv() => {
+                let Some(frame) = frame else { break };
+                let Ok(text) = serde_json::to_string(&frame) else { break };
+                if socket.send(Message::Text(text.into())).await.is_err() {
+                    break;
+                }
+                // Told its last word, it is closed.
+                if outgoing.is_empty() && hub.look(|world| world.ended(connection)) {
+                    break;
+                }
+            }
+            message = socket.recv() => {
+                let text = match message {
+                    Some(Ok(Message::Text(text))) => text,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    _ => break,
+                };
+                let Ok(frame) = serde_json::from_str::<FromPage>(&text) else {
+                    tracing::warn!("a sandbox page sent a frame that is none");
+                    break;
+                };
+                match handle(&hub, connection, frame).await {
+                    After::Nothing => {}
+                    After::Rotate(after) => {
+                        rotation = Some(tokio::time::Instant::now() + after);
+                    }
+                }
+            }
+        }
+    }
+    hub.change(|world| world.disconnect(connection));
+}
+
+/// What the socket's own loop has to do after a frame.
+enum After {
+    Nothing,
+    /// The next reference is due then.
+    Rotate(Duration),
+}
+
+async fn handle(hub: &Hub, connection: u64, frame: FromPage) -> After {
+    match frame {
+        FromPage::Pair {
+            noise,
+            identity,
+            adv,
+            name,
+        } => {
+            let wait = hub.change(|world| {
+                world.begin_pairing(connection, noise, identity, adv, name);
+                world.faults.ref_delay_ms
+            });
+            return After::Rotate(Duration::from_millis(wait));
+        }
+        FromPage::Refresh { adv } => {
+            hub.change(|world| world.refresh(connection, adv));
+            return After::Rotate(Duration::ZERO);
+        }
+        FromPage::PairCode { req, phone } => hub.change(|world| {
+            let code = world.pairing_code(connection, &phone);
+            world.tell(connection, ToPage::PairCode { req, code });
+        }),
+        FromPage::Login { device, secret } => {
+            hub.change(|world| world.login(connection, &device, &secret));
+        }
+        FromPage::Exists { req, wid } => {
+            // A round trip of WhatsApp's takes a moment; a page must not count on less.
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            hub.change(|world| {
+                let found = world.query(&wid);
+                world.tell(connection, ToPage::Exists { req, found });
+            });
+        }
+        FromPage::Logout | FromPage::Misbehaved => {
+            let reason = if matches!(frame, FromPage::Logout) {
+                "user_initiated"
+            } else {
+                "syncd_failure"
+            };
+            hub.change(|world| {
+                if let Some(device) = world.device_of(connection) {
+                    world.unlink(&device, reason);
+                }
+            });
+            hub.save().await;
+        }
+        other => hub.change(|world| {
+            let Some(device) = world.device_of(connection) else {
+                return;
+            };
+            let Some(me) = world.devices.get(&device).map(|one| one.number.clone()) else {
+                return;
+            };
+            match other {
+                FromPage::Got { n } => world.got(&device, n),
+                FromPage::Read { chat } => {
+                    if let Some(chat) = world.person(&chat) {
+                        world.read(&me, &chat, Some(&device));
+                    }
+                }
+                FromPage::Send {
+                    id,
+                    from,
+                    to,
+                    body,
+                    kind,
+                    quoted,
+                } => {
+                    let (Ok(id), Some(recipient)) = (WireId::new(&id), world.person(&to)) else {
+                        return;
+                    };
+                    // Fact sheet §4.3: the sender's address has to be of the chat's kind.
+                    let own = world.person(&from).as_ref() == Some(&me);
+                    let unknown_sender = !own || from.ends_with("@lid") != to.ends_with("@lid");
+                    let sending = Sending {
+                        id,
+                        to: recipient,
+                        body,
+                        kind,
+                        quoted,
+                        unknown_sender,
+                    };
+                    world.send(&me, Some(&device), sending);
+                }
+                _ => {}
+            }
+        }),
+    }
+    After::Nothing
+}

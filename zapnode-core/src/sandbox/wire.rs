@@ -1,0 +1,133 @@
+//! What page and server say to each other: one JSON text per websocket frame. The page's half is
+//! `page/wire.js`.
+
+use serde::{Deserialize, Serialize};
+
+use super::faults::Faults;
+use crate::id::WireId;
+
+/// A frame from the page.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "t", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum FromPage {
+    /// The first frame of a page without a login: it wants QR references.
+    Pair {
+        noise: String,
+        identity: String,
+        adv: String,
+        name: String,
+    },
+    /// New references are wanted, with a new secret.
+    Refresh { adv: String },
+    /// A pairing code is wanted for this number.
+    PairCode { req: u64, phone: String },
+    /// The first frame of a page with a login.
+    Login { device: String, secret: String },
+    /// Is this person on WhatsApp?
+    Exists { req: u64, wid: String },
+    /// A message to deliver.
+    Send {
+        id: String,
+        from: String,
+        to: String,
+        body: String,
+        kind: String,
+        quoted: Option<String>,
+    },
+    /// Everything up to this number has arrived and is stored.
+    Got { n: u64 },
+    /// The chat's messages were seen on this device.
+    Read { chat: String },
+    /// This device is to be unlinked.
+    Logout,
+    /// The page acted during its first sync, for which WhatsApp unlinks a device.
+    Misbehaved,
+}
+
+/// A frame to the page.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "t", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum ToPage {
+    /// The page may show a QR; references follow.
+    Unpaired,
+    /// The reference to show now.
+    Ref { r: String, ttl_ms: u64 },
+    /// No reference is left.
+    Idle,
+    /// The phone accepted this page as a device.
+    Paired { device: String, secret: String },
+    /// The phone wants a passkey first.
+    Passkey,
+    /// The login holds. So many stored frames follow, then [`Self::OfflineEnd`].
+    LoggedIn { me: Me, backlog: usize },
+    /// All stored frames have been sent.
+    OfflineEnd,
+    /// This device is no longer linked.
+    LoggedOut { reason: &'static str },
+    /// Another page uses this login.
+    Conflict,
+    /// The answer to [`FromPage::Exists`].
+    Exists { req: u64, found: Option<Person> },
+    /// The answer to [`FromPage::PairCode`].
+    PairCode { req: u64, code: Option<String> },
+    /// Something that is kept until the device confirms its number.
+    Stored {
+        n: u64,
+        #[serde(flatten)]
+        item: ItemFrame,
+    },
+    /// Switches were turned.
+    Faults { faults: Box<Faults>, revision: u64 },
+    /// A socket state is forced on this page, or no longer.
+    ForceState { state: Option<String> },
+}
+
+/// The account a device belongs to.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Me {
+    pub(super) pn: String,
+    pub(super) lid: String,
+    pub(super) name: String,
+}
+
+/// Both addresses of a person who exists.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Person {
+    pub(super) wid: String,
+    pub(super) pn: String,
+    pub(super) lid: String,
+}
+
+/// What is kept for a device, as it goes over the wire.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "k", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum ItemFrame {
+    /// A new message.
+    Msg { msg: MsgFrame },
+    /// How far own messages of a chat are.
+    Ack { chat: String, id: WireId, ack: i8 },
+    /// The phone's older messages, once after linking.
+    History { msgs: Vec<MsgFrame> },
+    /// The chat was read on another device.
+    Seen { chat: String },
+}
+
+/// A message as a page sees it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MsgFrame {
+    pub(super) id: WireId,
+    /// The chat, addressed as this build addresses that person.
+    pub(super) chat: String,
+    pub(super) from_me: bool,
+    pub(super) body: String,
+    pub(super) kind: String,
+    /// Unix seconds.
+    pub(super) at: i64,
+    pub(super) ack: i8,
+    pub(super) quoted: Option<String>,
+    /// The writer's own name for themselves.
+    pub(super) name: String,
+    /// The chat's other address, when messages carry it.
+    pub(super) also: Option<String>,
+}
