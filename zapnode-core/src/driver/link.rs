@@ -53,6 +53,9 @@ pub enum Refusal {
     BlockedNetwork,
     /// The account asks for a passkey, which no headless browser has (fact sheet §2.5).
     PasskeyRequired,
+    /// The page is linked and up, but lacks parts that sending or receiving needs, and they have
+    /// not come. [`Connection::self_test`](super::Connection::self_test) names them.
+    MissingParts,
 }
 
 /// Why a device was unlinked.

@@ -1,6 +1,7 @@
 //! What the Chrome driver is told by whoever embeds it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How [`ChromeDriver`](super::ChromeDriver) works. It reads no environment: what depends on it
 /// (display, root, usual places) is a field that the embedding program fills.
@@ -24,6 +25,8 @@ pub struct ChromeOptions {
     pub bridge_dir: Option<PathBuf>,
     /// Where the driver may keep small files of its own (the launch wrapper). Made with 0700.
     pub work_dir: PathBuf,
+    /// How long a browser may take to come up.
+    pub launch_timeout: Duration,
 }
 
 impl ChromeOptions {
@@ -42,6 +45,7 @@ impl ChromeOptions {
             no_sandbox: rustix::process::geteuid().is_root(),
             bridge_dir: None,
             work_dir: work_dir.into(),
+            launch_timeout: Duration::from_secs(60),
         }
     }
 }

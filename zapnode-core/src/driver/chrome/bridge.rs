@@ -1,0 +1,376 @@
+//! The bridge as Rust sees it: the script that goes into every document, the events that come out,
+//! and the commands' answers. What the script does is told in `inject/README.md`.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::profile::storage;
+use super::snapshot::Snapshot;
+use crate::driver::{DriverError, Probe};
+
+/// The version of the envelope that both sides speak.
+const VERSION: u32 = 1;
+
+/// The scripts in the order in which they are joined. A later one uses what earlier ones define.
+const FILES: [(&str, &str); 9] = [
+    ("base.js", include_str!("inject/base.js")),
+    ("modules.js", include_str!("inject/modules.js")),
+    ("ids.js", include_str!("inject/ids.js")),
+    ("page.js", include_str!("inject/page.js")),
+    ("login.js", include_str!("inject/login.js")),
+    ("receive.js", include_str!("inject/receive.js")),
+    ("send.js", include_str!("inject/send.js")),
+    ("selftest.js", include_str!("inject/selftest.js")),
+    ("main.js", include_str!("inject/main.js")),
+];
+
+/// How the installed bridge is reached. A symbol, so that the page's own names cannot meet it.
+const INSTALLED: &str = r#"Symbol.for("zapnode.bridge")"#;
+
+/// Joins the scripts, each from `folder` if it lies there. Blocks.
+///
+/// `binding` is the name under which the page finds the way out.
+pub(crate) fn script(folder: Option<&Path>, binding: &str) -> Result<String, DriverError> {
+    let mut script = format!(
+        "(() => {{\n\"use strict\";\n\
+         // Main frame only, and once per document.\n\
+         const INSTALLED = {INSTALLED};\n\
+         if (window.top !== window || window[INSTALLED]) return;\n\
+         const BINDING = \"{binding}\";\n"
+    );
+    for (name, built_in) in FILES {
+        let replacement = match folder {
+            Some(folder) => replacement(&folder.join(name))?,
+            None => None,
+        };
+        script.push_str(replacement.as_deref().unwrap_or(built_in));
+        script.push('\n');
+    }
+    script.push_str("})();\n//# sourceURL=zapnode-bridge.js\n");
+    Ok(script)
+}
+
+fn replacement(path: &Path) -> Result<Option<String>, DriverError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            tracing::info!(path = %path.display(), "using a bridge script of the user's own");
+            Ok(Some(text))
+        }
+        // Only what somebody wants changed need be there.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(storage(path, source)),
+    }
+}
+
+/// What the bridge tells by itself.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", content = "data", rename_all = "camelCase")]
+pub(crate) enum BridgeEvent {
+    /// A new document has started.
+    Hello {
+        /// Its address.
+        url: String,
+    },
+    /// The page stands otherwise than before.
+    Snapshot(Box<Snapshot>),
+    /// A QR to show.
+    #[serde(rename_all = "camelCase")]
+    Qr { text: String, valid_ms: u64 },
+    /// A pairing code to show.
+    #[serde(rename_all = "camelCase")]
+    Code {
+        code: String,
+        phone: String,
+        valid_ms: u64,
+    },
+    /// A message appeared.
+    Message(Box<PageMessage>),
+    /// A sent message came further.
+    Ack { id: String, ack: i64 },
+    /// The page says that it was unlinked.
+    Logout { reason: Option<String> },
+}
+
+/// A message as the bridge reads it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PageMessage {
+    pub(crate) id: String,
+    pub(crate) chat: String,
+    pub(crate) from: String,
+    pub(crate) from_phone: Option<String>,
+    pub(crate) from_lid: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) from_me: bool,
+    pub(crate) kind: String,
+    pub(crate) text: Option<String>,
+    /// Unix seconds.
+    pub(crate) at: Option<i64>,
+}
+
+/// An event in its envelope.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    /// The document it comes from.
+    pub(crate) document: String,
+    pub(crate) event: BridgeEvent,
+}
+
+/// Reads what came through the binding.
+pub(crate) fn read_event(text: &str) -> Result<Envelope, String> {
+    #[derive(Deserialize)]
+    struct Outer<'a> {
+        v: u32,
+        doc: String,
+        event: String,
+        #[serde(borrow)]
+        data: &'a RawValue,
+    }
+    let outer: Outer<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if outer.v != VERSION {
+        return Err(format!("envelope version {} instead of {VERSION}", outer.v));
+    }
+    let event = format!(
+        r#"{{"event":{},"data":{}}}"#,
+        serde_json::Value::from(outer.event.as_str()),
+        outer.data.get()
+    );
+    Ok(Envelope {
+        document: outer.doc,
+        event: serde_json::from_str(&event).map_err(|error| format!("{}: {error}", outer.event))?,
+    })
+}
+
+/// A command of the bridge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Command {
+    /// What the caller asked for, as its errors say it.
+    pub(crate) name: &'static str,
+    /// The bridge's name for it.
+    script: &'static str,
+    /// How long the bridge gives the page.
+    pub(crate) deadline: Duration,
+}
+
+impl Command {
+    const fn new(name: &'static str, script: &'static str, seconds: u64) -> Self {
+        let deadline = Duration::from_secs(seconds);
+        Self {
+            name,
+            script,
+            deadline,
+        }
+    }
+
+    pub(crate) const EVIDENCE: Self = Self::new("evidence", "evidence", 10);
+    pub(crate) const SELF_TEST: Self = Self::new("self test", "selfTest", 15);
+    pub(crate) const PAIRING_CODE: Self =
+        Self::new("request pairing code", "requestPairingCode", 60);
+    pub(crate) const SHOW_QR: Self = Self::new("show QR", "showQr", 30);
+    pub(crate) const FIND_CONTACT: Self = Self::new("find contact", "findContact", 20);
+    pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
+    pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
+    pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
+
+    /// The expression that calls it. The page's own clock is this machine's, so it can tell that
+    /// the caller has given up: a page that was busy for long must not act afterwards.
+    pub(crate) fn expression(&self, arguments: &impl Serialize) -> Result<String, DriverError> {
+        let refused = |error: serde_json::Error| DriverError::Refused {
+            command: self.name,
+            reason: error.to_string(),
+        };
+        let arguments = serde_json::to_string(arguments).map_err(refused)?;
+        let arguments = serde_json::to_string(&arguments).map_err(refused)?;
+        let deadline = SystemTime::now() + self.deadline;
+        let deadline = deadline
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
+        let script = self.script;
+        Ok(format!(
+            "globalThis[{INSTALLED}]?.call(\"{script}\", {arguments}, {deadline}) ?? null"
+        ))
+    }
+
+    /// Reads what the expression gave.
+    pub(crate) fn answer<T: DeserializeOwned>(&self, text: Option<&str>) -> Result<T, DriverError> {
+        let Some(text) = text else {
+            return Err(DriverError::WrongMoment {
+                command: self.name,
+                why: "the page is not up".to_owned(),
+            });
+        };
+        let unreadable = |error: serde_json::Error| DriverError::Refused {
+            command: self.name,
+            reason: format!("the bridge's answer cannot be read: {error}"),
+        };
+        let answer: Answer = serde_json::from_str(text).map_err(unreadable)?;
+        match answer.error {
+            Some(error) => Err(self.error(error)),
+            None => serde_json::from_value(answer.data).map_err(unreadable),
+        }
+    }
+
+    fn error(&self, error: AnswerError) -> DriverError {
+        let command = self.name;
+        match error.kind {
+            ErrorKind::Missing => DriverError::Unsupported {
+                feature: command,
+                part: error.part.unwrap_or(error.message),
+            },
+            ErrorKind::Moment => DriverError::WrongMoment {
+                command,
+                why: error.message,
+            },
+            ErrorKind::Nobody => DriverError::NotOnWhatsApp {
+                recipient: error.message,
+            },
+            ErrorKind::Timeout => DriverError::TimedOut {
+                command,
+                waited_for: error.message,
+                after: self.deadline,
+            },
+            ErrorKind::Refused => DriverError::Refused {
+                command,
+                reason: error.message,
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    data: serde_json::Value,
+    error: Option<AnswerError>,
+}
+
+#[derive(Deserialize)]
+struct AnswerError {
+    kind: ErrorKind,
+    message: String,
+    part: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum ErrorKind {
+    Missing,
+    Moment,
+    Nobody,
+    Timeout,
+    #[serde(other)]
+    Refused,
+}
+
+/// The answer to [`Command::EVIDENCE`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct EvidenceAnswer {
+    pub(crate) snapshot: Snapshot,
+    #[serde(default)]
+    pub(crate) facts: std::collections::BTreeMap<String, String>,
+}
+
+/// The answer to [`Command::SELF_TEST`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct SelfTestAnswer {
+    pub(crate) version: Option<String>,
+    pub(crate) probes: Vec<Probe>,
+}
+
+/// The answer to [`Command::PAIRING_CODE`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct CodeAnswer {
+    pub(crate) code: String,
+}
+
+/// The answer to [`Command::FIND_CONTACT`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct ContactAnswer {
+    pub(crate) chat: String,
+    pub(crate) phone: Option<String>,
+    pub(crate) lid: Option<String>,
+}
+
+/// The answer to [`Command::SEND_TEXT`] and [`Command::FIND_MESSAGE`].
+#[derive(Debug, Deserialize)]
+pub(crate) struct MessageAnswer {
+    pub(crate) id: String,
+    pub(crate) ack: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_users_own_replaces_the_built_in_one_of_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("send.js"), "// mine\n").expect("written");
+        std::fs::write(folder.path().join("else.js"), "// unknown\n").expect("written");
+        let script = script(Some(folder.path()), "out").expect("a script");
+        assert!(script.contains("// mine\n") && !script.contains("// unknown"));
+        assert!(!script.contains(FILES[6].1) && script.contains(FILES[5].1));
+        std::fs::create_dir(folder.path().join("ids.js")).expect("made");
+        let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
+        assert!(matches!(error, DriverError::Storage { path, .. } if path.ends_with("ids.js")));
+    }
+
+    #[test]
+    fn events_are_read_and_strange_ones_refused() {
+        let text = r#"{"v":1,"doc":"d","seq":3,"event":"ack","data":{"id":"x","ack":-2,"new":1}}"#;
+        let envelope = read_event(text).expect("an event");
+        assert_eq!(envelope.document, "d");
+        assert!(matches!(envelope.event, BridgeEvent::Ack { ack: -2, .. }));
+        for strange in [
+            r#"{"v":2,"doc":"d","seq":3,"event":"ack","data":{"id":"x","ack":1}}"#,
+            r#"{"v":1,"doc":"d","seq":3,"event":"odd","data":null}"#,
+            r#"{"v":1,"doc":"d","seq":3,"event":"ack","data":null}"#,
+            "",
+        ] {
+            assert!(read_event(strange).is_err(), "{strange}");
+        }
+    }
+
+    #[test]
+    fn arguments_cannot_leave_their_quotes() {
+        let nasty = "\"); alert(1); //\u{2028}</script>\\";
+        let expression = Command::SEND_TEXT.expression(&nasty).expect("json");
+        let inside = expression
+            .split_once(", ")
+            .and_then(|(_, rest)| rest.rsplit_once(", "))
+            .map(|(text, _)| serde_json::from_str::<String>(text).expect("one string"));
+        let inside: Option<String> = inside.map(|text| serde_json::from_str(&text).expect("json"));
+        assert_eq!(inside.as_deref(), Some(nasty));
+    }
+
+    #[test]
+    fn answers_become_errors_by_situation() {
+        let failed = |kind: &str| {
+            let text = format!(r#"{{"ok":false,"error":{{"kind":"{kind}","message":"m"}}}}"#);
+            Command::SEND_TEXT
+                .answer::<MessageAnswer>(Some(&text))
+                .expect_err("an error")
+        };
+        assert!(matches!(failed("missing"), DriverError::Unsupported { part, .. } if part == "m"));
+        assert!(matches!(failed("moment"), DriverError::WrongMoment { .. }));
+        assert!(matches!(
+            failed("nobody"),
+            DriverError::NotOnWhatsApp { .. }
+        ));
+        assert!(
+            matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
+        );
+        assert!(matches!(failed("newer"), DriverError::Refused { .. }));
+        let none = Command::SEND_TEXT.answer::<MessageAnswer>(None);
+        assert!(matches!(none, Err(DriverError::WrongMoment { .. })));
+        let nothing = r#"{"ok":true,"data":null}"#;
+        let found: Option<MessageAnswer> =
+            Command::FIND_MESSAGE.answer(Some(nothing)).expect("none");
+        assert!(found.is_none());
+    }
+}

@@ -1,0 +1,241 @@
+//! Acts on an open session: checks whether the moment is right, has the bridge do it, reads the
+//! answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use headless_chrome::protocol::cdp::Page;
+use serde_json::json;
+use tokio_util::sync::DropGuard;
+
+use super::bridge::{
+    CodeAnswer, Command, ContactAnswer, EvidenceAnswer, MessageAnswer, SelfTestAnswer,
+};
+use super::launch::{PageHandle, blocking};
+use super::page::Shared;
+use super::profile::storage;
+use crate::driver::{Connection, DriverError, Evidence, LinkState, SelfTest};
+use crate::id::{ChatId, MessageId, PhoneNumber};
+use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
+
+/// How long WhatsApp may take to confirm a logout.
+const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
+
+/// How long a picture may take; 0.2 s is usual.
+const SCREENSHOT: Duration = Duration::from_secs(15);
+
+/// How long a close may take in all: asking (10 s), waiting (10 s), killing (5 s), and some.
+const CLOSE: Duration = Duration::from_secs(30);
+
+/// An open session. When the last handle is dropped, it is closed in the background.
+#[derive(Debug)]
+pub(crate) struct ChromeConnection {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tab: PageHandle,
+    pub(crate) profile: PathBuf,
+    /// headless_chrome's calls have no deadline, so a stuck one keeps its thread until the browser
+    /// ends. This keeps it at one.
+    pub(crate) picture: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) _close_on_drop: DropGuard,
+}
+
+impl ChromeConnection {
+    /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
+    /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
+    fn need_ready(&self, command: &'static str, offline_too: bool) -> Result<(), DriverError> {
+        self.shared.check_open()?;
+        let why = match self.shared.tracker().link() {
+            Some(LinkState::Ready(_)) => return Ok(()),
+            Some(LinkState::Offline) if offline_too => return Ok(()),
+            Some(LinkState::Offline) => "WhatsApp cannot be reached",
+            Some(LinkState::NeedsLogin | LinkState::Pairing) => "no phone is linked",
+            Some(LinkState::Syncing { .. }) => "the session is still syncing",
+            Some(LinkState::Conflict) => "another browser has taken the session over",
+            Some(LinkState::Refused(_)) => "WhatsApp will not serve the session",
+            Some(LinkState::Connecting) | None => "the session is still connecting",
+        };
+        let why = why.to_owned();
+        Err(DriverError::WrongMoment { command, why })
+    }
+}
+
+#[async_trait]
+impl Connection for ChromeConnection {
+    async fn request_pairing_code(&self, phone: &PhoneNumber) -> Result<String, DriverError> {
+        let arguments = json!({ "phone": phone.as_str() });
+        let answer: CodeAnswer = self
+            .shared
+            .command(Command::PAIRING_CODE, &arguments)
+            .await?;
+        Ok(answer.code)
+    }
+
+    async fn show_qr(&self) -> Result<(), DriverError> {
+        self.shared.command(Command::SHOW_QR, &json!({})).await
+    }
+
+    async fn find_contact(&self, recipient: &Recipient) -> Result<Option<Contact>, DriverError> {
+        const COMMAND: Command = Command::FIND_CONTACT;
+        self.need_ready(COMMAND.name, false)?;
+        let id = match recipient {
+            Recipient::Chat(chat) => chat.clone(),
+            Recipient::Phone(phone) => ChatId::from(phone),
+        };
+        let arguments = json!({ "id": id.as_str() });
+        let answer: Option<ContactAnswer> = self.shared.command(COMMAND, &arguments).await?;
+        let Some(answer) = answer else {
+            return Ok(None);
+        };
+        let optional = |text: Option<String>| text.and_then(|text| ChatId::new(&text).ok());
+        Ok(Some(Contact {
+            chat: ChatId::new(&answer.chat).map_err(|error| strange(COMMAND, &error))?,
+            phone: optional(answer.phone),
+            lid: optional(answer.lid),
+        }))
+    }
+
+    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
+        const COMMAND: Command = Command::SEND_TEXT;
+        self.need_ready(COMMAND.name, false)?;
+        self.shared.tracker().sending(&text.wire_id);
+        let arguments = json!({
+            "chat": text.chat.as_str(),
+            "body": text.body,
+            "wireId": text.wire_id.as_str(),
+            "replyTo": text.reply_to.as_ref().map(MessageId::as_str),
+        });
+        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
+        sent_message(COMMAND, &answer)
+    }
+
+    async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
+        const COMMAND: Command = Command::FIND_MESSAGE;
+        self.need_ready(COMMAND.name, true)?;
+        let arguments = json!({
+            "key": id.as_str(),
+            "chat": id.chat().as_str(),
+            "wireId": id.wire_id().as_str(),
+            "own": id.from_me(),
+        });
+        let answer: Option<MessageAnswer> = self.shared.command(COMMAND, &arguments).await?;
+        answer
+            .map(|answer| sent_message(COMMAND, &answer))
+            .transpose()
+    }
+
+    async fn evidence(&self) -> Result<Evidence, DriverError> {
+        let answer: EvidenceAnswer = self.shared.command(Command::EVIDENCE, &json!({})).await?;
+        let mut facts = answer.snapshot.facts();
+        facts.extend(answer.facts);
+        Ok(Evidence {
+            link: self.shared.tracker().judge(&answer.snapshot),
+            version: answer.snapshot.version,
+            facts,
+        })
+    }
+
+    async fn self_test(&self) -> Result<SelfTest, DriverError> {
+        let answer: SelfTestAnswer = self.shared.command(Command::SELF_TEST, &json!({})).await?;
+        Ok(SelfTest {
+            version: answer.version,
+            ok: answer
+                .probes
+                .iter()
+                .all(|probe| probe.found || !probe.needed),
+            probes: answer.probes,
+        })
+    }
+
+    async fn screenshot(&self) -> Result<Vec<u8>, DriverError> {
+        const COMMAND: &str = "screenshot";
+        self.shared.check_open()?;
+        let timed_out = || DriverError::TimedOut {
+            command: COMMAND,
+            waited_for: "the browser to draw the page".to_owned(),
+            after: SCREENSHOT,
+        };
+        let one_at_a_time = Arc::clone(&self.picture).lock_owned();
+        let turn = tokio::time::timeout(SCREENSHOT, one_at_a_time)
+            .await
+            .map_err(|_| timed_out())?;
+        let tab = self.tab.clone();
+        let taken = blocking(move || {
+            let _turn = turn;
+            let format = Page::CaptureScreenshotFormatOption::Png;
+            tab.0
+                .capture_screenshot(format, None, None, true)
+                .map_err(|error| error.to_string())
+        });
+        let taken = tokio::time::timeout(SCREENSHOT, taken)
+            .await
+            .map_err(|_| timed_out())??;
+        taken.map_err(|reason| DriverError::Refused {
+            command: COMMAND,
+            reason,
+        })
+    }
+
+    async fn reload(&self) -> Result<(), DriverError> {
+        const COMMAND: &str = "reload";
+        self.shared.check_open()?;
+        let reload = Page::Reload {
+            ignore_cache: None,
+            script_to_evaluate_on_load: None,
+            loader_id: None,
+        };
+        match self.shared.call(reload, SCREENSHOT).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.shared.call_error(COMMAND, error)),
+        }
+    }
+
+    async fn log_out(&self) -> Result<(), DriverError> {
+        const COMMAND: Command = Command::LOG_OUT;
+        // Watched before it is asked for, for it may come at once (fact sheet §2.7).
+        let mut logouts = self.shared.logouts();
+        self.shared.tracker().asked_logout(true);
+        let asked = self.shared.command::<()>(COMMAND, &json!({})).await;
+        let outcome = match asked {
+            // The page may go away over it before it answers.
+            Ok(()) | Err(DriverError::Interrupted { .. }) => {
+                match tokio::time::timeout(LOGOUT_CONFIRMED, logouts.changed()).await {
+                    Ok(Ok(())) => return Ok(()),
+                    _ => Err(DriverError::TimedOut {
+                        command: COMMAND.name,
+                        waited_for: "WhatsApp to confirm it".to_owned(),
+                        after: LOGOUT_CONFIRMED,
+                    }),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        self.shared.tracker().asked_logout(false);
+        outcome
+    }
+
+    async fn close(&self) -> Result<(), DriverError> {
+        self.shared.close.cancel();
+        let closed = tokio::time::timeout(CLOSE, self.shared.closed()).await;
+        if closed == Ok(true) {
+            return Ok(());
+        }
+        let left = std::io::Error::other("its browser could not be ended");
+        Err(storage(&self.profile, left))
+    }
+}
+
+fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
+    Ok(SentMessage {
+        id: MessageId::new(&answer.id).map_err(|error| strange(command, &error))?,
+        ack: Ack::from_number(answer.ack),
+    })
+}
+
+fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
+    DriverError::Refused {
+        command: command.name,
+        reason: format!("the page's answer is strange: {error}"),
+    }
+}

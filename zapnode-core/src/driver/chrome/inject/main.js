@@ -1,0 +1,166 @@
+// Puts it together: the listeners, the watch over the page, and the one way in.
+
+/**
+ * The listeners, most important first. Each is attached in its own guard, and tried again until it
+ * holds: one that throws must not leave the others deaf (fact sheet §5.1).
+ */
+const hooks = [
+  {
+    name: "messages",
+    feature: "receive",
+    needed: true,
+    attach: () => listen(needed("messages"), "add", "message", messageAdded),
+  },
+  {
+    name: "acks",
+    feature: "receive",
+    needed: true,
+    attach: () => listen(needed("messages"), "change:ack", "ack", ackChanged),
+  },
+  {
+    name: "state",
+    feature: "state",
+    needed: true,
+    attach: () => {
+      const socket = needed("socket");
+      listen(socket, "change:state", "state", publish);
+      listen(socket, "change:hasSynced", "state", publish);
+      listen(socket, "change:stream", "state", publish);
+    },
+  },
+  {
+    name: "stream",
+    feature: "state",
+    attach: () => {
+      const stream = needed("stream");
+      for (const field of ["mode", "info", "displayInfo"]) {
+        listen(stream, `change:${field}`, "state", publish);
+      }
+    },
+  },
+  {
+    name: "logout",
+    feature: "logout",
+    attach: () => {
+      const cmd = needed("cmd");
+      // The older and the newer name (§8.1); the driver tells a logout once.
+      for (const event of ["logout", "logout_from_bridge"]) {
+        listen(cmd, event, "logout", (reason) => emit("logout", { reason: reasonText(reason) }));
+      }
+    },
+  },
+  {
+    name: "qr",
+    feature: "qr",
+    attach: () => {
+      const conn = needed("conn");
+      listen(conn, "change:ref", "qr", publish);
+      listen(conn, "change:pushname", "state", publish);
+    },
+  },
+  {
+    name: "progress",
+    feature: "sync",
+    attach: () => {
+      const cmd = needed("cmd");
+      for (const event of ["offline_progress_update_from_bridge", "offline_progress_update"]) {
+        listen(cmd, event, "progress", readProgress);
+      }
+    },
+  },
+  {
+    name: "pairing",
+    feature: "pairing code",
+    attach: () => {
+      if (!watchPairingEvents()) throw missing("WAWebLinkDeviceEvents");
+    },
+  },
+];
+const attached = new Set();
+
+function hooked(name) {
+  return attached.has(name);
+}
+
+function attachHooks() {
+  for (const { name, attach } of hooks) {
+    if (attached.has(name)) continue;
+    try {
+      attach();
+      attached.add(name);
+      delete facts[`fault.hook.${name}`];
+    } catch (error) {
+      note(`fault.hook.${name}`, words(error));
+    }
+  }
+}
+
+function reasonText(reason) {
+  if (typeof reason === "string") return reason;
+  if (typeof reason === "number") return String(reason);
+  const inner = reason?.reason ?? reason?.logoutReason ?? reason?.type;
+  return typeof inner === "string" || typeof inner === "number" ? String(inner) : null;
+}
+
+/**
+ * Looks at the page: often until it is up and complete, then once a second as a net below the
+ * listeners. Nothing but the socket is touched until that is there (§0.1, §1.3).
+ */
+function watch() {
+  if (socketState() !== null) guarded("hooks", attachHooks);
+  publish();
+  const state = socketState();
+  const settled = (state === "CONNECTED" || unpaired(state)) && needsAttached();
+  native.setTimeout(watch, settled ? 1000 : 200);
+}
+
+function needsAttached() {
+  return hooks.every(({ name, needed: isNeeded }) => !isNeeded || attached.has(name));
+}
+
+/** A command under way: knows what it waits for, and stops when its time is over. */
+class Ticket {
+  constructor() {
+    this.waitsFor = "the page";
+    this.expired = false;
+  }
+
+  /** Goes on to the next step, unless the caller has been told already that time is over. */
+  step(what) {
+    if (this.expired) throw new BridgeError("timeout", this.waitsFor);
+    this.waitsFor = what;
+  }
+
+  async wait(what, promise) {
+    this.step(what);
+    const value = await promise;
+    this.step(what);
+    return value;
+  }
+}
+
+/** The way in: a command's name, its arguments as JSON, and until when an answer is of use. */
+async function call(name, text, deadline) {
+  const ticket = new Ticket();
+  try {
+    const command = commands[name];
+    if (!command) throw missing(`the bridge's command ${name}`);
+    // The page was busy for so long that the caller has given up; doing it now would surprise.
+    const left = deadline - native.now();
+    if (left <= 0) throw new BridgeError("timeout", "the page, which was busy");
+    const overdue = sleep(left).then(() => {
+      ticket.expired = true;
+      throw new BridgeError("timeout", ticket.waitsFor);
+    });
+    const data = await Promise.race([command(native.parse(text), ticket), overdue]);
+    return write({ ok: true, data: data ?? null });
+  } catch (error) {
+    const kind = error instanceof BridgeError ? error.kind : "refused";
+    return write({ ok: false, error: { kind, message: words(error), ...error?.fields } });
+  }
+}
+
+Object.defineProperty(window, INSTALLED, { value: Object.freeze({ call }) });
+emit("hello", { url: location.href });
+guarded("passkey", watchPasskeyCalls);
+watch();

@@ -1,0 +1,247 @@
+// The page's modules (fact sheet §0.1, §8.1): looked up anew at each use, under new and old names,
+// directly and as `default`. Neither hits nor misses are kept: modules come late, and a page that
+// swaps one must not leave us with the old.
+
+/** A module's exports, or `undefined`: a missing one throws, or is null, or is undefined. */
+function load(id) {
+  try {
+    return window.require(id) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The objects in which a module's members may lie. */
+function holders(id) {
+  const exported = load(id);
+  if (exported === undefined) return [];
+  let inner;
+  try {
+    inner = exported.default;
+  } catch {
+    inner = undefined;
+  }
+  return inner !== undefined && inner !== null && inner !== exported ? [exported, inner] : [exported];
+}
+
+/**
+ * What the bridge needs of the page. Each has places in order of preference: the module's id and
+ * the member's names; `itself` is a module that is the thing (fact sheet §0.1). A dotted name goes
+ * through a member. Without a `needed` one a session cannot work; the others only take their
+ * feature with them.
+ */
+const itself = Symbol("the module itself");
+const PARTS = {
+  socket: { feature: "state", needed: true, at: [["WAWebSocketModel", "Socket"]] },
+  stream: { feature: "state", at: [["WAWebStreamModel", "Stream"]] },
+  conn: { feature: "qr", at: [["WAWebConnModel", "Conn"]] },
+  cmd: { feature: "logout", at: [["WAWebCmd", "Cmd"]] },
+  progress: {
+    feature: "sync",
+    at: [["WAWebOfflineHandler", "OfflineMessageHandler.getOfflineDeliveryProgress"]],
+  },
+
+  mePhone: {
+    feature: "identity",
+    needed: true,
+    at: [["WAWebUserPrefsMeUser", "getMaybeMePnUser", "getMaybeMeUser", "getMeUser"]],
+  },
+  meLid: {
+    feature: "identity",
+    at: [["WAWebUserPrefsMeUser", "getMaybeMeLidUser", "getMaybeMeLid"]],
+  },
+
+  noiseInfo: { feature: "qr", at: [["WAWebUserPrefsInfoStore", "waNoiseInfo"]] },
+  signalStore: { feature: "qr", at: [["WAWebSignalStoreApi", "waSignalStore"]] },
+  advSecret: {
+    feature: "qr",
+    at: [
+      ["WAWebUserPrefsMultiDevice", "getADVSecretKey"],
+      ["WAWebAdvSignatureApi", "getADVSecretKey"],
+    ],
+  },
+  platform: { feature: "qr", at: [["WAWebCompanionRegClientUtils", "DEVICE_PLATFORM"]] },
+  encodeBase64: { feature: "qr", at: [["WABase64", "encodeB64"]] },
+  refreshQr: {
+    feature: "qr",
+    at: [
+      ["WAWebLaunchSocketUtils", "refreshQR"],
+      ["WAWebCmd", "Cmd.refreshQR"],
+    ],
+  },
+
+  setPairingType: { feature: "pairing code", at: [["WAWebAltDeviceLinkingApi", "setPairingType"]] },
+  initializePairing: {
+    feature: "pairing code",
+    at: [["WAWebAltDeviceLinkingApi", "initializeAltDeviceLinking"]],
+  },
+  startPairing: {
+    feature: "pairing code",
+    at: [["WAWebAltDeviceLinkingApi", "startAltLinkingFlow"]],
+  },
+  initializeQr: {
+    feature: "pairing code",
+    at: [
+      ["WAWebAltDeviceLinkingApi", "initializeQRLinking"],
+      ["WAWebLaunchSocketUtils", "initializeQRLinking"],
+    ],
+  },
+
+  messages: { feature: "receive", needed: true, at: [["WAWebCollections", "Msg"]] },
+  chats: { feature: "send", needed: true, at: [["WAWebCollections", "Chat"]] },
+  contacts: { feature: "names", at: [["WAWebCollections", "Contact"]] },
+  createWid: { feature: "send", needed: true, at: [["WAWebWidFactory", "createWid"]] },
+  asUserWid: { feature: "groups", at: [["WAWebWidFactory", "asUserWidOrThrow"]] },
+  queryWidExists: {
+    feature: "contacts",
+    needed: true,
+    at: [["WAWebQueryExistsJob", "queryWidExists"]],
+  },
+  findChat: {
+    feature: "send",
+    needed: true,
+    at: [
+      ["WAWebFindChatAction", "findOrCreateLatestChat"],
+      ["WAWebCollections", "Chat.find"],
+    ],
+  },
+  MsgKey: { feature: "send", needed: true, at: [["WAWebMsgKey", itself, "MsgKey"]] },
+  sendMessage: {
+    feature: "send",
+    needed: true,
+    at: [["WAWebSendMsgChatAction", "addAndSendMsgToChat"]],
+  },
+  ephemeral: {
+    feature: "disappearing messages",
+    at: [["WAWebGetEphemeralFieldsMsgActionsUtils", "getEphemeralFields"]],
+  },
+  canReply: { feature: "reply", at: [["WAWebMsgReply", "canReplyMsg"]] },
+
+  lidOf: {
+    feature: "identities",
+    at: [
+      ["WAWebApiContact", "getCurrentLid"],
+      ["WAWebLidMigrationUtils", "toLid", "getCurrentLidForUserWid", "getEnforceCurrentLid"],
+    ],
+  },
+  phoneOf: {
+    feature: "identities",
+    at: [
+      ["WAWebApiContact", "getPhoneNumber"],
+      ["WAWebLidMigrationUtils", "toPn"],
+    ],
+  },
+  alternate: { feature: "identities", at: [["WAWebApiContact", "getAlternateUserWid"]] },
+};
+
+/** Whether a value can be the module itself: a constructor or a function. */
+function pick(holder, name) {
+  if (name === itself) return typeof holder === "function" ? { owner: undefined, value: holder } : null;
+  let owner = holder;
+  const path = name.split(".");
+  for (const step of path.slice(0, -1)) {
+    owner = owner[step];
+    if (owner === undefined || owner === null) return null;
+  }
+  const value = owner[path[path.length - 1]];
+  return value === undefined || value === null ? null : { owner, value };
+}
+
+/** Every place where a part is found, best first: `{value, owner, where}`. */
+function* found(name) {
+  for (const [id, ...names] of PARTS[name].at) {
+    for (const member of names) {
+      for (const holder of holders(id)) {
+        let hit = null;
+        try {
+          hit = pick(holder, member);
+        } catch {
+          // A getter that throws is as good as none.
+        }
+        if (hit) {
+          yield { ...hit, where: member === itself ? id : `${id}.${member}` };
+          break;
+        }
+      }
+    }
+  }
+}
+
+/** A part's first place, or `undefined`. */
+function look(name) {
+  for (const hit of found(name)) return hit;
+  return undefined;
+}
+
+/** A part's value, or `undefined`. */
+function optional(name) {
+  return look(name)?.value;
+}
+
+/** A part's value; without it the command at hand is not supported. */
+function needed(name) {
+  const hit = look(name);
+  if (!hit) throw missing(placeOf(name));
+  return hit.value;
+}
+
+/** Calls a part that is a function, on the object it lies in. */
+function invoke(name, ...args) {
+  const hit = look(name);
+  if (!hit || typeof hit.value !== "function") throw missing(placeOf(name));
+  return hit.value.call(hit.owner, ...args);
+}
+
+/** Calls an optional part; whatever goes wrong is `undefined`. */
+function attempt(name, ...args) {
+  for (const { value, owner } of found(name)) {
+    try {
+      const result = value.call(owner, ...args);
+      if (result !== undefined && result !== null) return result;
+    } catch {
+      // The next place may do.
+    }
+  }
+  return undefined;
+}
+
+function placeOf(name) {
+  const [id, member] = PARTS[name].at[0];
+  return member === itself ? id : `${id}.${member}`;
+}
+
+/** The needed parts that are not there, by their first place. */
+function missingParts() {
+  return Object.keys(PARTS).filter((name) => PARTS[name].needed && !look(name)).map(placeOf);
+}
+
+/** Listens to an emitter of the page; the listener can harm neither the page nor the others. */
+function listen(emitter, events, name, listener) {
+  emitter.on(events, (...args) => {
+    guarded(name, () => listener(...args));
+  });
+}
+
+/** The page's build (fact sheet §8.1), or `null`. */
+function version() {
+  const read = [
+    () => load("WAWebBuildConstants")?.VERSION_STR,
+    () => load("WAWebBuildConstants")?.default?.VERSION_STR,
+    () => load("WAWebUpdaterVersion")?.SANITIZED_VERSION_STR,
+    () => load("WAWebBuildConstants")?.SANITIZED_VERSION_STR,
+    () => window.Debug?.VERSION,
+    () => {
+      const revision = load("SiteData")?.client_revision ?? window.SiteData?.client_revision;
+      return revision ? `2.3000.${revision}` : null;
+    },
+  ];
+  for (const one of read) {
+    try {
+      const value = one();
+      if (value) return String(value);
+    } catch {
+      // The next one may do.
+    }
+  }
+  return null;
+}

@@ -1,0 +1,381 @@
+//! Turns what the page tells into what the contract promises: link changes never twice alike, one
+//! logout told once, no message twice, none that we sent ourselves. No I/O; the pump (page.rs)
+//! feeds it and passes its events on.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::bridge::PageMessage;
+use super::snapshot::{Memory, Snapshot, judge};
+use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason};
+use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
+use crate::message::{Ack, AckChange, IncomingMessage};
+
+/// How many ids are remembered of messages told and sent.
+const REMEMBERED: usize = 10_000;
+
+/// What is known of one open session, over all documents it had.
+#[derive(Debug)]
+pub(crate) struct Tracker {
+    /// The link as last told, in this document.
+    link: Option<LinkState>,
+    /// Of this document.
+    memory: Memory,
+    /// A phone was linked in this connection and nobody said yet that it is not.
+    linked: bool,
+    /// The last snapshot said that no phone is linked.
+    unpaired: bool,
+    /// A logout was told. It is not told again until a new login has come.
+    logout_told: bool,
+    /// We asked for the logout.
+    logout_asked: bool,
+    told: Recent,
+    sent: Recent,
+}
+
+impl Tracker {
+    pub(crate) fn new() -> Self {
+        Self {
+            link: None,
+            memory: Memory::default(),
+            linked: false,
+            unpaired: false,
+            logout_told: false,
+            logout_asked: false,
+            told: Recent::default(),
+            sent: Recent::default(),
+        }
+    }
+
+    /// The link as last told.
+    pub(crate) fn link(&self) -> Option<&LinkState> {
+        self.link.as_ref()
+    }
+
+    /// What a snapshot that was asked for means.
+    pub(crate) fn judge(&self, snapshot: &Snapshot) -> LinkState {
+        judge(snapshot, self.memory)
+    }
+
+    /// Another document has begun. What follows is told even if it is as before.
+    pub(crate) fn document_began(&mut self) {
+        self.link = None;
+        self.memory = Memory::default();
+    }
+
+    /// A message with this id is about to be sent by us.
+    pub(crate) fn sending(&mut self, id: &WireId) {
+        self.sent.add(id.as_str());
+    }
+
+    /// We are about to log out, or it came to nothing.
+    pub(crate) fn asked_logout(&mut self, asked: bool) {
+        self.logout_asked = asked;
+    }
+
+    /// The main frame went to an address. After a logout WhatsApp says so there (§2.7).
+    pub(crate) fn address(&mut self, url: &str) -> Option<DriverEvent> {
+        let query = url.split(['?', '#']).skip(1);
+        query
+            .flat_map(|part| part.split('&'))
+            .any(|pair| pair == "post_logout=1")
+            .then(|| self.logged_out(None))
+            .flatten()
+    }
+
+    /// Something says that this device was unlinked: an event of the page, its address, its state.
+    /// Often all three; one logout is told.
+    pub(crate) fn logged_out(&mut self, reason: Option<String>) -> Option<DriverEvent> {
+        if self.logout_told || (self.unpaired && !self.linked) {
+            return None;
+        }
+        self.logout_told = true;
+        self.linked = false;
+        let reason = if std::mem::take(&mut self.logout_asked) {
+            LogoutReason::Asked
+        } else {
+            LogoutReason::Remote(reason)
+        };
+        Some(DriverEvent::LoggedOut(reason))
+    }
+
+    /// The page stands otherwise.
+    pub(crate) fn snapshot(&mut self, snapshot: &Snapshot) -> Vec<DriverEvent> {
+        let mut events = Vec::new();
+        let was_unpaired = self.unpaired;
+        self.unpaired = snapshot.is_unpaired();
+        if self.unpaired {
+            if self.linked {
+                events.extend(self.logged_out(None));
+            }
+            self.memory = Memory {
+                was_ready: false,
+                asked_login: true,
+            };
+        } else if snapshot.is_linked() {
+            // After a logout the old state may be seen for a moment more. Only what comes after
+            // the page was seen unlinked is a new login.
+            if self.logout_told && was_unpaired {
+                self.logout_told = false;
+            }
+            self.linked = !self.logout_told;
+        } else if was_unpaired && snapshot.state.is_some() {
+            // On the way to a new login: still to be seen as unlinked until it is there.
+            self.unpaired = self.logout_told;
+        }
+        let link = judge(snapshot, self.memory);
+        self.memory.was_ready |= matches!(link, LinkState::Ready(_));
+        if self.link.as_ref() != Some(&link) {
+            self.link = Some(link.clone());
+            events.push(DriverEvent::Link(link));
+        }
+        events
+    }
+
+    /// A message appeared on the page.
+    pub(crate) fn message(&mut self, message: PageMessage) -> Option<DriverEvent> {
+        let read = incoming(message)?;
+        let own = read.from_me && self.sent.has(read.id.wire_id().as_str());
+        (!own && self.told.add(read.id.as_str())).then_some(DriverEvent::Message(read))
+    }
+}
+
+/// Checks what the page says of a message. A strange one is left out: nothing could be done with it.
+fn incoming(message: PageMessage) -> Option<IncomingMessage> {
+    let chat = |text: &str| ChatId::new(text).ok();
+    let optional = |text: &Option<String>| text.as_deref().and_then(chat);
+    let at = match message.at {
+        Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).ok(),
+        None => None,
+    };
+    let read = || {
+        Some(IncomingMessage {
+            id: MessageId::new(&message.id).ok()?,
+            chat: chat(&message.chat)?,
+            from: chat(&message.from)?,
+            from_phone: optional(&message.from_phone),
+            from_lid: optional(&message.from_lid),
+            name: message.name.clone(),
+            from_me: message.from_me,
+            kind: message.kind.clone(),
+            text: message.text.clone(),
+            at: at.unwrap_or_else(OffsetDateTime::now_utc),
+        })
+    };
+    let read = read();
+    if read.is_none() {
+        tracing::warn!(
+            id = message.id,
+            chat = message.chat,
+            "a message with strange ids is left out"
+        );
+    }
+    read
+}
+
+/// Reads an ack of the page.
+pub(crate) fn ack(id: &str, number: i64) -> Option<DriverEvent> {
+    let id = MessageId::new(id).ok()?;
+    let ack = Ack::from_number(number);
+    Some(DriverEvent::Ack(AckChange { id, ack }))
+}
+
+/// A QR to show.
+pub(crate) fn qr(text: String, valid_ms: u64) -> DriverEvent {
+    DriverEvent::Login(LoginPrompt::Qr {
+        text,
+        valid_for: Duration::from_millis(valid_ms),
+    })
+}
+
+/// A pairing code to show.
+pub(crate) fn pairing_code(code: String, phone: &str, valid_ms: u64) -> Option<DriverEvent> {
+    Some(DriverEvent::Login(LoginPrompt::PairingCode {
+        code,
+        phone: PhoneNumber::new(phone).ok()?,
+        valid_for: Duration::from_millis(valid_ms),
+    }))
+}
+
+/// A set that forgets its oldest members.
+#[derive(Debug, Default)]
+struct Recent {
+    members: HashSet<String>,
+    order: VecDeque<String>,
+}
+
+impl Recent {
+    fn has(&self, member: &str) -> bool {
+        self.members.contains(member)
+    }
+
+    /// Whether it was new.
+    fn add(&mut self, member: &str) -> bool {
+        if !self.members.insert(member.to_owned()) {
+            return false;
+        }
+        self.order.push_back(member.to_owned());
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.members.remove(&oldest);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(state: &str) -> Snapshot {
+        let linked = state == "CONNECTED";
+        Snapshot {
+            state: Some(state.to_owned()),
+            has_synced: Some(linked),
+            phone: linked.then(|| "244929782402@c.us".to_owned()),
+            receiving: true,
+            ..Snapshot::default()
+        }
+    }
+
+    /// What the tracker says to these states, without the link's changes.
+    fn logouts(tracker: &mut Tracker, states: &[&str]) -> Vec<DriverEvent> {
+        let told = states
+            .iter()
+            .flat_map(|state| tracker.snapshot(&page(state)));
+        told.filter(|event| matches!(event, DriverEvent::LoggedOut(_)))
+            .collect()
+    }
+
+    fn remote(reason: Option<&str>) -> DriverEvent {
+        DriverEvent::LoggedOut(LogoutReason::Remote(reason.map(str::to_owned)))
+    }
+
+    #[test]
+    fn a_link_is_told_once_and_anew_in_a_new_document() {
+        let mut tracker = Tracker::new();
+        assert_eq!(
+            tracker.snapshot(&Snapshot::default()),
+            [DriverEvent::Link(LinkState::Connecting)]
+        );
+        assert!(tracker.snapshot(&page("OPENING")).is_empty());
+        assert_eq!(tracker.snapshot(&page("CONNECTED")).len(), 1);
+        assert!(tracker.snapshot(&page("CONNECTED")).is_empty());
+        tracker.document_began();
+        assert_eq!(tracker.snapshot(&page("CONNECTED")).len(), 1);
+    }
+
+    #[test]
+    fn offline_is_only_what_was_ready_in_this_document() {
+        let mut tracker = Tracker::new();
+        tracker.snapshot(&page("CONNECTED"));
+        tracker.snapshot(&page("TIMEOUT"));
+        assert_eq!(tracker.link(), Some(&LinkState::Offline));
+        tracker.document_began();
+        tracker.snapshot(&page("OPENING"));
+        assert_eq!(tracker.link(), Some(&LinkState::Connecting));
+    }
+
+    #[test]
+    fn one_logout_is_told_once_whatever_says_it() {
+        let url = "https://web.whatsapp.com/?post_logout=1&logout_reason=0";
+        // The event first, its older name too, then the address, then the state.
+        let mut tracker = Tracker::new();
+        tracker.snapshot(&page("CONNECTED"));
+        let told = tracker.logged_out(Some("md_opt_out".to_owned()));
+        assert_eq!(told, Some(remote(Some("md_opt_out"))));
+        assert_eq!(tracker.logged_out(None), None);
+        assert!(logouts(&mut tracker, &["CONNECTED", "OPENING"]).is_empty());
+        tracker.document_began();
+        assert_eq!(tracker.address(url), None);
+        assert!(logouts(&mut tracker, &["OPENING", "UNPAIRED", "UNPAIRED_IDLE"]).is_empty());
+        assert_eq!(tracker.address(url), None);
+        // A new login can be lost anew.
+        assert!(logouts(&mut tracker, &["OPENING", "PAIRING", "CONNECTED"]).is_empty());
+        assert_eq!(logouts(&mut tracker, &["UNPAIRED"]), [remote(None)]);
+        assert_eq!(tracker.logged_out(None), None);
+
+        // The address alone.
+        let mut tracker = Tracker::new();
+        tracker.snapshot(&page("CONNECTED"));
+        tracker.document_began();
+        assert_eq!(tracker.address(url), Some(remote(None)));
+        assert!(logouts(&mut tracker, &["UNPAIRED"]).is_empty());
+    }
+
+    #[test]
+    fn a_logout_we_asked_for_says_so() {
+        let mut tracker = Tracker::new();
+        tracker.snapshot(&page("CONNECTED"));
+        tracker.asked_logout(true);
+        let told = tracker.logged_out(Some("user_initiated".to_owned()));
+        assert_eq!(told, Some(DriverEvent::LoggedOut(LogoutReason::Asked)));
+    }
+
+    #[test]
+    fn a_profile_that_was_unlinked_while_closed() {
+        // With the page's word: its login is worthless, and that is told.
+        let mut tracker = Tracker::new();
+        assert!(logouts(&mut tracker, &["OPENING"]).is_empty());
+        assert_eq!(tracker.logged_out(None), Some(remote(None)));
+        // A fresh one that was never linked has nothing to lose.
+        let mut tracker = Tracker::new();
+        assert!(logouts(&mut tracker, &["OPENING", "UNPAIRED"]).is_empty());
+        assert_eq!(tracker.logged_out(None), None);
+        assert_eq!(
+            tracker.address("https://web.whatsapp.com/?post_logout=1"),
+            None
+        );
+    }
+
+    #[test]
+    fn an_address_is_read_by_its_whole_pair() {
+        let mut tracker = Tracker::new();
+        assert_eq!(
+            tracker.address("https://web.whatsapp.com/?post_logout=10"),
+            None
+        );
+        assert_eq!(
+            tracker.address("https://web.whatsapp.com/post_logout=1"),
+            None
+        );
+        assert!(
+            tracker
+                .address("https://web.whatsapp.com/#a&post_logout=1")
+                .is_some()
+        );
+    }
+
+    fn message(id: &str, from_me: bool) -> PageMessage {
+        PageMessage {
+            id: id.to_owned(),
+            chat: "244929782402@c.us".to_owned(),
+            from: "244929782402@c.us".to_owned(),
+            from_phone: None,
+            from_lid: Some("strange".to_owned()),
+            name: None,
+            from_me,
+            kind: "chat".to_owned(),
+            text: Some("oi".to_owned()),
+            at: Some(1_800_000_000),
+        }
+    }
+
+    #[test]
+    fn no_message_is_told_twice_nor_one_of_ours() {
+        let mut tracker = Tracker::new();
+        let theirs = "false_244929782402@c.us_3EB0AABBCCDDEEFF";
+        assert!(tracker.message(message(theirs, false)).is_some());
+        assert!(tracker.message(message(theirs, false)).is_none());
+        let ours = "true_244929782402@c.us_3EB0112233445566";
+        tracker.sending(&WireId::new("3EB0112233445566").expect("an id"));
+        assert!(tracker.message(message(ours, true)).is_none());
+        // Written on the phone.
+        let phone = "true_244929782402@c.us_3A00112233445566";
+        assert!(tracker.message(message(phone, true)).is_some());
+        assert!(tracker.message(message("rubbish", false)).is_none());
+    }
+}
