@@ -1,1 +1,3 @@
-//! The daemon.
+//! The daemon: many WhatsApp sessions behind a REST API.
+
+pub mod settings;
