@@ -690,6 +690,10 @@ fn refused(refusal: Refusal) -> Reason {
             ReasonCode::BlockedNetwork,
             "WhatsApp is blocked from this network",
         ),
+        Refusal::MissingParts => (
+            ReasonCode::BridgeMissingModules,
+            "the page has not all the parts that a session needs; see the self-test",
+        ),
         Refusal::PasskeyRequired => (
             ReasonCode::PasskeyRequired,
             "WhatsApp asks for the account's passkey",

@@ -172,6 +172,7 @@ fn what_cannot_be_mended_is_not_tried_again() {
         Refusal::TermsOfService,
         Refusal::BlockedNetwork,
         Refusal::PasskeyRequired,
+        Refusal::MissingParts,
     ] {
         let input = Input::Link(LinkState::Refused(refusal));
         let (machine, _) = after(false, &on(loading(), &[input]));
