@@ -45,7 +45,8 @@ pub fn browser_of(profile: &Path) -> Option<u32> {
     let wanted = format!("--user-data-dir={}", profile.display());
     let found = system.processes().iter().find(|(_, process)| {
         let arguments: Vec<_> = process.cmd().iter().map(|a| a.to_string_lossy()).collect();
-        arguments.iter().any(|a| *a == wanted) && !arguments.iter().any(|a| a.starts_with("--type="))
+        arguments.iter().any(|a| *a == wanted)
+            && !arguments.iter().any(|a| a.starts_with("--type="))
     });
     found.map(|(pid, _)| pid.as_u32())
 }

@@ -116,10 +116,7 @@ async fn every_request_of_the_guide() -> Result<()> {
     assert_eq!((arrived.deliveries, arrived.unknown_sender), (1, false));
 
     // 6. Delete; the phone is unlinked, Chrome and the profile are gone.
-    let deleted = client
-        .delete("/sessions/customer-abc")
-        .await?
-        .expect(200)?;
+    let deleted = client.delete("/sessions/customer-abc").await?.expect(200)?;
     assert_eq!(
         deleted,
         json!({"success": true, "message": "Session customer-abc deleted successfully"})
@@ -208,10 +205,7 @@ async fn health_and_webhooks_and_the_default_session() -> Result<()> {
     by_identifier["conversation"]["meta"]["sender"] =
         json!({"phone_number": null, "identifier": "244923000111@s.whatsapp.net"});
     by_identifier["content"] = json!("pelo identificador");
-    client
-        .post("/webhook", by_identifier)
-        .await?
-        .expect(200)?;
+    client.post("/webhook", by_identifier).await?.expect(200)?;
     scene.arrives("244923000111", "pelo identificador").await?;
 
     for path in ["/webhook/test", "/webhook/webhook/test"] {
@@ -249,7 +243,10 @@ async fn the_guides_commands_run_as_they_are_written() -> Result<()> {
             })
         }
     };
-    assert_eq!(curl("curl http://localhost:3000/health").await?["status"], "ok");
+    assert_eq!(
+        curl("curl http://localhost:3000/health").await?["status"],
+        "ok"
+    );
     let create = |id: &str, headless: bool| {
         format!(
             "curl -X POST http://localhost:3000/sessions \
@@ -270,7 +267,10 @@ async fn the_guides_commands_run_as_they_are_written() -> Result<()> {
     )
     .await?;
     assert_eq!(sent["message"], "Message sent successfully", "{sent}");
-    assert_eq!(curl("curl http://localhost:3000/sessions").await?["count"], 1);
+    assert_eq!(
+        curl("curl http://localhost:3000/sessions").await?["count"],
+        1
+    );
     let deleted = curl("curl -X DELETE http://localhost:3000/sessions/my-session").await?;
     assert_eq!(deleted["success"], true);
 
@@ -279,7 +279,10 @@ async fn the_guides_commands_run_as_they_are_written() -> Result<()> {
         assert_eq!(curl(&create(id, true)).await?["session"]["id"], id);
     }
     let windowed = curl(&create("testing", false)).await?;
-    assert_eq!(windowed["code"], "no_display", "no display here: {windowed}");
+    assert_eq!(
+        windowed["code"], "no_display",
+        "no display here: {windowed}"
+    );
     let deleted = curl("curl -X DELETE http://localhost:3000/sessions/old-session").await?;
     assert_eq!(deleted["error"], "Session not found");
     daemon.stop().await
@@ -306,7 +309,8 @@ async fn creating_again_is_what_clients_of_the_original_do_at_each_boot() -> Res
     let refused = create(json!({"sessionId": "b", "chromePath": "/bin/sh"})).await?;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert_eq!(refused.code(), "chrome_path_not_allowed");
-    let other = create(json!({"sessionId": "a", "headless": true, "chromePath": "/usr/bin/chromium"}));
+    let other =
+        create(json!({"sessionId": "a", "headless": true, "chromePath": "/usr/bin/chromium"}));
     let other = other.await?;
     assert_eq!(other.status, StatusCode::CONFLICT);
     assert_eq!(other.code(), "session_exists");
@@ -325,7 +329,10 @@ async fn numbers_as_people_write_them_and_qr_as_they_want_it() -> Result<()> {
         .await?
         .expect(201)?;
     let text = client.until_qr("a").await?;
-    let shown = client.get("/sessions/a/qr?format=json").await?.expect(200)?;
+    let shown = client
+        .get("/sessions/a/qr?format=json")
+        .await?
+        .expect(200)?;
     assert_eq!(shown["success"], true);
     assert_eq!(shown["sessionId"], "a");
     assert!(shown["serial"].as_u64() >= Some(1) && is_js_date(&shown["expiresAt"]));
@@ -349,7 +356,10 @@ async fn numbers_as_people_write_them_and_qr_as_they_want_it() -> Result<()> {
     scene.phone(ANA)?.scan(&text).await?;
     client.until_ready("a").await?;
     let none = client.get("/sessions/a/qr").await?;
-    assert_eq!((none.status.as_u16(), none.code().as_str()), (404, "qr_not_available"));
+    assert_eq!(
+        (none.status.as_u16(), none.code().as_str()),
+        (404, "qr_not_available")
+    );
     let written = "+55 (11) 91234-5678";
     let sent = client
         .post(
@@ -424,7 +434,10 @@ async fn nothing_that_is_sent_makes_it_stumble() -> Result<()> {
     ]
     .into_iter()
     .map(Bytes::from_static)
-    .chain([Bytes::from(vec![b'['; 100_000]), Bytes::from(vec![b' '; 2 << 20])])
+    .chain([
+        Bytes::from(vec![b'['; 100_000]),
+        Bytes::from(vec![b' '; 2 << 20]),
+    ])
     .collect();
     for path in [
         "/sessions",

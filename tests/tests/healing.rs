@@ -72,6 +72,10 @@ async fn a_page_that_refuses_or_lacks_parts_says_so() -> Result<()> {
         .session_until("shop", PATIENCE, |s| s["status"] == "failed")
         .await?;
     assert_eq!(failed["reason"]["code"], "passkey_required", "{failed}");
-    assert!(failed["reason"]["hint"].as_str().is_some_and(|h| !h.is_empty()));
+    assert!(
+        failed["reason"]["hint"]
+            .as_str()
+            .is_some_and(|h| !h.is_empty())
+    );
     daemon.stop().await
 }
