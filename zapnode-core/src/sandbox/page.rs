@@ -82,7 +82,9 @@ pub(super) fn blank() -> Response {
 
 /// The page where people use the simulated phones.
 pub(super) fn phones() -> Response {
-    let policy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'".to_owned();
+    let policy =
+        "default-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+            .to_owned();
     (headers("text/html", policy), PHONES).into_response()
 }
 
