@@ -1,0 +1,218 @@
+//! What the Chrome driver's tests share: a driver in folders of its own, and waiting for events.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
+use zapnode_core::driver::{
+    Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
+    OpenRequest, Opened, StoredLogin,
+};
+use zapnode_core::message::{Ack, IncomingMessage, OutgoingText, Recipient};
+use zapnode_core::options::SessionOptions;
+use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
+
+/// Generous, because other work shares the machine; nothing waits this long when all is well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A driver with its folders; all is removed at the end.
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
+    pub(crate) driver: ChromeDriver,
+}
+
+impl Bench {
+    pub(crate) fn new(url: &str) -> Self {
+        Self::with(url, |_| {})
+    }
+
+    pub(crate) fn with(url: &str, change: impl FnOnce(&mut ChromeOptions)) -> Self {
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_test_writer()
+            .try_init();
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = ChromeOptions::new(folder.path().join("work"));
+        options.web_url = url.to_owned();
+        change(&mut options);
+        let driver = ChromeDriver::new(options);
+        Self { folder, driver }
+    }
+
+    pub(crate) fn login(&self, name: &str) -> StoredLogin {
+        let session = SessionId::new(name).expect("a name");
+        let folder = self
+            .folder
+            .path()
+            .join("auth")
+            .join(session.profile_folder());
+        StoredLogin { session, folder }
+    }
+
+    pub(crate) fn request(&self, name: &str) -> OpenRequest {
+        OpenRequest {
+            login: self.login(name),
+            options: SessionOptions::default(),
+        }
+    }
+
+    pub(crate) async fn try_open(&self, name: &str) -> Result<Opened, DriverError> {
+        self.driver.open(self.request(name)).await
+    }
+
+    pub(crate) async fn open(&self, name: &str) -> Session {
+        let opened = self.try_open(name).await.expect("a browser that comes up");
+        Session::new(opened)
+    }
+}
+
+/// An open session and what it told.
+pub(crate) struct Session {
+    pub(crate) connection: Arc<dyn Connection>,
+    pub(crate) events: mpsc::Receiver<DriverEvent>,
+}
+
+impl Session {
+    pub(crate) fn new(Opened { connection, events }: Opened) -> Self {
+        Self { connection, events }
+    }
+
+    /// The next event.
+    pub(crate) async fn next(&mut self) -> DriverEvent {
+        tokio::time::timeout(PATIENCE, self.events.recv())
+            .await
+            .expect("an event in time")
+            .expect("the stream goes on")
+    }
+
+    /// The first event for which `wanted` gives something; earlier ones are passed over.
+    pub(crate) async fn wait<T>(&mut self, what: &str, wanted: impl Fn(&DriverEvent) -> Option<T>) -> T {
+        let mut passed = Vec::new();
+        let found = async {
+            loop {
+                let event = self.events.recv().await.expect("the stream goes on");
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+                passed.push(event);
+            }
+        };
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(found) => found,
+            Err(_) => {
+                let evidence = self.connection.evidence().await;
+                panic!("waited for {what}; passed {passed:#?}; the page: {evidence:#?}")
+            }
+        }
+    }
+
+    pub(crate) async fn wait_link(&mut self, wanted: LinkState) {
+        self.wait(&format!("{wanted:?}"), |event| {
+            (event == &DriverEvent::Link(wanted.clone())).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn wait_ready(&mut self) {
+        self.wait("ready", |event| {
+            matches!(event, DriverEvent::Link(LinkState::Ready(_))).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn wait_qr(&mut self) -> String {
+        self.wait("a QR", |event| match event {
+            DriverEvent::Login(LoginPrompt::Qr { text, .. }) => Some(text.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub(crate) async fn wait_message(&mut self, text: &str) -> IncomingMessage {
+        self.wait(&format!("the message {text:?}"), |event| match event {
+            DriverEvent::Message(message) if message.text.as_deref() == Some(text) => {
+                Some(message.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until a sent message has come at least so far.
+    pub(crate) async fn wait_ack(&mut self, id: &WireId, ack: Ack) {
+        self.wait(&format!("{ack:?} of {id}"), |event| match event {
+            DriverEvent::Ack(change) if change.id.wire_id() == *id && change.ack >= ack => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+
+    pub(crate) async fn wait_closed(&mut self) -> DriverClosed {
+        let closed = self
+            .wait("the end", |event| match event {
+                DriverEvent::Closed(closed) => Some(closed.clone()),
+                _ => None,
+            })
+            .await;
+        let after = tokio::time::timeout(PATIENCE, self.events.recv()).await;
+        assert_eq!(after, Ok(None), "nothing follows the end");
+        closed
+    }
+
+    /// The chat of a number.
+    pub(crate) async fn chat_of(&self, phone: &PhoneNumber) -> ChatId {
+        let recipient = Recipient::from(phone.clone());
+        let contact = self.connection.find_contact(&recipient).await;
+        contact.expect("an answer").expect("on WhatsApp").chat
+    }
+
+    pub(crate) async fn close(mut self) {
+        self.connection.close().await.expect("closed");
+        assert_eq!(self.wait_closed().await, DriverClosed::Asked);
+    }
+}
+
+pub(crate) fn phone(digits: &str) -> PhoneNumber {
+    PhoneNumber::new(digits).expect("a number")
+}
+
+pub(crate) fn text(chat: &ChatId, body: &str) -> OutgoingText {
+    OutgoingText {
+        chat: chat.clone(),
+        body: body.to_owned(),
+        wire_id: WireId::choose(),
+        reply_to: None,
+    }
+}
+
+/// The browsers' main processes that have a profile open.
+pub(crate) fn browsers_of(login: &StoredLogin) -> Vec<u32> {
+    let profile = format!("--user-data-dir={}", login.folder.display());
+    let mut system = sysinfo::System::new();
+    let kind = sysinfo::ProcessRefreshKind::nothing().with_cmd(sysinfo::UpdateKind::Always);
+    system.refresh_processes_specifics(sysinfo::ProcessesToUpdate::All, true, kind);
+    system
+        .processes()
+        .values()
+        .filter(|process| process.thread_kind().is_none())
+        .filter(|process| process.status() != sysinfo::ProcessStatus::Zombie)
+        .filter(|process| process.cmd().iter().any(|argument| *argument == *profile))
+        .map(|process| process.pid().as_u32())
+        .collect()
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .unwrap_or_else(|_| panic!("waited for {what}"));
+}
