@@ -302,12 +302,12 @@ impl MessageId {
 
     /// The wire id inside.
     pub fn wire_id(&self) -> WireId {
-        WireId(self.0.splitn(4, '_').nth(2).unwrap_or_default().to_owned())
+        WireId(self.0.split('_').nth(2).unwrap_or_default().to_owned())
     }
 
     /// The chat inside.
     pub fn chat(&self) -> ChatId {
-        ChatId(self.0.splitn(4, '_').nth(1).unwrap_or_default().to_owned())
+        ChatId(self.0.split('_').nth(1).unwrap_or_default().to_owned())
     }
 }
 

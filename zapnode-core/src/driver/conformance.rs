@@ -1,1 +1,340 @@
-//! What every driver promises, as tests.
+//! What every driver promises, as one run through the life of a session.
+//!
+//! Whoever writes a driver implements [`World`] for it (a way to play the phone) and calls
+//! [`run`], which panics at the first promise that is broken, naming it.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{
+    Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
+    LogoutReason, OpenRequest, Opened, StoredLogin,
+};
+use crate::id::{PhoneNumber, WireId};
+use crate::message::{Ack, Contact, OutgoingText, Recipient};
+use crate::options::SessionOptions;
+
+/// How long any one event may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The other side of the driver under test: phones that a person would hold.
+#[async_trait]
+pub trait World: Send + Sync {
+    /// The driver.
+    fn driver(&self) -> &dyn Driver;
+    /// A login that is not stored yet, in a folder that can be written.
+    fn login(&self) -> StoredLogin;
+    /// The phone `account` scans what the session shows.
+    async fn scan(&self, account: &PhoneNumber, qr: &str);
+    /// `from` writes to the session's account.
+    async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str);
+    /// The texts that `phone` has received, once for each wire id, in order.
+    async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)>;
+    /// The phone `account` removes the device.
+    async fn remove_device(&self, account: &PhoneNumber);
+    /// The account that logs in.
+    fn account(&self) -> PhoneNumber;
+    /// Somebody else who is on WhatsApp.
+    fn friend(&self) -> PhoneNumber;
+    /// Somebody who is not.
+    fn stranger(&self) -> PhoneNumber;
+}
+
+/// Runs the suite.
+///
+/// # Panics
+/// At the first broken promise.
+pub async fn run(world: &dyn World) {
+    let login = world.login();
+    first_login_and_messages(world, &login).await;
+    login_is_kept_and_can_be_ended(world, &login).await;
+    device_removed_by_the_phone(world, &login).await;
+}
+
+async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
+    let mut session = Session::open(world, login).await;
+    let qr = session
+        .until("a QR for a new login", |event| match event {
+            DriverEvent::Login(LoginPrompt::Qr { text, valid_for }) => {
+                assert!(!valid_for.is_zero(), "a QR is good for some time");
+                Some(text.clone())
+            }
+            DriverEvent::Link(LinkState::Ready(_)) => panic!("ready before any login"),
+            _ => None,
+        })
+        .await;
+    let parts = qr.split(',').count();
+    assert!(
+        (4..=5).contains(&parts),
+        "a QR has 4 or 5 parts, not {parts}"
+    );
+    assert!(
+        session
+            .connection
+            .send_text(&text_to(Contact {
+                chat: (&world.friend()).into(),
+                phone: None,
+                lid: None
+            }))
+            .await
+            .is_err(),
+        "nothing can be sent before the login"
+    );
+
+    world.scan(&world.account(), &qr).await;
+    session
+        .ready("ready after the scan", &world.account())
+        .await;
+
+    let found = session.find(&world.friend()).await;
+    assert!(
+        session
+            .connection
+            .find_contact(&Recipient::Phone(world.stranger()))
+            .await
+            .expect("an answer")
+            .is_none(),
+        "a number that is not on WhatsApp is not found"
+    );
+    send_once(world, &mut session, found.clone()).await;
+    receive(world, &mut session).await;
+    survives_reload(world, &mut session, found).await;
+    session.close().await;
+}
+
+async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
+    let text = text_to(friend);
+    let sent = session.connection.send_text(&text).await.expect("sent");
+    assert_eq!(
+        sent.id.wire_id(),
+        text.wire_id,
+        "the message has the id that was chosen"
+    );
+    assert!(sent.id.from_me(), "the key says that it is ours");
+    session.server_has(&text.wire_id).await;
+    let again = session.connection.send_text(&text).await.expect("known");
+    assert_eq!(again.id, sent.id, "the same id again is the same message");
+    let known = session
+        .connection
+        .find_message(&sent.id)
+        .await
+        .expect("an answer")
+        .expect("known by its key");
+    assert!(known.ack >= Ack::Server, "the page knows how far it is");
+    let received = world.received(&world.friend()).await;
+    let mine: Vec<_> = received
+        .iter()
+        .filter(|(id, _)| *id == text.wire_id)
+        .collect();
+    assert_eq!(mine.len(), 1, "the friend has it once");
+    assert_eq!(mine[0].1, text.body, "word for word");
+}
+
+async fn receive(world: &dyn World, session: &mut Session) {
+    let written = "Olá! 🚀\nsegunda linha \"entre aspas\"";
+    world
+        .write(&world.friend(), &world.account(), written)
+        .await;
+    let message = session
+        .until("an incoming text", |event| match event {
+            DriverEvent::Message(message) => Some(message.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(message.text.as_deref(), Some(written));
+    assert!(!message.from_me && !message.id.from_me());
+    assert!(
+        message.from_phone.is_some() || message.from_lid.is_some(),
+        "the writer is named"
+    );
+}
+
+async fn survives_reload(world: &dyn World, session: &mut Session, friend: Contact) {
+    session.connection.reload().await.expect("reloads");
+    session
+        .until("word of the reload", |event| {
+            matches!(event, DriverEvent::Reloaded).then_some(())
+        })
+        .await;
+    session
+        .ready("ready after the reload", &world.account())
+        .await;
+    let text = text_to(friend);
+    session
+        .connection
+        .send_text(&text)
+        .await
+        .expect("sent after the reload");
+    session.server_has(&text.wire_id).await;
+    let evidence = session.connection.evidence().await.expect("evidence");
+    assert!(matches!(evidence.link, LinkState::Ready(_)), "{evidence:?}");
+    let self_test = session.connection.self_test().await.expect("self-test");
+    assert!(self_test.ok, "{self_test:?}");
+}
+
+async fn login_is_kept_and_can_be_ended(world: &dyn World, login: &StoredLogin) {
+    let mut session = Session::open(world, login).await;
+    session
+        .ready("ready without a QR after a close", &world.account())
+        .await;
+    match world.driver().open(request(login)).await {
+        Err(DriverError::ProfileInUse { .. }) => {}
+        Err(other) => panic!("the wrong reason for a login that is in use: {other}"),
+        Ok(_) => panic!("one login was opened twice"),
+    }
+    session.connection.log_out().await.expect("logs out");
+    session
+        .until("word of the logout", |event| match event {
+            DriverEvent::LoggedOut(LogoutReason::Asked) => Some(()),
+            DriverEvent::LoggedOut(other) => panic!("the wrong reason: {other:?}"),
+            _ => None,
+        })
+        .await;
+    session.close().await;
+    world.driver().forget(login).await.expect("forgotten");
+    world
+        .driver()
+        .forget(login)
+        .await
+        .expect("forgetting again is no error");
+}
+
+async fn device_removed_by_the_phone(world: &dyn World, login: &StoredLogin) {
+    let mut session = Session::open(world, login).await;
+    let qr = session
+        .until("a QR after the logout", |event| match event {
+            DriverEvent::Login(LoginPrompt::Qr { text, .. }) => Some(text.clone()),
+            DriverEvent::Link(LinkState::Ready(_)) => panic!("ready with a login that was ended"),
+            _ => None,
+        })
+        .await;
+    world.scan(&world.account(), &qr).await;
+    session.ready("ready again", &world.account()).await;
+    world.remove_device(&world.account()).await;
+    session
+        .until("word that the device was removed", |event| match event {
+            DriverEvent::LoggedOut(LogoutReason::Remote(_)) => Some(()),
+            DriverEvent::LoggedOut(other) => panic!("the wrong reason: {other:?}"),
+            _ => None,
+        })
+        .await;
+    session.close().await;
+    world.driver().forget(login).await.expect("forgotten");
+}
+
+struct Session {
+    connection: std::sync::Arc<dyn Connection>,
+    events: mpsc::Receiver<DriverEvent>,
+}
+
+impl Session {
+    async fn open(world: &dyn World, login: &StoredLogin) -> Self {
+        let Opened { connection, events } = world
+            .driver()
+            .open(request(login))
+            .await
+            .expect("the driver opens");
+        Self { connection, events }
+    }
+
+    async fn until<T>(&mut self, what: &str, mut pick: impl FnMut(&DriverEvent) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                match self.events.recv().await {
+                    Some(event) => {
+                        if let Some(found) = pick(&event) {
+                            return found;
+                        }
+                        if let DriverEvent::Closed(why) = event {
+                            panic!("closed ({why:?}) before {what}");
+                        }
+                    }
+                    None => panic!("the stream ended before {what}"),
+                }
+            }
+        };
+        match timeout(PATIENCE, search).await {
+            Ok(found) => found,
+            Err(_) => panic!("no {what} within {} s", PATIENCE.as_secs()),
+        }
+    }
+
+    async fn ready(&mut self, what: &str, account: &PhoneNumber) {
+        let me = self
+            .until(what, |event| match event {
+                DriverEvent::Link(LinkState::Ready(me)) => Some(me.clone()),
+                _ => None,
+            })
+            .await;
+        let phone = me.phone.and_then(|chat| chat.phone());
+        assert_eq!(phone.as_ref(), Some(account), "who it is logged in as");
+    }
+
+    async fn find(&self, phone: &PhoneNumber) -> Contact {
+        self.connection
+            .find_contact(&Recipient::Phone(phone.clone()))
+            .await
+            .expect("an answer")
+            .expect("on WhatsApp")
+    }
+
+    async fn server_has(&mut self, wire_id: &WireId) {
+        self.until("the server's ack", |event| match event {
+            DriverEvent::Ack(change) if change.id.wire_id() == *wire_id => {
+                (change.ack >= Ack::Server).then_some(())
+            }
+            DriverEvent::Message(message) if message.id.wire_id() == *wire_id => {
+                panic!("what this connection sent is not told as a message")
+            }
+            _ => None,
+        })
+        .await;
+    }
+
+    /// Closes, and checks that the stream ends with its last word and calls with `Closed`.
+    async fn close(mut self) {
+        let (first, second) = tokio::join!(self.connection.close(), self.connection.close());
+        first.expect("closes");
+        second.expect("closing again waits for the first");
+        let last = timeout(PATIENCE, async {
+            let mut last = None;
+            while let Some(event) = self.events.recv().await {
+                last = Some(event);
+                if matches!(last, Some(DriverEvent::Closed(_))) {
+                    break;
+                }
+            }
+            last
+        })
+        .await
+        .expect("the stream ends");
+        assert_eq!(
+            last,
+            Some(DriverEvent::Closed(DriverClosed::Asked)),
+            "the last event of a close"
+        );
+        assert!(
+            matches!(self.connection.evidence().await, Err(DriverError::Closed)),
+            "a closed session answers that it is closed"
+        );
+    }
+}
+
+fn request(login: &StoredLogin) -> OpenRequest {
+    OpenRequest {
+        login: login.clone(),
+        options: SessionOptions::default(),
+    }
+}
+
+fn text_to(contact: Contact) -> OutgoingText {
+    OutgoingText {
+        chat: contact.chat,
+        body: "Bom dia ☀️ *negrito*\n2ª linha".to_owned(),
+        wire_id: WireId::choose(),
+        reply_to: None,
+    }
+}

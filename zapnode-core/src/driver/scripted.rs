@@ -1,1 +1,587 @@
-//! A driver in memory that follows a script.
+//! A driver in memory, for tests of everything above drivers: no browser, no waiting.
+//!
+//! It is stricter than Chrome: it panics where a caller breaks the contract (a call after
+//! `close`, a login forgotten while it is open), and refuses what a real page would only
+//! sometimes refuse. What the world does (scan, write, read, unlink, crash) is asked of
+//! [`ScriptedDriver`] itself, by session.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+use tokio::sync::{Notify, mpsc};
+
+use super::{
+    Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, Identity, Interruption,
+    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, SelfTest, StoredLogin,
+};
+use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
+use crate::message::{
+    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
+};
+use crate::options::SessionOptions;
+
+/// How long a scripted QR is good for.
+pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
+
+/// See the [module](self).
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedDriver {
+    world: Arc<World>,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    state: Mutex<State>,
+    /// Told at every change, for those who wait.
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The account of each stored login, by folder.
+    logins: HashMap<PathBuf, PhoneNumber>,
+    open: HashMap<SessionId, Arc<Page>>,
+    folders_open: HashSet<PathBuf>,
+    /// What each number got, by wire id: once each, in order.
+    delivered: Vec<(PhoneNumber, WireId, String)>,
+    open_failures: Vec<DriverError>,
+    opened: usize,
+    hold_opening: bool,
+    hold_acks: bool,
+    refuse_options: Option<fn() -> DriverError>,
+    qr_count: u64,
+}
+
+#[derive(Debug)]
+struct Page {
+    session: SessionId,
+    folder: PathBuf,
+    events: mpsc::Sender<DriverEvent>,
+    inside: Mutex<Inside>,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    account: Option<PhoneNumber>,
+    messages: HashMap<WireId, SentMessage>,
+    closed: bool,
+    stalled: bool,
+    ended: bool,
+    interrupt_next_send: Option<bool>,
+}
+
+impl ScriptedDriver {
+    /// An empty world: no logins, every number on WhatsApp but those that begin with 000.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next openings fail like this, in this order.
+    pub fn fail_opening(&self, errors: impl IntoIterator<Item = DriverError>) {
+        self.state().open_failures.extend(errors);
+    }
+
+    /// Every [`Driver::check`] fails like this.
+    pub fn refuse_options(&self, error: fn() -> DriverError) {
+        self.state().refuse_options = Some(error);
+    }
+
+    /// Openings wait until this is called with `false`.
+    pub fn hold_opening(&self, hold: bool) {
+        self.state().hold_opening = hold;
+        self.world.changed.notify_waiters();
+    }
+
+    /// Sent messages stay pending until [`acknowledge`](Self::acknowledge).
+    pub fn hold_acks(&self, hold: bool) {
+        self.state().hold_acks = hold;
+    }
+
+    /// How many sessions were opened so far, failures included.
+    pub fn times_opened(&self) -> usize {
+        self.state().opened
+    }
+
+    /// Which sessions are open now.
+    pub fn open_sessions(&self) -> Vec<SessionId> {
+        let mut ids: Vec<_> = self.state().open.keys().cloned().collect();
+        ids.sort();
+        ids
+    }
+
+    /// Whether a login is stored in this folder.
+    pub fn has_login(&self, folder: &std::path::Path) -> bool {
+        self.state().logins.contains_key(folder)
+    }
+
+    /// Stores a login, as an earlier run would have left it.
+    pub fn plant_login(&self, folder: PathBuf, account: PhoneNumber) {
+        self.state().logins.insert(folder, account);
+    }
+
+    /// What a number received: wire id and text, in order.
+    pub fn delivered_to(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {
+        let state = self.state();
+        let mine = state.delivered.iter().filter(|(to, _, _)| to == phone);
+        mine.map(|(_, id, text)| (id.clone(), text.clone()))
+            .collect()
+    }
+
+    /// The phone `account` scans the QR that `session` shows.
+    pub async fn scan(&self, session: &SessionId, account: &PhoneNumber) {
+        let page = self.page(session);
+        lock(&page.inside).account = Some(account.clone());
+        self.state()
+            .logins
+            .insert(page.folder.clone(), account.clone());
+        page.tell(DriverEvent::Link(LinkState::Pairing)).await;
+        page.tell(DriverEvent::Link(LinkState::Syncing { percent: Some(50) }))
+            .await;
+        page.tell(DriverEvent::Link(LinkState::Ready(identity(account))))
+            .await;
+    }
+
+    /// Shows another QR.
+    pub async fn rotate_qr(&self, session: &SessionId) {
+        let page = self.page(session);
+        let qr = self.next_qr();
+        page.tell(DriverEvent::Login(qr)).await;
+    }
+
+    /// Tells anything on a session's stream.
+    pub async fn tell(&self, session: &SessionId, event: DriverEvent) {
+        self.page(session).tell(event).await;
+    }
+
+    /// Somebody writes to the session's account.
+    pub async fn write(&self, session: &SessionId, from: &PhoneNumber, text: &str) -> WireId {
+        let page = self.page(session);
+        let wire_id = WireId::choose();
+        let chat = ChatId::from(from);
+        let message = IncomingMessage {
+            id: message_id(false, &chat, &wire_id),
+            from: chat.clone(),
+            from_phone: Some(chat.clone()),
+            from_lid: None,
+            chat,
+            name: Some(format!("Contact {from}")),
+            from_me: false,
+            kind: "chat".to_owned(),
+            text: Some(text.to_owned()),
+            at: OffsetDateTime::now_utc(),
+        };
+        page.tell(DriverEvent::Message(message)).await;
+        wire_id
+    }
+
+    /// A message the session sent comes further.
+    pub async fn acknowledge(&self, session: &SessionId, wire_id: &WireId, ack: Ack) {
+        let page = self.page(session);
+        let id = {
+            let mut inside = lock(&page.inside);
+            let Some(message) = inside.messages.get_mut(wire_id) else {
+                panic!("{session} has no message {wire_id}");
+            };
+            message.ack = ack;
+            message.id.clone()
+        };
+        page.tell(DriverEvent::Ack(AckChange { id, ack })).await;
+    }
+
+    /// The phone removes the device.
+    pub async fn remove_device(&self, session: &SessionId) {
+        let page = self.page(session);
+        self.state().logins.remove(&page.folder);
+        lock(&page.inside).account = None;
+        page.tell(DriverEvent::LoggedOut(LogoutReason::Remote(None)))
+            .await;
+    }
+
+    /// What runs the session dies.
+    pub async fn crash(&self, session: &SessionId) {
+        let page = self.page(session);
+        self.end(&page);
+        page.tell(DriverEvent::Closed(DriverClosed::Lost(
+            "the browser ended".to_owned(),
+        )))
+        .await;
+    }
+
+    /// The page answers nothing any more, until it is reloaded.
+    pub fn stall(&self, session: &SessionId) {
+        lock(&self.page(session).inside).stalled = true;
+    }
+
+    /// The next send is interrupted; `arrives` says whether the page had it already.
+    pub fn interrupt_next_send(&self, session: &SessionId, arrives: bool) {
+        lock(&self.page(session).inside).interrupt_next_send = Some(arrives);
+    }
+
+    /// Waits until `so` holds, looking at each change. For the state of the world, not of a
+    /// session: those publish their own.
+    pub async fn until(&self, mut so: impl FnMut(&Self) -> bool) {
+        loop {
+            let changed = self.world.changed.notified();
+            if so(self) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn page(&self, session: &SessionId) -> Arc<Page> {
+        match self.state().open.get(session) {
+            Some(page) => Arc::clone(page),
+            None => panic!("the script speaks of {session}, which is not open"),
+        }
+    }
+
+    fn end(&self, page: &Arc<Page>) {
+        lock(&page.inside).ended = true;
+        let mut state = self.state();
+        state.open.remove(&page.session);
+        state.folders_open.remove(&page.folder);
+        drop(state);
+        self.world.changed.notify_waiters();
+    }
+
+    fn next_qr(&self) -> LoginPrompt {
+        let mut state = self.state();
+        state.qr_count += 1;
+        LoginPrompt::Qr {
+            text: format!("2@scripted-{},noise,identity,secret,1", state.qr_count),
+            valid_for: QR_VALID_FOR,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.world.state)
+    }
+}
+
+impl Page {
+    async fn tell(&self, event: DriverEvent) {
+        // A session that is being closed no longer listens.
+        let _ = self.events.send(event).await;
+    }
+}
+
+#[async_trait]
+impl Driver for ScriptedDriver {
+    fn check(&self, _: &SessionOptions) -> Result<(), DriverError> {
+        match self.state().refuse_options {
+            Some(error) => Err(error()),
+            None => Ok(()),
+        }
+    }
+
+    async fn sweep(&self, _: &[StoredLogin]) -> usize {
+        0
+    }
+
+    async fn open(&self, request: OpenRequest) -> Result<Opened, DriverError> {
+        self.state().opened += 1;
+        self.world.changed.notify_waiters();
+        self.until(|driver| !driver.state().hold_opening).await;
+        let folder = request.login.folder.clone();
+        let (events, stream) = mpsc::channel(256);
+        let page = {
+            let mut state = self.state();
+            if !state.open_failures.is_empty() {
+                return Err(state.open_failures.remove(0));
+            }
+            if !state.folders_open.insert(folder.clone()) {
+                return Err(DriverError::ProfileInUse { folder, pid: 1 });
+            }
+            let page = Arc::new(Page {
+                session: request.login.session.clone(),
+                events,
+                inside: Mutex::new(Inside {
+                    account: state.logins.get(&folder).cloned(),
+                    ..Inside::default()
+                }),
+                folder,
+            });
+            state
+                .open
+                .insert(request.login.session.clone(), Arc::clone(&page));
+            page
+        };
+        self.world.changed.notify_waiters();
+        page.tell(DriverEvent::Link(LinkState::Connecting)).await;
+        self.boot(&page).await;
+        Ok(Opened {
+            connection: Arc::new(ScriptedConnection {
+                driver: self.clone(),
+                page,
+            }),
+            events: stream,
+        })
+    }
+
+    async fn forget(&self, login: &StoredLogin) -> Result<(), DriverError> {
+        let mut state = self.state();
+        assert!(
+            !state.folders_open.contains(&login.folder),
+            "{} was forgotten while it was open",
+            login.session
+        );
+        state.logins.remove(&login.folder);
+        Ok(())
+    }
+}
+
+impl ScriptedDriver {
+    async fn boot(&self, page: &Arc<Page>) {
+        let account = lock(&page.inside).account.clone();
+        match account {
+            Some(account) => {
+                let ready = LinkState::Ready(identity(&account));
+                page.tell(DriverEvent::Link(ready)).await;
+            }
+            None => {
+                page.tell(DriverEvent::Link(LinkState::NeedsLogin)).await;
+                let qr = self.next_qr();
+                page.tell(DriverEvent::Login(qr)).await;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ScriptedConnection {
+    driver: ScriptedDriver,
+    page: Arc<Page>,
+}
+
+impl ScriptedConnection {
+    /// Checks that the page can be asked anything, and hangs like a real one if it is stalled.
+    async fn alive(&self, command: &'static str) -> Result<(), DriverError> {
+        let (closed, ended, stalled) = {
+            let inside = lock(&self.page.inside);
+            (inside.closed, inside.ended, inside.stalled)
+        };
+        if closed {
+            return Err(DriverError::Closed);
+        }
+        if ended {
+            return Err(DriverError::Interrupted {
+                command,
+                by: Interruption::BrowserEnded,
+            });
+        }
+        if stalled {
+            let after = Duration::from_secs(10);
+            tokio::time::sleep(after).await;
+            return Err(DriverError::TimedOut {
+                command,
+                waited_for: "the page".to_owned(),
+                after,
+            });
+        }
+        Ok(())
+    }
+
+    fn account(&self, command: &'static str) -> Result<PhoneNumber, DriverError> {
+        let account = lock(&self.page.inside).account.clone();
+        account.ok_or_else(|| DriverError::WrongMoment {
+            command,
+            why: "no phone is linked".to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl Connection for ScriptedConnection {
+    async fn request_pairing_code(&self, phone: &PhoneNumber) -> Result<String, DriverError> {
+        self.alive("pairing code").await?;
+        if self.account("pairing code").is_ok() {
+            return Err(DriverError::WrongMoment {
+                command: "pairing code",
+                why: "a phone is linked already".to_owned(),
+            });
+        }
+        let code = "ABCD1234".to_owned();
+        self.page
+            .tell(DriverEvent::Login(LoginPrompt::PairingCode {
+                code: code.clone(),
+                phone: phone.clone(),
+                valid_for: Duration::from_secs(180),
+            }))
+            .await;
+        Ok(code)
+    }
+
+    async fn show_qr(&self) -> Result<(), DriverError> {
+        self.alive("QR").await?;
+        let qr = self.driver.next_qr();
+        self.page.tell(DriverEvent::Login(qr)).await;
+        Ok(())
+    }
+
+    async fn find_contact(&self, recipient: &Recipient) -> Result<Option<Contact>, DriverError> {
+        self.alive("find contact").await?;
+        self.account("find contact")?;
+        let chat = match recipient {
+            Recipient::Chat(chat) => chat.clone(),
+            Recipient::Phone(phone) => ChatId::from(phone),
+        };
+        if chat.user().starts_with("000") {
+            return Ok(None);
+        }
+        Ok(Some(Contact {
+            phone: chat.is_phone().then(|| chat.clone()),
+            lid: chat.is_lid().then(|| chat.clone()),
+            chat,
+        }))
+    }
+
+    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
+        self.alive("send").await?;
+        self.account("send")?;
+        let interrupt = lock(&self.page.inside).interrupt_next_send.take();
+        let interrupted = || DriverError::Interrupted {
+            command: "send",
+            by: Interruption::Reloaded,
+        };
+        if interrupt == Some(false) {
+            return Err(interrupted());
+        }
+        let id = message_id(true, &text.chat, &text.wire_id);
+        let held = self.driver.state().hold_acks;
+        let known = lock(&self.page.inside).messages.get(&text.wire_id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let sent = SentMessage {
+            id: id.clone(),
+            ack: Ack::Pending,
+        };
+        lock(&self.page.inside)
+            .messages
+            .insert(text.wire_id.clone(), sent.clone());
+        if let Some(phone) = text.chat.phone() {
+            let mut state = self.driver.state();
+            let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
+            if new {
+                state
+                    .delivered
+                    .push((phone, text.wire_id.clone(), text.body.clone()));
+            }
+        }
+        self.driver.world.changed.notify_waiters();
+        if interrupt == Some(true) {
+            return Err(interrupted());
+        }
+        if !held {
+            let session = self.page.session.clone();
+            self.driver
+                .acknowledge(&session, &text.wire_id, Ack::Server)
+                .await;
+        }
+        Ok(sent)
+    }
+
+    async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
+        self.alive("find message").await?;
+        Ok(lock(&self.page.inside).messages.get(&id.wire_id()).cloned())
+    }
+
+    async fn evidence(&self) -> Result<Evidence, DriverError> {
+        self.alive("evidence").await?;
+        let account = lock(&self.page.inside).account.clone();
+        let link = account.map_or(LinkState::NeedsLogin, |a| LinkState::Ready(identity(&a)));
+        Ok(Evidence {
+            facts: vec![("scripted".to_owned(), "true".to_owned())],
+            version: Some("2.3000.0".to_owned()),
+            link,
+        })
+    }
+
+    async fn self_test(&self) -> Result<SelfTest, DriverError> {
+        self.alive("self-test").await?;
+        Ok(SelfTest {
+            version: Some("2.3000.0".to_owned()),
+            ok: true,
+            probes: vec![Probe {
+                feature: "send".to_owned(),
+                part: "script".to_owned(),
+                found: true,
+                needed: true,
+                detail: None,
+            }],
+        })
+    }
+
+    async fn screenshot(&self) -> Result<Vec<u8>, DriverError> {
+        self.alive("screenshot").await?;
+        Err(DriverError::Unsupported {
+            feature: "screenshot",
+            part: "a screen".to_owned(),
+        })
+    }
+
+    async fn reload(&self) -> Result<(), DriverError> {
+        {
+            let mut inside = lock(&self.page.inside);
+            if inside.closed || inside.ended {
+                return Err(DriverError::Closed);
+            }
+            inside.stalled = false;
+        }
+        self.page.tell(DriverEvent::Reloaded).await;
+        self.page
+            .tell(DriverEvent::Link(LinkState::Connecting))
+            .await;
+        self.driver.boot(&self.page).await;
+        Ok(())
+    }
+
+    async fn log_out(&self) -> Result<(), DriverError> {
+        self.alive("log out").await?;
+        self.account("log out")?;
+        self.driver.state().logins.remove(&self.page.folder);
+        lock(&self.page.inside).account = None;
+        self.page
+            .tell(DriverEvent::LoggedOut(LogoutReason::Asked))
+            .await;
+        Ok(())
+    }
+
+    async fn close(&self) -> Result<(), DriverError> {
+        let first = !std::mem::replace(&mut lock(&self.page.inside).closed, true);
+        if first {
+            let ended = lock(&self.page.inside).ended;
+            self.driver.end(&self.page);
+            if !ended {
+                self.page
+                    .tell(DriverEvent::Closed(DriverClosed::Asked))
+                    .await;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn identity(account: &PhoneNumber) -> Identity {
+    Identity {
+        phone: Some(ChatId::from(account)),
+        lid: None,
+        name: Some(format!("Account {account}")),
+    }
+}
+
+fn message_id(own: bool, chat: &ChatId, wire_id: &WireId) -> MessageId {
+    match MessageId::new(&format!("{own}_{chat}_{wire_id}")) {
+        Ok(id) => id,
+        Err(error) => panic!("a key of checked parts: {error}"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -33,6 +33,13 @@ pub(super) fn router() -> Router<Arc<Hub>> {
             "/assets/{name}",
             get(async |Path(name): Path<String>| page::phones_resource(&name)),
         )
+        .fallback(async || {
+            Refusal::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+        })
+        .method_not_allowed_fallback(async || {
+            let code = "method_not_allowed";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, code, "not with this method")
+        })
 }
 
 /// An answer that says no.

@@ -1,7 +1,7 @@
 //! The world behind a lock, with word of its changes and its state file.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -97,14 +97,18 @@ impl Hub {
             return;
         }
         let mut changes = self.changes();
+        let mut rest = GATHER;
         loop {
             tokio::select! {
                 () = self.closing.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
             }
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(rest).await;
             changes.mark_unchanged();
+            let began = Instant::now();
             self.save().await;
+            // The file grows with the messages; writing it takes a tenth of the time at most.
+            rest = GATHER.max(began.elapsed() * 9);
         }
     }
 }

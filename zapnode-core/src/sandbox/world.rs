@@ -28,7 +28,7 @@ pub(super) enum Role {
     /// Nothing was said yet.
     Fresh,
     /// It shows a QR or a pairing code.
-    Pairing(Pairing),
+    Pairing(Box<Pairing>),
     /// It is a linked device.
     Device(String),
     /// It is to be closed: unlinked, or another page took its place.
@@ -252,7 +252,7 @@ impl World {
         name: String,
     ) {
         if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.role = Role::Pairing(Pairing {
+            connection.role = Role::Pairing(Box::new(Pairing {
                 noise,
                 identity,
                 adv,
@@ -262,7 +262,7 @@ impl World {
                 issued: 0,
                 code: None,
                 since: OffsetDateTime::now_utc(),
-            });
+            }));
         }
         self.tell(connection, ToPage::Unpaired);
     }

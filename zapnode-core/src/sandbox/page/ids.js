@@ -1,7 +1,8 @@
 // Ids: who and which message (fact sheet §0.3), and who is whom (§0.4).
 if (!window.__sandboxRefused) {
   __d('SandboxIds', (require, exports) => {
-    const { faults } = require('SandboxLoader').config;
+    // As it was at the load: a build does not change under a living page.
+    const { msgKey } = require('SandboxLoader').config.faults;
 
     class Wid {
       constructor(user, server) {
@@ -70,7 +71,7 @@ if (!window.__sandboxRefused) {
         if (selfDir) this.self = selfDir;
         const text = [this.fromMe, this.remote, id, this.participant].filter((part) => part !== undefined).join('_');
         // Fact sheet §0.3: the minified name in newer builds, the old one before.
-        if (faults.msgKey === 'serialized') this._serialized = text;
+        if (msgKey === 'serialized') this._serialized = text;
         else this.$1 = text;
       }
       toString() {

@@ -16,6 +16,7 @@
   }
 
   const modules = new Map();
+  const missing = new Set(config.faults.missingModules);
   const openStages = new Set(['boot']);
 
   // Registers a module. `stage` says with which bundle it comes; `sandbox` ones are our own
@@ -53,7 +54,7 @@
       module &&
       module.stage !== 'sandbox' &&
       openStages.has(module.stage) &&
-      !config.faults.missingModules.includes(module.id)
+      !missing.has(module.id)
     );
   }
 
@@ -80,7 +81,7 @@
     const module = lookUp(id);
     if (!module) return module;
     const exports = run(module);
-    return module.plain ? { default: exports } : exports;
+    return module.plain && !exports.default ? { default: exports } : exports;
   }
 
   define(

@@ -9,6 +9,16 @@ if (!window.__sandboxRefused)
     const me = require('WAWebUserPrefsMeUser');
     const { chatOf } = require('SandboxChats');
 
+    // Which messages this device has, in the collection or only in its storage, and in which order
+    // they came: WhatsApp's clock counts seconds only.
+    const orders = new Map();
+    let lastOrder = 0;
+    function nextOrder(id) {
+      lastOrder += 1;
+      orders.set(id, lastOrder);
+      return lastOrder;
+    }
+
     // A stored message is a plain record under the string of its key.
     function recordOf(model, chat) {
       return {
@@ -23,7 +33,7 @@ if (!window.__sandboxRefused)
         from: String(model.from),
         quoted: model.quotedStanzaID,
         name: model.notifyName,
-        kind: model.kind,
+        order: orders.get(model.id.toString()) ?? nextOrder(model.id.toString()),
       };
     }
     exports.keep = (model) => storage.put('message', recordOf(model, model.id.remote));
@@ -58,7 +68,11 @@ if (!window.__sandboxRefused)
     // After a load the collections hold the chats, their last messages, and what is unsent.
     exports.loadStored = async () => {
       for (const { id, lid } of await storage.all('lidmap')) map.learn(id, lid, { keep: false });
-      const records = (await exports.stored()).sort((a, b) => a.t - b.t);
+      const records = (await exports.stored()).sort((a, b) => a.order - b.order);
+      for (const { id, order } of records) {
+        orders.set(id, order);
+        lastOrder = Math.max(lastOrder, order);
+      }
       const last = new Map();
       for (const record of records) last.set(record.chat, record);
       for (const record of records) {
@@ -100,7 +114,9 @@ if (!window.__sandboxRefused)
       }
       const chat = chatOf(wid, msg.fromMe ? undefined : msg.name);
       const id = new MsgKey({ fromMe: msg.fromMe, remote: wid, id: msg.id });
-      if (Msg.get(id)) return null;
+      // Sent again by the servers, because it was not confirmed in time.
+      if (Msg.get(id) || orders.has(id.toString())) return null;
+      nextOrder(id.toString());
       const mine = wid.isLid() ? me.getMaybeMeLidUser() : me.getMaybeMePnUser();
       const model = new Msg.modelClass({
         id,
@@ -123,9 +139,8 @@ if (!window.__sandboxRefused)
       return model;
     }
 
-    async function takeMessage(msg) {
+    function takeMessage(msg) {
       const { ciphertext, ciphertextMs } = config.faults;
-      // Storage is asked first: a message that came twice must not show twice.
       if (ciphertext === 'off' || msg.fromMe) {
         add(msg, true);
         return;

@@ -5,7 +5,9 @@ if (!window.__sandboxRefused) {
     const { config } = require('SandboxLoader');
     const waiting = new Map();
 
+    // Gives whether it went out; what did not goes at the next connection.
     exports.transmit = (model) =>
+      require('WAWebSocketModel').Socket.state === 'CONNECTED' &&
       wire.send({
         t: 'send',
         id: model.id.id,
@@ -19,16 +21,17 @@ if (!window.__sandboxRefused) {
 
     exports.result = (id) =>
       new Promise((resolve) => {
-        waiting.set(id, resolve);
+        waiting.set(id, [...(waiting.get(id) ?? []), resolve]);
       });
     exports.settle = (id, result) => {
-      const resolve = waiting.get(id);
-      if (!resolve) return;
+      const resolves = waiting.get(id);
+      if (!resolves) return;
       waiting.delete(id);
       const { sendResult, sendResultDelayMs } = config.faults;
       if (sendResult === 'never') return;
-      if (sendResult === 'late') setTimeout(() => resolve(result), sendResultDelayMs);
-      else resolve(result);
+      const settle = () => resolves.forEach((resolve) => resolve(result));
+      if (sendResult === 'late') setTimeout(settle, sendResultDelayMs);
+      else settle();
     };
   }, { stage: 'sandbox' });
 
@@ -57,9 +60,8 @@ if (!window.__sandboxRefused) {
       if (!require('SandboxSession').mayAct()) {
         throw new Error('addAndSendMsgToChat while syncing');
       }
-      const known = Msg.get(message.id);
-      if (known) return [Promise.resolve(known), Promise.resolve({ messageSendResult: 'OK', t: known.t, count: 1 })];
-      const model = new Msg.modelClass(message);
+      // An id that is there already goes to the servers once more; they know it and acknowledge it again.
+      const model = Msg.get(message.id) ?? new Msg.modelClass(message);
       const added = Promise.resolve().then(() => {
         messages.show(model, live);
         messages.keep(model);
@@ -89,6 +91,7 @@ if (!window.__sandboxRefused) {
       // The wrong shape ends as it does on the real page (fact sheet §4.7).
       const model = Chat.get(chat?.id);
       if (!model) throw new TypeError("Cannot read properties of undefined (reading 'markedUnread')");
+      if (!require('SandboxSession').mayAct()) throw new Error('sendSeen while syncing');
       await null;
       model.set({ unreadCount: 0 });
       wire.send({ t: 'read', chat: model.id.toString() });

@@ -209,9 +209,19 @@ if (!window.__sandboxRefused) {
     }
     const codes = { syncd_failure: 1, critical_sync_timeout: 1, history_sync_timeout: 2, account_locked: 3 };
 
+    // A state from outside; what is sent meanwhile stays unsent until it is taken back.
+    const blocking = ['PROXYBLOCK', 'TOS_BLOCK', 'SMB_TOS_BLOCK', 'DEPRECATED_VERSION', 'CONFLICT'];
     exports.forceState = (state) => {
-      if (state) Socket.set({ state });
-      else if (wire.isOpen()) Socket.set({ state: login ? 'CONNECTED' : 'UNPAIRED' });
+      if (state) {
+        const mode = blocking.includes(state) ? state : Stream.mode;
+        Stream.set({ mode, info: state === 'OPENING' ? 'OPENING' : 'OFFLINE', displayInfo: 'OFFLINE' });
+        Socket.set({ state });
+        return;
+      }
+      if (!wire.isOpen() || Socket.state === 'CONNECTED') return;
+      Socket.set({ state: login ? 'CONNECTED' : 'UNPAIRED' });
+      Stream.set({ mode: login ? 'MAIN' : 'QR', info: 'NORMAL', displayInfo: 'NORMAL' });
+      messages.resendUnsent();
     };
   }, { stage: 'sandbox' });
 }

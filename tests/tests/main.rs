@@ -1,0 +1,13 @@
+//! End to end: real daemon, real command, real Chromium, simulated WhatsApp.
+//!
+//! One binary, so that it is linked once. Each file is a chapter; each test brings its own scene
+//! and can run beside the others.
+
+mod api;
+mod contract;
+mod healing;
+mod logout;
+mod many;
+mod reference;
+mod restart;
+mod shell;

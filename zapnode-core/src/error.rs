@@ -1,0 +1,99 @@
+//! Errors of the front door, by situation.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::driver::DriverError;
+use crate::id::SessionId;
+use crate::session::{Reason, SessionState};
+
+/// Why something asked of a session, or of the manager, was not done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such session.
+    #[error("Session not found")]
+    SessionNotFound {
+        /// Which.
+        id: SessionId,
+    },
+    /// The session exists with other options.
+    #[error("session {id} already exists with other options")]
+    SessionExists {
+        /// Which.
+        id: SessionId,
+    },
+    /// There are as many sessions as are allowed.
+    #[error("the limit of {limit} sessions is reached")]
+    SessionLimitReached {
+        /// The limit.
+        limit: usize,
+    },
+    /// The session cannot do this in its state.
+    #[error("session {id} is not ready: it is {state}{}", because(.reason))]
+    NotReady {
+        /// Which.
+        id: SessionId,
+        /// Its state.
+        state: SessionState,
+        /// Why it is in it.
+        reason: Option<Reason>,
+    },
+    /// The number has no WhatsApp account.
+    #[error("{recipient} is not on WhatsApp")]
+    NumberNotOnWhatsApp {
+        /// As it was given.
+        recipient: String,
+    },
+    /// WhatsApp refused a message.
+    #[error("WhatsApp did not take the message: {reason}")]
+    MessageFailed {
+        /// What is known about it.
+        reason: String,
+    },
+    /// A text that cannot be sent.
+    #[error("{0}")]
+    InvalidMessage(&'static str),
+    /// The session did not get where it was expected to be in time.
+    #[error("session {id} was still {state} after {} s", .after.as_secs())]
+    WaitTimeout {
+        /// Which.
+        id: SessionId,
+        /// Where it was.
+        state: SessionState,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The driver could not.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The store could not.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// Another process owns the data folder.
+    #[error("{owner}")]
+    Owned {
+        /// Who.
+        owner: Box<crate::owner::Owner>,
+    },
+    /// A folder could not be made or locked.
+    #[error("{} could not be prepared", .path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The manager is shutting down.
+    #[error("ZapNode is shutting down")]
+    ShuttingDown,
+}
+
+fn because(reason: &Option<Reason>) -> String {
+    reason
+        .as_ref()
+        .map_or_else(String::new, |r| format!(": {}", r.detail))
+}

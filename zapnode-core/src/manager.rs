@@ -1,0 +1,358 @@
+//! The registry: which sessions there are, from their creation to their removal, across restarts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use time::OffsetDateTime;
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
+
+use crate::driver::{Driver, StoredLogin};
+use crate::error::Error;
+use crate::event::Event;
+use crate::id::SessionId;
+use crate::options::{ManagerOptions, SessionOptions};
+use crate::owner::{DataFolder, private_folder};
+use crate::session::actor::{Actor, Command, Context, Parts};
+use crate::session::handle::Shared;
+use crate::session::{SessionHandle, SessionInfo, SessionState};
+use crate::store::{SessionRow, Store};
+
+/// How many events a reader may fall behind before it loses the oldest.
+const EVENTS_KEPT: usize = 4096;
+
+/// How many requests may wait for one session's task.
+const COMMANDS_WAITING: usize = 256;
+
+/// Holds many sessions. Cheap to clone; all clones are the same manager.
+///
+/// Dropping the last clone closes the sessions in the background; [`shutdown`](Self::shutdown)
+/// waits for it.
+#[derive(Clone)]
+pub struct SessionManager {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    folder: DataFolder,
+    options: ManagerOptions,
+    context: Arc<Context>,
+    sessions: Mutex<BTreeMap<SessionId, SessionHandle>>,
+    /// Held while it is decided whether a session is made or removed. `None` when the manager is
+    /// shutting down.
+    registry: tokio::sync::Mutex<Option<()>>,
+    /// Told whenever a session is gone.
+    removed: Notify,
+}
+
+/// What [`SessionManager::create`] did.
+#[derive(Clone, Debug)]
+pub struct Created {
+    /// The session.
+    pub session: SessionHandle,
+    /// Whether it is new. If not, it existed with the same options, or none were given.
+    pub is_new: bool,
+}
+
+impl fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("data_dir", &self.inner.options.data_dir)
+            .field("sessions", &self.sessions().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SessionManager {
+    /// Claims the data folder, opens the store, ends what an earlier run left running, and loads
+    /// the sessions. None is started: see [`restore`](Self::restore) and
+    /// [`SessionHandle::start`].
+    ///
+    /// # Errors
+    /// [`Error::Owned`] when another process has the data folder, [`Error::Folder`] or
+    /// [`Error::Store`] when it cannot be used.
+    pub async fn open(driver: Arc<dyn Driver>, options: ManagerOptions) -> Result<Self, Error> {
+        let folder = DataFolder::claim(&options.data_dir)?;
+        let failed = |source| Error::Folder {
+            path: options.auth_dir.clone(),
+            source,
+        };
+        private_folder(&options.auth_dir).map_err(failed)?;
+        let auth_dir = options.auth_dir.canonicalize().map_err(failed)?;
+        let options = ManagerOptions {
+            auth_dir,
+            ..options
+        };
+        let store = Store::open(folder.path()).await?;
+        let rows = store.sessions().await?;
+        let logins: Vec<StoredLogin> = rows.iter().map(login_of).collect();
+        let swept = driver.sweep(&logins).await;
+        if swept > 0 {
+            tracing::warn!(swept, "ended browsers that an earlier run left behind");
+        }
+
+        let (removals, to_remove) = mpsc::unbounded_channel();
+        let (bus, _) = broadcast::channel(EVENTS_KEPT);
+        let context = Arc::new(Context {
+            driver,
+            store,
+            launches: Arc::new(Semaphore::new(options.launches_at_once.max(1))),
+            deadlines: options.deadlines,
+            cleanup_after_logout: options.cleanup_after_logout,
+            bus,
+            removals,
+        });
+        let manager = Self {
+            inner: Arc::new(Inner {
+                folder,
+                options,
+                context,
+                sessions: Mutex::default(),
+                registry: tokio::sync::Mutex::new(Some(())),
+                removed: Notify::new(),
+            }),
+        };
+        for row in rows {
+            manager.spawn(row);
+        }
+        tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
+        Ok(manager)
+    }
+
+    /// Starts every session that was meant to run when the program last ended. They start their
+    /// browsers a few at a time; this does not wait for them.
+    pub async fn restore(&self) {
+        let rows = match self.inner.context.store.sessions().await {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "the sessions could not be read");
+                return;
+            }
+        };
+        for row in rows.into_iter().filter(|row| row.wanted) {
+            if let Ok(session) = self.get(&row.id) {
+                // Removed a moment ago: then it is not to be started.
+                let _ = session.start().await;
+            }
+        }
+    }
+
+    /// Makes a session and starts it; answers before it is up.
+    ///
+    /// One that exists with the same options, or with any if `options` is empty, is given back,
+    /// and started if it rests.
+    ///
+    /// # Errors
+    /// [`Error::SessionExists`] with other options, [`Error::SessionLimitReached`], the driver's
+    /// [`check`](Driver::check), or [`Error::Store`].
+    pub async fn create(&self, id: SessionId, options: SessionOptions) -> Result<Created, Error> {
+        let registry = self.registry_without(&id).await;
+        registry.ok_or(Error::ShuttingDown)?;
+        if let Ok(session) = self.get(&id) {
+            let same = options.is_empty() || session.info().options == options;
+            if !same {
+                return Err(Error::SessionExists { id });
+            }
+            session.start().await?;
+            return Ok(Created {
+                session,
+                is_new: false,
+            });
+        }
+        if let Some(limit) = self.inner.options.max_sessions
+            && self.sessions().len() >= limit
+        {
+            return Err(Error::SessionLimitReached { limit });
+        }
+        self.inner.context.driver.check(&options)?;
+        let row = SessionRow {
+            profile: self.inner.options.auth_dir.join(id.profile_folder()),
+            id,
+            created_at: now_to_the_millisecond(),
+            options,
+            linked: false,
+            wanted: true,
+        };
+        self.inner.context.store.insert_session(row.clone()).await?;
+        let session = self.spawn(row);
+        session.start().await?;
+        Ok(Created {
+            session,
+            is_new: true,
+        })
+    }
+
+    /// Finds a session.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`].
+    pub fn get(&self, id: &SessionId) -> Result<SessionHandle, Error> {
+        self.sessions()
+            .get(id)
+            .cloned()
+            .ok_or_else(|| Error::SessionNotFound { id: id.clone() })
+    }
+
+    /// All sessions, oldest first.
+    pub fn list(&self) -> Vec<SessionHandle> {
+        let mut all: Vec<_> = self.sessions().values().cloned().collect();
+        all.sort_by_key(|session| session.shared.info.borrow().created_at);
+        all
+    }
+
+    /// Removes a session for good: logs out if it is linked and running, closes its browser,
+    /// deletes its profile, forgets it. With `keep_login` the device stays linked and the profile
+    /// on disk. Returns when all that is done.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`], or [`Error::Store`].
+    pub async fn delete(&self, id: &SessionId, keep_login: bool) -> Result<(), Error> {
+        let session = {
+            let registry = self.registry_without(id).await;
+            registry.ok_or(Error::ShuttingDown)?;
+            let session = self.get(id)?;
+            session.shared.ending.store(true, Ordering::Relaxed);
+            session
+        };
+        // Carried on even if the caller goes away: half a removal helps nobody.
+        let (manager, id) = (self.clone(), id.clone());
+        let removal = tokio::spawn(async move { manager.remove(&session, &id, keep_login).await });
+        removal.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    async fn remove(
+        &self,
+        session: &SessionHandle,
+        id: &SessionId,
+        keep_login: bool,
+    ) -> Result<(), Error> {
+        let ended = session.ask(|done| Command::End { keep_login, done }).await;
+        let forgotten = self.inner.context.store.delete_session(id.clone()).await;
+        self.sessions().remove(id);
+        self.inner.removed.notify_waiters();
+        ended?;
+        Ok(forgotten?)
+    }
+
+    /// Takes the registry once no removal of `id` is under way.
+    async fn registry_without(&self, id: &SessionId) -> tokio::sync::MutexGuard<'_, Option<()>> {
+        loop {
+            let registry = self.inner.registry.lock().await;
+            let ending = |s: &SessionHandle| s.shared.ending.load(Ordering::Relaxed);
+            if !self.sessions().get(id).is_some_and(ending) {
+                return registry;
+            }
+            let removed = self.inner.removed.notified();
+            drop(registry);
+            removed.await;
+        }
+    }
+
+    /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
+    /// oldest and is told how many.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.inner.context.bus.subscribe()
+    }
+
+    /// The data folder that this manager owns.
+    pub fn folder(&self) -> &DataFolder {
+        &self.inner.folder
+    }
+
+    /// The options it works by.
+    pub fn options(&self) -> &ManagerOptions {
+        &self.inner.options
+    }
+
+    /// Closes every session so that its login is kept and that it is started again by the next
+    /// [`restore`](Self::restore). Nothing can be created afterwards. Bounded by the close
+    /// deadline of the sessions.
+    pub async fn shutdown(&self) {
+        self.inner.registry.lock().await.take();
+        let sessions: Vec<_> = self.sessions().values().cloned().collect();
+        let closing: Vec<_> = sessions
+            .iter()
+            .map(|session| session.ask(Command::Shutdown))
+            .collect();
+        // One that ended before it was asked is closed as well.
+        futures_util::future::join_all(closing).await;
+    }
+
+    fn spawn(&self, row: SessionRow) -> SessionHandle {
+        let (commands, queue) = mpsc::channel(COMMANDS_WAITING);
+        let (acks, _) = broadcast::channel(EVENTS_KEPT);
+        let login = login_of(&row);
+        let (info, follow) = watch::channel(SessionInfo {
+            id: row.id.clone(),
+            generation: 0,
+            state: SessionState::Stopped,
+            since: OffsetDateTime::now_utc(),
+            reason: None,
+            me: None,
+            linked: row.linked,
+            created_at: row.created_at,
+            ready_at: None,
+            options: row.options,
+        });
+        let actor = Actor::new(Parts {
+            id: row.id.clone(),
+            login,
+            context: Arc::clone(&self.inner.context),
+            linked: row.linked,
+            wanted: row.wanted,
+            info,
+            acks: acks.clone(),
+            commands: queue,
+        });
+        tokio::spawn(actor.run());
+        let handle = SessionHandle {
+            shared: Arc::new(Shared {
+                id: row.id.clone(),
+                info: follow,
+                commands,
+                acks,
+                contacts: Mutex::default(),
+                ending: AtomicBool::new(false),
+            }),
+        };
+        self.sessions().insert(row.id, handle.clone());
+        handle
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<SessionId, SessionHandle>> {
+        // Held for a look or one insertion; a panic elsewhere leaves the map whole.
+        self.inner
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes the sessions that ask for it, after a logout, until the manager is gone.
+async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedReceiver<SessionId>) {
+    while let Some(id) = requests.recv().await {
+        let Some(inner) = manager.upgrade() else {
+            return;
+        };
+        tracing::info!(session = %id, "removed after it was logged out");
+        match (SessionManager { inner }).delete(&id, false).await {
+            // Somebody was quicker, or everything is ending.
+            Ok(()) | Err(Error::SessionNotFound { .. } | Error::ShuttingDown) => {}
+            Err(error) => tracing::error!(session = %id, %error, "could not be removed"),
+        }
+    }
+}
+
+fn login_of(row: &SessionRow) -> StoredLogin {
+    StoredLogin {
+        session: row.id.clone(),
+        folder: row.profile.clone(),
+    }
+}
+
+/// The store keeps milliseconds; what is told before a restart shall be told after it.
+fn now_to_the_millisecond() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_millisecond(now.millisecond()).unwrap_or(now)
+}

@@ -1,0 +1,188 @@
+//! The table of sessions.
+
+use std::path::PathBuf;
+
+use rusqlite::{OptionalExtension, Row, params};
+use time::OffsetDateTime;
+
+use super::{Store, StoreError};
+use crate::id::SessionId;
+use crate::options::SessionOptions;
+
+/// A session as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Its id.
+    pub id: SessionId,
+    /// When it was created, to the millisecond.
+    pub created_at: OffsetDateTime,
+    /// What its creator chose.
+    pub options: SessionOptions,
+    /// Its profile folder, absolute.
+    pub profile: PathBuf,
+    /// Whether a phone was linked the last time anything was known.
+    pub linked: bool,
+    /// Whether it is meant to run.
+    pub wanted: bool,
+}
+
+const COLUMNS: &str = "id, created_at, options, profile, linked, wanted";
+
+impl Store {
+    /// Writes a new session; one that exists is left alone and `false` is returned.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn insert_session(&self, row: SessionRow) -> Result<bool, StoreError> {
+        let options = as_json(&row.options)?;
+        self.run(move |t| {
+            let inserted = t.execute(
+                "INSERT INTO sessions (id, created_at, options, profile, linked, wanted)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+                params![
+                    row.id.as_str(),
+                    millis(row.created_at),
+                    options,
+                    row.profile.to_string_lossy(),
+                    row.linked,
+                    row.wanted
+                ],
+            )?;
+            Ok(inserted == 1)
+        })
+        .await
+    }
+
+    /// All sessions, oldest first.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn sessions(&self) -> Result<Vec<SessionRow>, StoreError> {
+        self.run(|t| {
+            let sql = format!("SELECT {COLUMNS} FROM sessions ORDER BY created_at, id");
+            let mut query = t.prepare(&sql)?;
+            let rows = query.query_map([], read)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// One session.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn session(&self, id: SessionId) -> Result<Option<SessionRow>, StoreError> {
+        self.run(move |t| {
+            let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = ?1");
+            Ok(t.query_row(&sql, [id.as_str()], read).optional()?)
+        })
+        .await
+    }
+
+    /// Notes whether a session is linked and meant to run. A session that is gone is left so.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn note_session(
+        &self,
+        id: SessionId,
+        linked: bool,
+        wanted: bool,
+    ) -> Result<(), StoreError> {
+        self.run(move |t| {
+            t.execute(
+                "UPDATE sessions SET linked = ?2, wanted = ?3 WHERE id = ?1",
+                params![id.as_str(), linked, wanted],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets a session.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
+        self.run(move |t| {
+            t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
+    let id: String = row.get("id")?;
+    let options: String = row.get("options")?;
+    let profile: String = row.get("profile")?;
+    Ok(SessionRow {
+        id: SessionId::new(&id).map_err(|e| unreadable(0, e))?,
+        created_at: from_millis(row.get("created_at")?).map_err(|e| unreadable(1, e))?,
+        options: serde_json::from_str(&options).map_err(|e| unreadable(2, e))?,
+        profile: PathBuf::from(profile),
+        linked: row.get("linked")?,
+        wanted: row.get("wanted")?,
+    })
+}
+
+fn unreadable(
+    column: usize,
+    cause: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(cause))
+}
+
+fn as_json(options: &SessionOptions) -> Result<String, StoreError> {
+    serde_json::to_string(options)
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)).into())
+}
+
+/// Milliseconds since 1970, as the tables hold time.
+pub(crate) fn millis(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// The time that `millis` wrote.
+pub(crate) fn from_millis(millis: i64) -> Result<OffsetDateTime, time::error::ComponentRange> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_comes_back_as_it_was_and_a_deleted_one_is_gone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let row = SessionRow {
+            id: SessionId::new("customer-abc").expect("an id"),
+            created_at: from_millis(1_760_522_400_123).expect("a time"),
+            options: SessionOptions {
+                headless: Some(true),
+                chrome_path: Some(PathBuf::from("/usr/bin/chromium")),
+            },
+            profile: PathBuf::from("/x/.wwebjs_auth/session-customer-abc"),
+            linked: false,
+            wanted: true,
+        };
+        {
+            let store = Store::open(dir.path()).await.expect("opens");
+            assert!(store.insert_session(row.clone()).await.expect("written"));
+            assert!(!store.insert_session(row.clone()).await.expect("kept"));
+            store
+                .note_session(row.id.clone(), true, false)
+                .await
+                .expect("noted");
+        }
+        let store = Store::open(dir.path()).await.expect("opens again");
+        let expected = SessionRow {
+            linked: true,
+            wanted: false,
+            ..row.clone()
+        };
+        assert_eq!(store.sessions().await.expect("read"), [expected]);
+        store.delete_session(row.id.clone()).await.expect("deleted");
+        assert_eq!(store.session(row.id).await.expect("read"), None);
+    }
+}

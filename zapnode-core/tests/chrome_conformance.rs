@@ -1,0 +1,79 @@
+//! The Chrome driver keeps the promises of every driver, on real Chromium and the sandbox.
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
+use zapnode_core::driver::conformance::{self, World};
+use zapnode_core::driver::{Driver, StoredLogin};
+use zapnode_core::sandbox::{Sandbox, SandboxOptions};
+use zapnode_core::{PhoneNumber, SessionId, WireId};
+
+struct Simulated {
+    driver: ChromeDriver,
+    sandbox: Sandbox,
+    folder: TempDir,
+}
+
+#[async_trait]
+impl World for Simulated {
+    fn driver(&self) -> &dyn Driver {
+        &self.driver
+    }
+
+    fn login(&self) -> StoredLogin {
+        StoredLogin {
+            session: SessionId::new("conforms").expect("an id"),
+            folder: self.folder.path().join("session-conforms"),
+        }
+    }
+
+    async fn scan(&self, account: &PhoneNumber, qr: &str) {
+        let phone = self.sandbox.phone(account);
+        phone.scan(qr).await.expect("the phone takes the QR");
+    }
+
+    async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str) {
+        let phone = self.sandbox.phone(from);
+        phone.send(account, text).await.expect("written");
+    }
+
+    async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {
+        let messages = self.sandbox.phone(phone).messages();
+        let received = messages.into_iter().filter(|m| !m.from_me);
+        received.map(|m| (m.id, m.text)).collect()
+    }
+
+    async fn remove_device(&self, account: &PhoneNumber) {
+        self.sandbox.phone(account).log_out().await;
+    }
+
+    fn account(&self) -> PhoneNumber {
+        PhoneNumber::new("244929782402").expect("a number")
+    }
+
+    fn friend(&self) -> PhoneNumber {
+        PhoneNumber::new("5511912345678").expect("a number")
+    }
+
+    fn stranger(&self) -> PhoneNumber {
+        PhoneNumber::new("0001234567").expect("a number")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chrome_driver_conforms() {
+    let sandbox = Sandbox::start(SandboxOptions::default())
+        .await
+        .expect("the sandbox starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let driver = ChromeDriver::new(ChromeOptions {
+        web_url: sandbox.url(),
+        ..ChromeOptions::new(folder.path().join("chrome"))
+    });
+    conformance::run(&Simulated {
+        driver,
+        sandbox,
+        folder,
+    })
+    .await;
+}

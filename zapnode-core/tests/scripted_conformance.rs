@@ -1,0 +1,66 @@
+//! The scripted driver keeps the promises of every driver.
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use zapnode_core::driver::conformance::{self, World};
+use zapnode_core::driver::scripted::ScriptedDriver;
+use zapnode_core::driver::{Driver, StoredLogin};
+use zapnode_core::{PhoneNumber, SessionId, WireId};
+
+struct Scripted {
+    driver: ScriptedDriver,
+    session: SessionId,
+    folder: TempDir,
+}
+
+#[async_trait]
+impl World for Scripted {
+    fn driver(&self) -> &dyn Driver {
+        &self.driver
+    }
+
+    fn login(&self) -> StoredLogin {
+        StoredLogin {
+            session: self.session.clone(),
+            folder: self.folder.path().join("session-a"),
+        }
+    }
+
+    async fn scan(&self, account: &PhoneNumber, _: &str) {
+        self.driver.scan(&self.session, account).await;
+    }
+
+    async fn write(&self, from: &PhoneNumber, _: &PhoneNumber, text: &str) {
+        self.driver.write(&self.session, from, text).await;
+    }
+
+    async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {
+        self.driver.delivered_to(phone)
+    }
+
+    async fn remove_device(&self, _: &PhoneNumber) {
+        self.driver.remove_device(&self.session).await;
+    }
+
+    fn account(&self) -> PhoneNumber {
+        PhoneNumber::new("244929782402").expect("a number")
+    }
+
+    fn friend(&self) -> PhoneNumber {
+        PhoneNumber::new("5511912345678").expect("a number")
+    }
+
+    fn stranger(&self) -> PhoneNumber {
+        PhoneNumber::new("0001234567").expect("a number")
+    }
+}
+
+#[tokio::test]
+async fn the_scripted_driver_conforms() {
+    conformance::run(&Scripted {
+        driver: ScriptedDriver::new(),
+        session: SessionId::new("a").expect("an id"),
+        folder: tempfile::tempdir().expect("a folder"),
+    })
+    .await;
+}

@@ -1,0 +1,136 @@
+//! The API over a session manager, without any socket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use zapnode_core::session::{SessionHandle, SessionState};
+use zapnode_core::{SessionId, SessionManager};
+
+use crate::auth::{Hosts, Secret};
+use crate::error::ApiError;
+use crate::extract::invalid_session_id;
+use crate::routes;
+
+/// The name under which the default session can always be reached.
+pub(crate) const DEFAULT_ALIAS: &str = "default";
+
+/// How the API behaves.
+#[derive(Clone, Debug)]
+pub struct AppOptions {
+    /// The session that `default` means, and that webhooks without a session go to.
+    pub default_session: SessionId,
+    /// What callers must send. `None`: everybody who can reach the API may use it.
+    pub api_key: Option<Secret>,
+    /// Accepted like the key: what this process published for others of the same user.
+    pub owner_token: Option<Secret>,
+    /// How long the answer to a send waits for WhatsApp's server.
+    pub send_wait: Duration,
+    /// Whether `/webhook` works.
+    pub webhook_enabled: bool,
+    /// The host names that requests may carry.
+    pub hosts: Hosts,
+}
+
+impl AppOptions {
+    /// Open to whoever reaches it, with the documented defaults.
+    pub fn new(default_session: SessionId) -> Self {
+        Self {
+            default_session,
+            api_key: None,
+            owner_token: None,
+            send_wait: Duration::from_secs(10),
+            webhook_enabled: true,
+            hosts: Hosts::Any,
+        }
+    }
+}
+
+/// The API. Cheap to clone; all clones are the same.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    manager: SessionManager,
+    options: AppOptions,
+    started: Instant,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// The API over this manager.
+    pub fn new(manager: SessionManager, options: AppOptions) -> Self {
+        Self(Arc::new(Inner {
+            manager,
+            options,
+            started: Instant::now(),
+            stopping: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// All routes, ready to be served or to be called with `tower::ServiceExt::oneshot`.
+    pub fn router(&self) -> Router {
+        routes::router(self.clone())
+    }
+
+    /// The manager under it.
+    pub fn manager(&self) -> &SessionManager {
+        &self.0.manager
+    }
+
+    /// How it behaves.
+    pub fn options(&self) -> &AppOptions {
+        &self.0.options
+    }
+
+    /// How long it has been there.
+    pub fn uptime(&self) -> Duration {
+        self.0.started.elapsed()
+    }
+
+    /// Says that no more requests will come: those that only wait for news are answered now, and
+    /// `/readyz` says no.
+    pub fn begin_shutdown(&self) {
+        self.0.stopping.cancel();
+    }
+
+    /// Resolves once [`App::begin_shutdown`] was called.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.0.stopping
+    }
+
+    /// The requests under way.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
+    }
+
+    /// Reads a session's name as callers give it; `default` is the default session.
+    pub(crate) fn session_id(&self, text: &str) -> Result<SessionId, ApiError> {
+        if text == DEFAULT_ALIAS {
+            return Ok(self.0.options.default_session.clone());
+        }
+        SessionId::new(text).map_err(|_| invalid_session_id())
+    }
+
+    /// Finds a session.
+    pub(crate) fn session(&self, id: &SessionId) -> Result<SessionHandle, ApiError> {
+        Ok(self.0.manager.get(id)?)
+    }
+
+    /// Finds a session to send with. The default session always exists in that sense: where it
+    /// was not started, it is only not ready.
+    pub(crate) fn sender(&self, id: &SessionId) -> Result<SessionHandle, ApiError> {
+        self.session(id).map_err(|error| {
+            if *id == self.0.options.default_session {
+                ApiError::not_ready(id.clone(), &SessionState::Stopped, None)
+            } else {
+                error
+            }
+        })
+    }
+}

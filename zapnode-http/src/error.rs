@@ -1,0 +1,263 @@
+//! Errors of the API, in one place: which situation is which status, code and hint.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use zapnode_core::driver::DriverError;
+use zapnode_core::session::{Reason, SessionState};
+use zapnode_core::{Error, SessionId};
+
+use crate::model::ReasonModel;
+
+/// An answer that says no.
+///
+/// As a response it is only a status with this value attached: the outermost layer writes the body,
+/// because only it knows the request's id.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    text: String,
+    hint: Option<&'static str>,
+    retry_after: Option<u32>,
+    /// Boxed, because it is rare and large.
+    not_ready: Option<Box<NotReady>>,
+}
+
+/// What an answer to a session that is not ready says besides.
+#[derive(Clone, Debug)]
+struct NotReady {
+    session: SessionId,
+    status: &'static str,
+    reason: Option<Reason>,
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'a> {
+    success: bool,
+    error: &'a str,
+    code: &'a str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ReasonModel<'a>>,
+}
+
+impl ApiError {
+    /// An error with a text for people and a stable code for programs.
+    pub fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
+        // Somebody who may come back is told when.
+        let retry_after = match status {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => Some(5),
+            _ => None,
+        };
+        Self {
+            status,
+            code,
+            text: text.into(),
+            hint: None,
+            retry_after,
+            not_ready: None,
+        }
+    }
+
+    /// 400 for a body, a query or a header that makes no sense.
+    pub fn invalid(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", text)
+    }
+
+    /// 500, whose cause is for the log only.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "something went wrong inside ZapNode",
+        )
+        .hint("The log has more under this requestId.")
+    }
+
+    /// 503 for something asked of a session that is in no state for it.
+    pub fn not_ready(session: SessionId, state: &SessionState, reason: Option<Reason>) -> Self {
+        let text = format!("Session {session} is not ready");
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_not_ready", text);
+        // A state that ends by itself is worth another look soon; one that waits for a person not.
+        error.retry_after = Some(match state {
+            SessionState::Starting | SessionState::Syncing { .. } => 5,
+            SessionState::Ready | SessionState::Recovering { .. } => 5,
+            _ => 30,
+        });
+        error.hint = Some(match (&reason, state) {
+            (Some(reason), _) => reason.code.hint(),
+            (None, SessionState::AwaitingLogin { .. }) => {
+                "Scan the QR of GET /sessions/{id}/qr with the phone: Settings, Linked devices."
+            }
+            (None, SessionState::Stopped) => "Start it: POST /sessions/{id}/start.",
+            (None, SessionState::LoggedOut | SessionState::Failed) => {
+                "Start it for a new QR: POST /sessions/{id}/start."
+            }
+            (None, _) => "Wait until GET /sessions/{id}/status says ready.",
+        });
+        error.not_ready = Some(Box::new(NotReady {
+            session,
+            status: state.as_str(),
+            reason,
+        }));
+        error
+    }
+
+    /// Adds what a person can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// The status it answers with.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The body, for the request of this id.
+    pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
+        let not_ready = self.not_ready.as_deref();
+        let body = ErrorBody {
+            success: false,
+            error: &self.text,
+            code: self.code,
+            request_id,
+            hint: self.hint,
+            session_id: not_ready.map(|n| &n.session),
+            status: not_ready.map(|n| n.status),
+            reason: not_ready.and_then(|n| n.reason.as_ref().map(ReasonModel::from)),
+        };
+        // Only texts are in it, so it cannot fail.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after {
+            let value = HeaderValue::from(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        match error {
+            Error::SessionNotFound { .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "session_not_found",
+                "Session not found",
+            )
+            .hint("GET /sessions lists the sessions there are."),
+            Error::SessionExists { .. } => Self::new(StatusCode::CONFLICT, "session_exists", text)
+                .hint("Delete it first, or create it with the options it has."),
+            Error::SessionLimitReached { .. } => {
+                Self::new(StatusCode::CONFLICT, "session_limit_reached", text)
+                    .hint("Delete a session, or raise ZAPNODE_MAX_SESSIONS.")
+            }
+            Error::NotReady { id, state, reason } => Self::not_ready(id, &state, reason),
+            Error::NumberNotOnWhatsApp { .. } => not_on_whatsapp(),
+            Error::MessageFailed { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "message_failed", text)
+            }
+            Error::InvalidMessage(text) => Self::invalid(text),
+            Error::WaitTimeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text),
+            Error::Driver(error) => error.into(),
+            Error::ShuttingDown => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
+            }
+            Error::Folder { source, path } => storage(&source, &path.display()),
+            other => {
+                tracing::error!(error = &other as &dyn std::error::Error, "internal error");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<DriverError> for ApiError {
+    fn from(error: DriverError) -> Self {
+        let text = error.to_string();
+        let bad_gateway = |code| Self::new(StatusCode::BAD_GATEWAY, code, text.clone());
+        match error {
+            DriverError::BrowserNotAllowed { .. } => Self::new(
+                StatusCode::FORBIDDEN,
+                "chrome_path_not_allowed",
+                "this chromePath is not allowed",
+            )
+            .hint("Add the path to ZAPNODE_CHROME_ALLOW, or leave chromePath away."),
+            DriverError::NoDisplay => Self::new(StatusCode::BAD_REQUEST, "no_display", text)
+                .hint("Use headless: true, or start ZapNode where a display exists."),
+            DriverError::BrowserNotFound { .. } => bad_gateway("browser_not_found")
+                .hint("Install Chromium or Google Chrome, or set CHROME_PATH to the one you have."),
+            DriverError::ProfileInUse { .. } => {
+                Self::new(StatusCode::CONFLICT, "profile_in_use", text)
+                    .hint("End the other program that uses this profile.")
+            }
+            DriverError::LaunchFailed { .. } => bad_gateway("launch_failed"),
+            DriverError::PageUnreachable { .. } => bad_gateway("page_unreachable"),
+            DriverError::MissingParts { .. } | DriverError::Unsupported { .. } => {
+                Self::new(StatusCode::NOT_IMPLEMENTED, "not_supported_by_page", text)
+                    .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics.")
+            }
+            DriverError::WrongMoment { .. } => {
+                Self::new(StatusCode::CONFLICT, "wrong_moment", text)
+            }
+            DriverError::Interrupted { .. } => bad_gateway("driver_failed")
+                .hint("It may have been done all the same; look before you ask again."),
+            DriverError::LaunchTimeout { .. } => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text)
+            }
+            DriverError::TimedOut { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text)
+                .hint("It may have been done all the same; look before you ask again."),
+            DriverError::NotOnWhatsApp { .. } => not_on_whatsapp(),
+            DriverError::Closed => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_not_ready", text)
+            }
+            DriverError::Storage { source, path } => storage(&source, &path.display()),
+            _ => bad_gateway("driver_failed"),
+        }
+    }
+}
+
+/// The number is not repeated: who asked knows it, and answers end up in logs.
+fn not_on_whatsapp() -> ApiError {
+    ApiError::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "number_not_on_whatsapp",
+        "this number is not on WhatsApp",
+    )
+    .hint("Numbers are international: country code first, as 244929782402.")
+}
+
+fn storage(error: &std::io::Error, path: &dyn std::fmt::Display) -> ApiError {
+    tracing::error!(%error, %path, "files could not be handled");
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return ApiError::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "storage_full",
+            "there is no space left on the disk",
+        );
+    }
+    ApiError::internal()
+}

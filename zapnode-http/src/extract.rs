@@ -1,0 +1,248 @@
+//! Reads what a request carries, and says in our own words what is wrong with it.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use zapnode_core::message::Recipient;
+use zapnode_core::{ChatId, PhoneNumber, SessionId};
+
+use crate::app::App;
+use crate::error::ApiError;
+
+/// The largest JSON body.
+pub const JSON_LIMIT: usize = 1024 * 1024;
+/// The longest text of a message, in characters, as WhatsApp itself has it.
+pub const MESSAGE_LIMIT: usize = 65_536;
+/// How long a body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The JSON object in a request's body. Fields we do not know are ignored: the original's clients
+/// may send more. `null` and an absent field are the same.
+#[derive(Debug)]
+pub struct JsonBody(Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body).await?;
+        object(&parts.headers, &bytes)
+    }
+}
+
+/// The same where no body at all is as good as `{}`.
+#[derive(Debug)]
+pub struct OptionalJsonBody;
+
+impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body).await?;
+        if !bytes.is_empty() {
+            object(&parts.headers, &bytes)?;
+        }
+        Ok(Self)
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+    let too_large = || {
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            "the body is larger than 1 MiB",
+        )
+    };
+    // Judged by its own word first, so that nothing of it needs to be read.
+    let announced = headers.get(header::CONTENT_LENGTH);
+    let announced = announced.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > JSON_LIMIT as u64) {
+        return Err(too_large());
+    }
+    let collected = Limited::new(body, JSON_LIMIT).collect();
+    match tokio::time::timeout(BODY_WITHIN, collected).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::invalid("the body ended before it was complete")),
+        Err(_) => Err(ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "the body did not arrive in time",
+        )),
+    }
+}
+
+fn object(headers: &HeaderMap, bytes: &[u8]) -> Result<JsonBody, ApiError> {
+    let kind = headers.get(header::CONTENT_TYPE);
+    if !kind.and_then(|v| v.to_str().ok()).is_some_and(is_json) {
+        // Also what keeps web pages of strangers out: a browser asks before it sends JSON, and
+        // gets no permission from us.
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body must be JSON, with Content-Type: application/json",
+        ));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(JsonBody(fields)),
+        Ok(_) => Err(ApiError::invalid("the body must be a JSON object")),
+        // Where it went wrong, but not what is there.
+        Err(error) => Err(ApiError::invalid(format!(
+            "the body is not valid JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        ))),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+impl JsonBody {
+    /// A field as it is; `null` counts as absent.
+    fn field(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        text_in(&self.0, name)
+    }
+
+    /// A truth value, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        match self.field(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(ApiError::invalid(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// The object that a path of fields leads to, if all of it is there.
+    ///
+    /// # Errors
+    /// 400 when something on the way is no object.
+    pub fn object(&self, path: &[&str]) -> Result<Option<&Map<String, Value>>, ApiError> {
+        let mut here = &self.0;
+        for name in path {
+            here = match here.get(*name) {
+                None | Some(Value::Null) => return Ok(None),
+                Some(Value::Object(inner)) => inner,
+                Some(_) => return Err(ApiError::invalid(format!("{name} must be an object"))),
+            };
+        }
+        Ok(Some(here))
+    }
+
+    /// A phone number as text. Sloppy clients send a number, which is taken by its digits.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn phone_text(&self, name: &str) -> Result<Option<String>, ApiError> {
+        match self.field(name) {
+            Some(Value::Number(number)) => match number.as_u64() {
+                Some(digits) => Ok(Some(digits.to_string())),
+                None => Err(ApiError::invalid(format!(
+                    "{name} must be a string of digits"
+                ))),
+            },
+            _ => Ok(self.text(name)?.map(str::to_owned)),
+        }
+    }
+}
+
+/// A text field of an object, if it is there.
+pub(crate) fn text_in<'a>(
+    object: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, ApiError> {
+    match object.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(ApiError::invalid(format!("{name} must be a string"))),
+    }
+}
+
+/// The session that a path names; `default` is the default session.
+#[derive(Debug)]
+pub struct PathSession(pub SessionId);
+
+impl FromRequestParts<App> for PathSession {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app)
+            .await
+            .map_err(|_| invalid_session_id())?;
+        app.session_id(&text).map(Self)
+    }
+}
+
+/// The error for a text that cannot name a session.
+pub(crate) fn invalid_session_id() -> ApiError {
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        "invalid_session_id",
+        "a session id has 1 to 64 letters, digits, '_' or '-'",
+    )
+}
+
+/// A query string as a struct.
+#[derive(Debug)]
+pub struct ReadQuery<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ReadQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(_) => Err(ApiError::invalid(
+                "the query has a parameter with a value that is not possible",
+            )),
+        }
+    }
+}
+
+/// Reads who a message goes to: a phone number as people write it, or a chat id.
+///
+/// # Errors
+/// 400 `invalid_phone_number`.
+pub fn recipient(text: &str) -> Result<Recipient, ApiError> {
+    let refused = |text: &'static str| {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_phone_number", text)
+            .hint("Country code first, as 244929782402 or +244 929-782-402.")
+    };
+    let text = text.trim();
+    if let Ok(chat) = ChatId::new(text) {
+        if chat.is_group() || chat.is_lid() {
+            return Ok(chat.into());
+        }
+        if !chat.is_phone() {
+            return Err(refused("messages go to a person or a group"));
+        }
+    }
+    // `…@c.us` is a number too: WhatsApp may know that person under another name by now.
+    PhoneNumber::new(text).map(Recipient::from).map_err(|_| {
+        refused("a phone number in international form has 7 to 15 digits, country code first")
+    })
+}

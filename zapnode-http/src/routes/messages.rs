@@ -1,0 +1,67 @@
+//! Sending.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use zapnode_core::SessionId;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::extract::{JsonBody, MESSAGE_LIMIT, PathSession, recipient};
+use crate::model::Sent;
+
+/// `POST /sessions/{id}/send`
+pub(super) async fn send(
+    State(app): State<App>,
+    PathSession(id): PathSession,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let missing = "phoneNumber and message are required";
+    let (to, text) = number_and_message(&body, missing)?;
+    send_text(&app, id, to, text, app.options().send_wait).await
+}
+
+/// Takes `phoneNumber` and `message` out of a body; empty ones are as good as missing.
+pub(super) fn number_and_message<'a>(
+    body: &'a JsonBody,
+    missing: &'static str,
+) -> Result<(String, &'a str), ApiError> {
+    let to = body.phone_text("phoneNumber")?.filter(|to| !to.is_empty());
+    let text = body.text("message")?.filter(|text| !text.is_empty());
+    match (to, text) {
+        (Some(to), Some(text)) => Ok((to, text)),
+        _ => Err(ApiError::invalid(missing)),
+    }
+}
+
+/// Sends, and answers as the contract has it. `to` is echoed as it was given.
+pub(super) async fn send_text(
+    app: &App,
+    id: SessionId,
+    to: String,
+    text: &str,
+    wait: Duration,
+) -> Result<Response, ApiError> {
+    // A text of at most as many bytes cannot have more characters.
+    if text.len() > MESSAGE_LIMIT && text.chars().count() > MESSAGE_LIMIT {
+        return Err(ApiError::invalid(format!(
+            "message has more than {MESSAGE_LIMIT} characters"
+        )));
+    }
+    if text.trim().is_empty() {
+        return Err(ApiError::invalid("message is empty"));
+    }
+    let recipient = recipient(&to)?;
+    let session = app.sender(&id)?;
+    let receipt = session.send_text(&recipient, text, wait).await?;
+    let sent = Sent::new(id, to, &receipt);
+    let status = if sent.is_under_way() {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(sent)).into_response())
+}

@@ -1,0 +1,75 @@
+//! The table of routes.
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::layers;
+
+mod health;
+mod messages;
+mod sessions;
+mod webhook;
+
+/// Every path with what may be done there.
+fn table() -> Vec<(&'static str, MethodRouter<App>)> {
+    use sessions::{control, create, diagnose, login, read};
+    vec![
+        ("/", get(health::welcome)),
+        ("/health", get(health::health)),
+        ("/livez", get(health::live)),
+        ("/readyz", get(health::ready)),
+        ("/sessions", get(read::list).post(create::create)),
+        ("/sessions/{id}", get(read::one).delete(control::delete)),
+        ("/sessions/{id}/status", get(read::status)),
+        ("/sessions/{id}/start", post(control::start)),
+        ("/sessions/{id}/stop", post(control::stop)),
+        ("/sessions/{id}/restart", post(control::restart)),
+        ("/sessions/{id}/logout", post(control::log_out)),
+        ("/sessions/{id}/qr", get(login::qr)),
+        ("/sessions/{id}/pairing-code", post(login::pairing_code)),
+        ("/sessions/{id}/screenshot", get(diagnose::screenshot)),
+        ("/sessions/{id}/diagnostics", get(diagnose::diagnostics)),
+        ("/sessions/{id}/send", post(messages::send)),
+        ("/webhook", post(webhook::chatwoot)),
+        ("/webhook/test", post(webhook::test)),
+        // Where the original really served them: it mounted its router twice.
+        ("/webhook/webhook", post(webhook::chatwoot)),
+        ("/webhook/webhook/test", post(webhook::test)),
+    ]
+}
+
+/// The routes with what happens to every request.
+pub(crate) fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for (path, methods) in table() {
+        if path != "/" {
+            // The original's framework did not mind a slash at the end.
+            router = router.route(&format!("{path}/"), methods.clone());
+        }
+        router = router.route(path, methods);
+    }
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(app.clone(), layers::guard))
+        .layer(from_fn_with_state(app.clone(), layers::observe))
+        .with_state(app)
+}
+
+async fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
+        .hint("GET / names the routes there are.")
+}
+
+async fn method_not_allowed() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this route does not know this method",
+    )
+    .hint("The Allow header names those it knows.")
+}

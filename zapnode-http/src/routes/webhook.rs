@@ -1,0 +1,88 @@
+//! Chatwoot's webhook, and the one for trying it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use zapnode_core::SessionId;
+
+use super::messages::{number_and_message, send_text};
+use crate::app::{App, DEFAULT_ALIAS};
+use crate::error::ApiError;
+use crate::extract::{JsonBody, text_in};
+use crate::model::Ignored;
+
+/// Chatwoot gives up after 5 s and marks the message as failed.
+const CHATWOOT_WAIT: Duration = Duration::from_secs(4);
+
+/// `POST /webhook`
+pub(super) async fn chatwoot(State(app): State<App>, body: JsonBody) -> Result<Response, ApiError> {
+    check_enabled(&app)?;
+    if let Some(why) = ignored(&body)? {
+        return Ok(Json(Ignored::because(why)).into_response());
+    }
+    let id = session_of(&app, &body)?;
+    let text = body.text("content")?.filter(|text| !text.is_empty());
+    let (Some(to), Some(text)) = (number_of(&body)?, text) else {
+        return Err(ApiError::invalid("Missing required fields").hint(
+            "content, and conversation.meta.sender.phone_number or .identifier, must be there.",
+        ));
+    };
+    let wait = app.options().send_wait.min(CHATWOOT_WAIT);
+    send_text(&app, id, to, text, wait).await
+}
+
+/// `POST /webhook/test`
+pub(super) async fn test(State(app): State<App>, body: JsonBody) -> Result<Response, ApiError> {
+    check_enabled(&app)?;
+    let id = session_of(&app, &body)?;
+    let (to, text) = number_and_message(&body, "Missing phoneNumber or message")?;
+    send_text(&app, id, to, text, app.options().send_wait).await
+}
+
+fn check_enabled(app: &App) -> Result<(), ApiError> {
+    if app.options().webhook_enabled {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "webhook_disabled",
+        "Webhook is disabled",
+    )
+    .hint("Set WEBHOOK_ENABLED=true and start ZapNode again."))
+}
+
+/// Why a payload is none of ours to send, if so.
+fn ignored(body: &JsonBody) -> Result<Option<&'static str>, ApiError> {
+    // An inbox's hook gets every event. `message_updated` repeats a message that was sent already.
+    if body.text("event")?.is_some_and(|e| e != "message_created") {
+        return Ok(Some("not a new message"));
+    }
+    if body.text("message_type")? != Some("outgoing") {
+        return Ok(Some("not an outgoing message"));
+    }
+    if body.boolean("private")? == Some(true) {
+        return Ok(Some("a private note"));
+    }
+    Ok(None)
+}
+
+fn session_of(app: &App, body: &JsonBody) -> Result<SessionId, ApiError> {
+    let named = body.text("sessionId")?.filter(|text| !text.is_empty());
+    app.session_id(named.unwrap_or(DEFAULT_ALIAS))
+}
+
+/// The contact's number, else its identifier, which bridges fill with a chat id.
+fn number_of(body: &JsonBody) -> Result<Option<String>, ApiError> {
+    let Some(sender) = body.object(&["conversation", "meta", "sender"])? else {
+        return Ok(None);
+    };
+    for field in ["phone_number", "identifier"] {
+        if let Some(text) = text_in(sender, field)?.filter(|text| !text.is_empty()) {
+            return Ok(Some(text.to_owned()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,266 @@
+//! Settings of the daemon and of the command: flags > environment > `.env` > defaults.
+//!
+//! [`Settings::merge`] is a pure function of what was given; [`Settings::load`] collects that from
+//! the process and calls it. Every setting remembers where its value came from, so that
+//! `zapnode config` can show it.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::http::Uri;
+use tracing_subscriber::EnvFilter;
+use zapnode_core::SessionId;
+use zapnode_core::driver::chrome::ChromeOptions;
+
+mod args;
+mod dotenv;
+mod options;
+mod reader;
+mod surroundings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use args::{CoreArgs, DaemonArgs};
+pub use reader::{Flags, SettingError, Shown, Source, Spec, Variables};
+pub use surroundings::Surroundings;
+
+use reader::Reader;
+
+/// The names of all settings, as the environment and `zapnode config` have them.
+pub mod names {
+    use super::Spec;
+
+    /// Where the API listens.
+    pub const PORT: Spec = Spec::flag("PORT", "--port");
+    /// On which address.
+    pub const HOST: Spec = Spec::flag("ZAPNODE_HOST", "--host");
+    /// What callers must send.
+    pub const API_KEY: Spec = Spec::flag("ZAPNODE_API_KEY", "--api-key").secret();
+    /// The default session's id.
+    pub const SESSION_NAME: Spec = Spec::variable("SESSION_NAME");
+    /// Whether it is started.
+    pub const START_DEFAULT_SESSION: Spec = Spec::variable("START_DEFAULT_SESSION");
+    /// The browser.
+    pub const CHROME_PATH: Spec = Spec::flag("CHROME_PATH", "--chrome-path");
+    /// Browsers that a request may name.
+    pub const CHROME_ALLOW: Spec = Spec::variable("ZAPNODE_CHROME_ALLOW");
+    /// Arguments added to the browser's.
+    pub const CHROME_ARGS: Spec = Spec::variable("ZAPNODE_CHROME_ARGS");
+    /// Whether browsers have no window.
+    pub const HEADLESS: Spec = Spec::variable("HEADLESS");
+    /// Whether a session that was logged out from the phone is removed.
+    pub const AUTO_CLEANUP: Spec = Spec::variable("AUTO_CLEANUP_ON_LOGOUT");
+    /// Whether `/webhook` works.
+    pub const WEBHOOK_ENABLED: Spec = Spec::variable("WEBHOOK_ENABLED");
+    /// The page to open.
+    pub const WEB_URL: Spec = Spec::flag("ZAPNODE_WEB_URL", "--web-url");
+    /// The data folder.
+    pub const DATA_DIR: Spec = Spec::flag("ZAPNODE_DATA_DIR", "--data-dir");
+    /// The folder of the logins.
+    pub const AUTH_DIR: Spec = Spec::flag("ZAPNODE_AUTH_DIR", "--auth-dir");
+    /// Scripts that replace the built-in bridge.
+    pub const BRIDGE_DIR: Spec = Spec::flag("ZAPNODE_BRIDGE_DIR", "--bridge-dir");
+    /// The most sessions.
+    pub const MAX_SESSIONS: Spec = Spec::variable("ZAPNODE_MAX_SESSIONS");
+    /// How long an answer to a send waits for WhatsApp's server.
+    pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
+    /// What is logged.
+    pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
+    /// How it is logged.
+    pub const LOG_FORMAT: Spec = Spec::flag("ZAPNODE_LOG_FORMAT", "--log-format");
+    /// Whether WhatsApp is simulated.
+    pub const SANDBOX: Spec = Spec::flag("ZAPNODE_SANDBOX", "--sandbox");
+    /// The simulation's port.
+    pub const SANDBOX_PORT: Spec = Spec::variable("ZAPNODE_SANDBOX_PORT");
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// All settings, merged and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The port of the API; 0 lets the system choose.
+    pub port: u16,
+    /// The address or name to listen on.
+    pub host: String,
+    /// What callers must send, if anything.
+    pub api_key: Option<String>,
+    /// The default session's id.
+    pub session_name: SessionId,
+    /// Whether the default session is started with the daemon.
+    pub start_default_session: bool,
+    /// The browser to use; the first of the usual places if absent.
+    pub chrome_path: Option<PathBuf>,
+    /// Other browsers that a request may name.
+    pub chrome_allow: Vec<PathBuf>,
+    /// Arguments added to the browser's.
+    pub chrome_args: Vec<String>,
+    /// Whether sessions that do not say have no window.
+    pub headless: bool,
+    /// Whether a session is removed after it was logged out from the phone.
+    pub auto_cleanup_on_logout: bool,
+    /// Whether `/webhook` works.
+    pub webhook_enabled: bool,
+    /// The page to open. In the sandbox the sandbox's own address takes its place.
+    pub web_url: String,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The folder that holds one profile folder per session.
+    pub auth_dir: PathBuf,
+    /// Scripts that replace the built-in bridge's.
+    pub bridge_dir: Option<PathBuf>,
+    /// The most sessions there may be.
+    pub max_sessions: Option<usize>,
+    /// How long the answer to a send waits for WhatsApp's server.
+    pub send_wait: Duration,
+    /// What is logged, as a `tracing` filter.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Whether WhatsApp is simulated.
+    pub sandbox: bool,
+    /// The simulation's port.
+    pub sandbox_port: u16,
+    shown: Vec<Shown>,
+}
+
+impl Settings {
+    /// Merges what was given. Pure: the same input gives the same settings or the same error.
+    ///
+    /// # Errors
+    /// The first setting whose value is not allowed.
+    pub fn merge(
+        flags: &Flags,
+        environment: &Variables,
+        dotenv: &Variables,
+        surroundings: &Surroundings,
+    ) -> Result<Self, SettingError> {
+        let mut r = Reader::new(flags, environment, dotenv);
+        let sandbox = r.required(names::SANDBOX, "false", value::boolean)?;
+        let host = r.required(names::HOST, "127.0.0.1", value::host)?;
+        let api_key = r.optional(names::API_KEY, "none", value::api_key)?;
+        if api_key.is_none() && !is_loopback(&host) {
+            return Err(r.refuse(
+                names::HOST,
+                "a loopback address (127.0.0.1, ::1, localhost), or any address together with \
+                 ZAPNODE_API_KEY: without a key anybody on the network could send as you",
+            ));
+        }
+        if sandbox && r.is_flag(names::WEB_URL) {
+            return Err(r.refuse(
+                names::WEB_URL,
+                "left away with --sandbox, which opens its own page",
+            ));
+        }
+        let data_dir = match r.optional(names::DATA_DIR, "", value::folder)? {
+            Some(given) => given,
+            None => {
+                let Some(default) = surroundings.default_data_dir(sandbox) else {
+                    return Err(r.refuse(
+                        names::DATA_DIR,
+                        "a folder; this user has no home folder to take one from",
+                    ));
+                };
+                r.fill(names::DATA_DIR, &default);
+                default
+            }
+        };
+        let auth_dir = match r.optional(names::AUTH_DIR, "", value::folder)? {
+            Some(given) => given,
+            None => {
+                let default = surroundings.default_auth_dir(&data_dir, sandbox);
+                r.fill(names::AUTH_DIR, &default);
+                default
+            }
+        };
+        let log = "info,headless_chrome=warn";
+        Ok(Self {
+            port: r.required(names::PORT, "3000", value::port)?,
+            session_name: r.required(
+                names::SESSION_NAME,
+                "zapnode-session",
+                value::session_name,
+            )?,
+            start_default_session: r.required(
+                names::START_DEFAULT_SESSION,
+                "true",
+                value::boolean,
+            )?,
+            chrome_path: r.optional(names::CHROME_PATH, "the first found", value::path)?,
+            chrome_allow: r.required(names::CHROME_ALLOW, "", value::path_list)?,
+            chrome_args: r.required(names::CHROME_ARGS, "", value::words)?,
+            headless: r.required(names::HEADLESS, "true", value::boolean)?,
+            auto_cleanup_on_logout: r.required(names::AUTO_CLEANUP, "true", value::boolean)?,
+            webhook_enabled: r.required(names::WEBHOOK_ENABLED, "true", value::boolean)?,
+            web_url: r.required(names::WEB_URL, ChromeOptions::WHATSAPP_WEB, value::web_url)?,
+            bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
+            max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
+            send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
+            log: r.required(names::LOG, log, value::log_filter)?,
+            log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
+            sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,
+            sandbox,
+            host,
+            api_key,
+            data_dir,
+            auth_dir,
+            shown: r.finish(),
+        })
+    }
+
+    /// Collects environment, `.env` and surroundings from this process and merges them.
+    ///
+    /// # Errors
+    /// As [`Settings::merge`], and when there is a `.env` that cannot be read.
+    pub fn load(flags: &Flags) -> Result<(Self, Surroundings), SettingError> {
+        let environment = Variables::of_process();
+        let dotenv = dotenv::read(Path::new(".env"))?;
+        let surroundings = Surroundings::of_process(&environment);
+        let settings = Self::merge(flags, &environment, &dotenv, &surroundings)?;
+        Ok((settings, surroundings))
+    }
+
+    /// Every setting with its value (secrets masked) and where that came from, in a fixed order.
+    pub fn shown(&self) -> &[Shown] {
+        &self.shown
+    }
+
+    /// Whether the API is reachable from this machine only.
+    pub fn is_local(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
+    /// Where the sandbox keeps its accounts.
+    pub fn sandbox_state_file(&self) -> PathBuf {
+        self.data_dir.join("sandbox").join("state.json")
+    }
+}
+
+/// Whether a host to listen on is this machine only. A name other than `localhost` is not
+/// resolved, and so not believed.
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// Checks a log filter without installing it.
+fn is_log_filter(text: &str) -> bool {
+    EnvFilter::try_new(text).is_ok()
+}
+
+/// Checks that a text is the address of a web page.
+fn is_web_page(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}

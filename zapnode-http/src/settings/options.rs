@@ -1,0 +1,44 @@
+//! From settings to the core's own options.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use zapnode_core::driver::chrome::ChromeOptions;
+use zapnode_core::options::ManagerOptions;
+
+use super::{Settings, Surroundings};
+
+/// How long a session that was logged out from the phone is kept with automatic cleanup.
+const CLEANUP_AFTER: Duration = Duration::from_secs(2);
+
+impl Settings {
+    /// How the session manager shall work.
+    pub fn manager_options(&self) -> ManagerOptions {
+        ManagerOptions {
+            auth_dir: absolute(&self.auth_dir),
+            max_sessions: self.max_sessions,
+            cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
+            ..ManagerOptions::in_folder(absolute(&self.data_dir))
+        }
+    }
+
+    /// How the Chrome driver shall work.
+    pub fn chrome_options(&self, surroundings: &Surroundings) -> ChromeOptions {
+        ChromeOptions {
+            web_url: self.web_url.clone(),
+            executable: self.chrome_path.clone(),
+            allowed: self.chrome_allow.clone(),
+            extra_args: self.chrome_args.clone(),
+            headless: self.headless,
+            has_display: surroundings.has_display,
+            no_sandbox: surroundings.is_root,
+            bridge_dir: self.bridge_dir.as_deref().map(absolute),
+            ..ChromeOptions::new(absolute(&self.data_dir).join("chrome"))
+        }
+    }
+}
+
+/// The store keeps absolute paths, so that a start from another folder finds the same profiles.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

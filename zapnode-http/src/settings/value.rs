@@ -1,0 +1,151 @@
+//! Reads single values. An error is what would have been allowed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use zapnode_core::SessionId;
+
+use super::{LogFormat, is_log_filter, is_web_page};
+
+type Value<T> = Result<T, &'static str>;
+
+/// The longest an answer may be held back: proxies in front give up at 60 s or earlier.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+pub(super) fn boolean(text: &str) -> Value<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err("true, false, 1, 0, yes, no, on, off"),
+    }
+}
+
+pub(super) fn port(text: &str) -> Value<u16> {
+    text.parse()
+        .map_err(|_| "a port from 1 to 65535, or 0 to let the system choose")
+}
+
+/// An address or a name; whether it may be used is judged together with the key.
+pub(super) fn host(text: &str) -> Value<String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '_');
+    if bare.is_empty() || !bare.chars().all(allowed) {
+        return Err("an IP address or a host name, without a port, as 127.0.0.1 or ::1");
+    }
+    Ok(bare.to_owned())
+}
+
+/// Callers send it in a header, so it must fit into one.
+pub(super) fn api_key(text: &str) -> Value<String> {
+    if text.is_empty() || text.len() > 256 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err("1 to 256 visible ASCII characters without spaces");
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn session_name(text: &str) -> Value<SessionId> {
+    SessionId::new(text).map_err(|_| "1 to 64 letters, digits, '_' or '-'")
+}
+
+pub(super) fn path(text: &str) -> Value<PathBuf> {
+    if text.is_empty() {
+        return Err("a path");
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn folder(text: &str) -> Value<PathBuf> {
+    if text.is_empty() {
+        return Err("a folder");
+    }
+    Ok(PathBuf::from(text))
+}
+
+pub(super) fn path_list(text: &str) -> Value<Vec<PathBuf>> {
+    let paths = std::env::split_paths(text);
+    Ok(paths.filter(|path| !path.as_os_str().is_empty()).collect())
+}
+
+pub(super) fn web_url(text: &str) -> Value<String> {
+    if !is_web_page(text) {
+        return Err("an address that begins with http:// or https://");
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn session_limit(text: &str) -> Value<usize> {
+    match text.parse() {
+        Ok(limit @ 1..=100_000) => Ok(limit),
+        _ => Err("a number from 1 to 100000"),
+    }
+}
+
+/// `10` and `10s` are seconds, `500ms` milliseconds.
+pub(super) fn duration(text: &str) -> Value<Duration> {
+    const ALLOWED: &str = "0 to 300 seconds, as 10, 10s or 500ms";
+    let (digits, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
+        Some(at) => text.split_at(at),
+        None => (text, "s"),
+    };
+    let number: u64 = digits.parse().map_err(|_| ALLOWED)?;
+    let duration = match unit.trim() {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        _ => return Err(ALLOWED),
+    };
+    if duration > LONGEST_WAIT {
+        return Err(ALLOWED);
+    }
+    Ok(duration)
+}
+
+pub(super) fn log_filter(text: &str) -> Value<String> {
+    if !is_log_filter(text) {
+        return Err(
+            "a level (error, warn, info, debug, trace) or a filter as info,zapnode_core=debug",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn log_format(text: &str) -> Value<LogFormat> {
+    match text.to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("text or json"),
+    }
+}
+
+/// Splits as a shell does, without its substitutions: blanks separate, `'…'` keeps all, `"…"` and
+/// `\` keep blanks and quotes.
+pub(super) fn words(text: &str) -> Value<Vec<String>> {
+    const ALLOWED: &str = "arguments separated by blanks, with every quote closed";
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                // `''` alone is an argument, an empty one.
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => {
+                let next = chars.next().ok_or(ALLOWED)?;
+                word.get_or_insert_default().push(next);
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err(ALLOWED);
+    }
+    words.extend(word);
+    Ok(words)
+}
