@@ -121,8 +121,8 @@ async fn from_the_qr_over_messages_and_a_reload_to_a_start_without_qr() {
     loop {
         match session.next().await {
             DriverEvent::Link(LinkState::Ready(_)) => break,
-            DriverEvent::Login(LoginPrompt::Qr { .. }) | DriverEvent::LoggedOut(_) => {
-                panic!("the login was lost")
+            event @ (DriverEvent::Login(_) | DriverEvent::LoggedOut(_)) => {
+                panic!("the login was lost: {event:?}")
             }
             _ => {}
         }

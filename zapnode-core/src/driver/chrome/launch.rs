@@ -28,6 +28,9 @@ use crate::driver::DriverError;
 /// How long a browser that was asked to end may take before it is killed.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long one whose lease ran out may take; half a second is usual.
+const LEASE_PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long after the start the first tab may take.
 const FIRST_TAB: Duration = Duration::from_secs(5);
 
@@ -60,7 +63,7 @@ pub(crate) struct BrowserProcess {
     pub(crate) address: String,
     /// Its first and only page.
     pub(crate) tab: PageHandle,
-    /// Dropped, or sent to, to have the browser ended.
+    /// Sent to when the browser was asked to end, or just dropped.
     release: Mutex<Option<mpsc::Sender<()>>>,
     ended: watch::Receiver<Option<bool>>,
 }
@@ -176,12 +179,15 @@ impl BrowserProcess {
         }
     }
 
-    /// Has the browser ended, at the latest after some seconds; it should have been asked before.
-    pub(crate) fn release(&self) {
-        self.release
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+    /// Has the browser ended, at the latest after some seconds. If `Browser.close` was sent, it
+    /// says so with `asked`: the browser is then left to it, and the lease stays until it is over,
+    /// so that two ways of ending do not run at once.
+    pub(crate) fn release(&self, asked: bool) {
+        let release = &mut *self.release.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(release) = release.take().filter(|_| asked) {
+            // An error means that the thread is at its end already.
+            release.send(()).ok();
+        }
     }
 
     /// Returns once the browser has ended and its pid is reaped; says whether nothing of it runs
@@ -256,13 +262,14 @@ impl Owner {
                 tab,
             })
             .ok_or_else(|| "it opened no page".to_owned());
-        if started.send(outcome).is_ok() {
-            // Ends when somebody releases the browser: the sender is never sent to, but dropped.
-            released.recv().ok();
-        }
-        // Asks the browser to end, should nobody have done so yet.
+        let asked = started.send(outcome).is_ok() && {
+            // Ends when somebody releases the browser, or drops it without a word.
+            released.recv().is_ok()
+        };
+        let ended = asked && process::wait_gone(pid, END_PATIENCE);
+        // Has the browser end in order, should it not have.
         drop(self.lease);
-        if !process::wait_gone(pid, END_PATIENCE) {
+        if !ended && !process::wait_gone(pid, LEASE_PATIENCE) {
             tracing::warn!(pid, "the browser did not end; killing it");
             process::end_tree(pid, Duration::ZERO);
         }

@@ -15,6 +15,7 @@ use std::io::{self, PipeReader, PipeWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -47,6 +48,27 @@ impl Lease {
     }
 }
 
+/// How the folders of launches are called.
+const LAUNCHES: &str = "launch-of-";
+
+/// Removes what launches of an earlier run left that was killed in their midst. Blocks.
+pub(crate) fn sweep(work_dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(work_dir) else {
+        return;
+    };
+    let an_hour_old = |entry: &std::fs::DirEntry| {
+        let changed = entry.metadata().and_then(|data| data.modified()).ok();
+        changed.and_then(|at| at.elapsed().ok()) > Some(Duration::from_secs(3600))
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(LAUNCHES))
+        .filter(an_hour_old)
+        .for_each(|entry| {
+            std::fs::remove_dir_all(entry.path()).ok();
+        });
+}
+
 /// The wrapper script and what it writes down about one launch.
 #[derive(Debug)]
 pub(crate) struct Wrapper {
@@ -74,13 +96,9 @@ impl Wrapper {
         } else {
             write_script(&script).map_err(failed(&script))?;
         }
-        let files = work_dir.join(format!("launch-{name}"));
-        match std::fs::remove_dir_all(&files) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(storage(&files, error));
-            }
-            _ => private.create(&files).map_err(failed(&files))?,
-        }
+        // New for each launch: an earlier one of the same session may still be cleaning up.
+        let files = work_dir.join(format!("{LAUNCHES}{name}-{}", ulid::Ulid::new()));
+        private.create(&files).map_err(failed(&files))?;
         Ok(Self { script, files })
     }
 

@@ -98,7 +98,9 @@ impl Driver for ChromeDriver {
 
     async fn sweep(&self, logins: &[StoredLogin]) -> usize {
         let folders: Vec<PathBuf> = logins.iter().map(|login| login.folder.clone()).collect();
+        let work_dir = self.options.work_dir.clone();
         let sweep = move || {
+            lease::sweep(&work_dir);
             let processes = process::Processes::now();
             folders
                 .iter()

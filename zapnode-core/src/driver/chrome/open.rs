@@ -65,7 +65,7 @@ pub(crate) async fn open(
     let (shared, from_browser) = match set_up {
         Ok(set_up) => set_up,
         Err(error) => {
-            browser.release();
+            browser.release(false);
             browser.ended().await;
             return Err(error);
         }

@@ -262,10 +262,8 @@ impl Pump {
         let end = self.watch().await;
         self.shared.close.cancel();
         self.shared.begin_epoch(Interruption::BrowserEnded);
-        if matches!(end, End::Asked) {
-            self.ask_to_end().await;
-        }
-        self.browser.release();
+        let asked = matches!(end, End::Asked) && self.ask_to_end().await;
+        self.browser.release(asked);
         let all_gone = self.browser.ended().await;
         drop(self.browser);
         self.shared.closed.send_replace(Some(all_gone));
@@ -307,23 +305,25 @@ impl Pump {
         }
     }
 
-    /// Asks the browser to end, and answers dialogs that would keep it from that.
-    async fn ask_to_end(&mut self) {
+    /// Asks the browser to end, and answers dialogs that would keep it from that. Says whether it
+    /// is about to.
+    async fn ask_to_end(&mut self) -> bool {
         let channel = self.shared.channel.clone();
         let close = channel.call(None, Browser::Close(None), BROWSER_DEADLINE);
         tokio::pin!(close);
         loop {
             tokio::select! {
                 closed = &mut close => {
-                    if let Err(error) = closed {
+                    if let Err(error) = &closed {
                         tracing::debug!(%error, "the browser did not confirm its end");
                     }
-                    return;
+                    // The socket's end is its answer too.
+                    return matches!(closed, Ok(_) | Err(CallError::Ended));
                 }
                 event = self.from_browser.recv() => match event {
                     Some(event) if event.method == "Page.javascriptDialogOpening" => self.accept_dialog(),
                     Some(_) => {}
-                    None => return,
+                    None => return true,
                 },
             }
         }
