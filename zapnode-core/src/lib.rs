@@ -48,6 +48,7 @@ pub mod id;
 mod manager;
 pub mod message;
 pub mod options;
+pub mod outbox;
 pub mod owner;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
