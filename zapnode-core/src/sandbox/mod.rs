@@ -23,8 +23,10 @@
 
 mod account;
 mod control;
+mod delivery;
 mod faults;
 mod hub;
+mod linking;
 mod page;
 mod phone;
 mod qr;
