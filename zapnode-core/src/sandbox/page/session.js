@@ -119,16 +119,17 @@ if (!window.__sandboxRefused) {
         come += 1;
         progress(Math.min(99, Math.floor((come / toCome) * 100)));
       }
-      if (!confirming) {
-        confirming = true;
-        setTimeout(async () => {
-          const upTo = confirm;
-          confirming = false;
-          await storage.stored();
-          wire.send({ t: 'got', n: upTo });
-        }, 0);
-      }
+      confirmStored();
     });
+
+    // No timer here: a page in the background has few of them, and its messages arrive all the same.
+    async function confirmStored() {
+      if (confirming) return;
+      confirming = true;
+      await storage.stored();
+      confirming = false;
+      wire.send({ t: 'got', n: confirm });
+    }
 
     wire.events.on('offlineEnd', () => {
       toCome = 0;
