@@ -360,6 +360,20 @@ const cases = {
     checks.equal(await tab.ask(() => window.require('WAWebCollections').Msg.filter((one) => one.body === 'away').map((one) => one.isNewMsg)), [false]);
     await tab.context.close();
   },
+  async 'a login that lost its local storage is gone, and the next one lasts'() {
+    const tab = await open();
+    await tab.link(ANA);
+    await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'before the loss' });
+    await tab.until(() => heard.added.length > 0);
+    await tab.ask(() => localStorage.clear());
+    await tab.page.reload();
+    await tab.link(CARLA);
+    checks.equal(await tab.ask(() => window.require('WAWebCollections').Msg.filter((one) => one.body === 'before the loss').length), 0);
+    await tab.page.reload();
+    await tab.until(inside.ready);
+    await sandbox.phone(CARLA, 'logout');
+    await tab.context.close();
+  },
   async 'page weight'() {
     const tab = await open();
     await tab.link(ANA);

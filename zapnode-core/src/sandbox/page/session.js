@@ -37,6 +37,8 @@ if (!window.__sandboxRefused) {
       await keys.start();
       login = await keys.login();
       if (login) await messages.loadStored();
+      // A login that was lost, as by a kill right after linking, leaves nothing to whoever links next.
+      else await storage.empty(['message', 'lidmap']);
       if (config.faults.outdatedBuild) {
         show('DISCONNECTED', 'DEPRECATED_VERSION', 'OFFLINE');
         Stream.set({ needsUpdate: true });
