@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use zapnode_core::driver::DriverError;
 use zapnode_core::session::{Reason, SessionState};
+use zapnode_core::store::StoreError;
 use zapnode_core::{Error, SessionId};
 
 use crate::model::ReasonModel;
@@ -186,6 +187,7 @@ impl From<Error> for ApiError {
             Error::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
             }
+            Error::Store(StoreError::Full(_)) => storage_full(),
             Error::Folder { source, path } => storage(&source, &path.display()),
             other => {
                 tracing::error!(error = &other as &dyn std::error::Error, "internal error");
@@ -252,12 +254,16 @@ fn not_on_whatsapp() -> ApiError {
 
 fn storage(error: &std::io::Error, path: &dyn std::fmt::Display) -> ApiError {
     tracing::error!(%error, %path, "files could not be handled");
-    if error.kind() == std::io::ErrorKind::StorageFull {
-        return ApiError::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "storage_full",
-            "there is no space left on the disk",
-        );
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => storage_full(),
+        _ => ApiError::internal(),
     }
-    ApiError::internal()
+}
+
+fn storage_full() -> ApiError {
+    ApiError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "storage_full",
+        "there is no space left on the disk",
+    )
 }

@@ -17,8 +17,6 @@ use crate::error::ApiError;
 
 /// The largest JSON body.
 pub const JSON_LIMIT: usize = 1024 * 1024;
-/// The longest text of a message, in characters, as WhatsApp itself has it.
-pub const MESSAGE_LIMIT: usize = 65_536;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 

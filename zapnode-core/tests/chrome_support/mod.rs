@@ -64,6 +64,13 @@ impl Bench {
         self.driver.open(self.request(name)).await
     }
 
+    /// Forgets a login, and sees that nothing of it is left.
+    pub(crate) async fn driver_forgets(&self, name: &str) {
+        let login = self.login(name);
+        self.driver.forget(&login).await.expect("forgotten");
+        assert!(!login.folder.exists());
+    }
+
     pub(crate) async fn open(&self, name: &str) -> Session {
         let opened = self.try_open(name).await.expect("a browser that comes up");
         Session::new(opened)
@@ -90,7 +97,11 @@ impl Session {
     }
 
     /// The first event for which `wanted` gives something; earlier ones are passed over.
-    pub(crate) async fn wait<T>(&mut self, what: &str, wanted: impl Fn(&DriverEvent) -> Option<T>) -> T {
+    pub(crate) async fn wait<T>(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&DriverEvent) -> Option<T>,
+    ) -> T {
         let mut passed = Vec::new();
         let found = async {
             loop {
@@ -215,4 +226,67 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     tokio::time::timeout(PATIENCE, wait)
         .await
         .unwrap_or_else(|_| panic!("waited for {what}"));
+}
+
+/// The simulated WhatsApp, and an account on it to log in with.
+#[cfg(feature = "sandbox")]
+pub(crate) mod simulated {
+    use zapnode_core::sandbox::{Faults, Phone, Sandbox, SandboxOptions};
+
+    use super::{Bench, PATIENCE, Session, phone};
+
+    pub(crate) const OURS: &str = "244929000001";
+    pub(crate) const THEIRS: &str = "244929000002";
+
+    pub(crate) async fn sandbox(change: impl FnOnce(&mut Faults)) -> Sandbox {
+        let mut faults = Faults::default();
+        change(&mut faults);
+        let options = SandboxOptions {
+            faults,
+            ..SandboxOptions::default()
+        };
+        Sandbox::start(options).await.expect("a sandbox")
+    }
+
+    pub(crate) fn ours(sandbox: &Sandbox) -> Phone {
+        sandbox.phone(&phone(OURS))
+    }
+
+    pub(crate) fn theirs(sandbox: &Sandbox) -> Phone {
+        sandbox.phone(&phone(THEIRS))
+    }
+
+    /// Opens a session and logs it in by QR.
+    pub(crate) async fn logged_in(sandbox: &Sandbox, bench: &Bench) -> Session {
+        let mut session = bench.open("a").await;
+        log_in(sandbox, &mut session).await;
+        session
+    }
+
+    pub(crate) async fn log_in(sandbox: &Sandbox, session: &mut Session) {
+        let qr = session.wait_qr().await;
+        ours(sandbox).scan(&qr).await.expect("scanned");
+        session.wait_ready().await;
+    }
+
+    /// Sends a message there and one back, to see that both ways work.
+    pub(crate) async fn talk(sandbox: &Sandbox, session: &mut Session) {
+        let chat = session.chat_of(&phone(THEIRS)).await;
+        let hello = super::text(&chat, "hello");
+        let sent = session.connection.send_text(&hello).await.expect("sent");
+        assert_eq!(sent.id.wire_id(), hello.wire_id);
+        theirs(sandbox)
+            .wait_for_message(|message| message.id == hello.wire_id, PATIENCE)
+            .await
+            .expect("arrived");
+        session
+            .wait_ack(&hello.wire_id, zapnode_core::message::Ack::Server)
+            .await;
+        let answer = format!("answer to {}", hello.wire_id);
+        theirs(sandbox)
+            .send(&phone(OURS), &answer)
+            .await
+            .expect("sent");
+        session.wait_message(&answer).await;
+    }
 }

@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use zapnode_core::SessionId;
+use zapnode_core::session::MAX_TEXT_CHARACTERS;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{JsonBody, MESSAGE_LIMIT, PathSession, recipient};
+use crate::extract::{JsonBody, PathSession, recipient};
 use crate::model::Sent;
 
 /// `POST /sessions/{id}/send`
@@ -45,10 +46,11 @@ pub(super) async fn send_text(
     text: &str,
     wait: Duration,
 ) -> Result<Response, ApiError> {
-    // A text of at most as many bytes cannot have more characters.
-    if text.len() > MESSAGE_LIMIT && text.chars().count() > MESSAGE_LIMIT {
+    // The core would refuse them too, but only once the session is ready: what can never be right
+    // is told first.
+    if text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
         return Err(ApiError::invalid(format!(
-            "message has more than {MESSAGE_LIMIT} characters"
+            "message has more than {MAX_TEXT_CHARACTERS} characters"
         )));
     }
     if text.trim().is_empty() {
@@ -56,7 +58,7 @@ pub(super) async fn send_text(
     }
     let recipient = recipient(&to)?;
     let session = app.sender(&id)?;
-    let receipt = session.send_text(&recipient, text, wait).await?;
+    let receipt = session.send_text(recipient, text, wait).await?;
     let sent = Sent::new(id, to, &receipt);
     let status = if sent.is_under_way() {
         StatusCode::ACCEPTED

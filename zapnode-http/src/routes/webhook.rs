@@ -60,8 +60,11 @@ fn ignored(body: &JsonBody) -> Result<Option<&'static str>, ApiError> {
     if body.text("event")?.is_some_and(|e| e != "message_created") {
         return Ok(Some("not a new message"));
     }
-    if body.text("message_type")? != Some("outgoing") {
-        return Ok(Some("not an outgoing message"));
+    match body.text("message_type")? {
+        Some("outgoing") => {}
+        Some(_) => return Ok(Some("not an outgoing message")),
+        // Chatwoot always says; so this is somebody else's mistake, and they should hear of it.
+        None => return Err(ApiError::invalid("message_type is required")),
     }
     if body.boolean("private")? == Some(true) {
         return Ok(Some("a private note"));

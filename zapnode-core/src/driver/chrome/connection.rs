@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use headless_chrome::protocol::cdp::Page;
+use headless_chrome::protocol::cdp::{Page, Runtime};
 use serde_json::json;
 use tokio_util::sync::DropGuard;
 
 use super::bridge::{
     CodeAnswer, Command, ContactAnswer, EvidenceAnswer, MessageAnswer, SelfTestAnswer,
 };
+use super::channel::CallError;
 use super::launch::{PageHandle, blocking};
 use super::page::Shared;
 use super::profile::storage;
-use crate::driver::{Connection, DriverError, Evidence, LinkState, SelfTest};
+use crate::driver::{Connection, DriverError, Evidence, LinkState, Refusal, SelfTest};
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
 
@@ -25,6 +26,12 @@ const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
 
 /// How long a picture may take; 0.2 s is usual.
 const SCREENSHOT: Duration = Duration::from_secs(15);
+
+/// How long the browser may take to accept a reload.
+const RELOAD: Duration = Duration::from_secs(5);
+
+/// How long the new document may take to begin: its address has to answer.
+const RELOADED: Duration = Duration::from_secs(20);
 
 /// How long a close may take in all: asking (10 s), waiting (10 s), killing (5 s), and some.
 const CLOSE: Duration = Duration::from_secs(30);
@@ -44,11 +51,19 @@ pub(crate) struct ChromeConnection {
 impl ChromeConnection {
     /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
     /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
-    fn need_ready(&self, command: &'static str, offline_too: bool) -> Result<(), DriverError> {
+    fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
+        self.need(command, |link| matches!(link, LinkState::Ready(_)))
+    }
+
+    fn need(
+        &self,
+        command: &'static str,
+        fits: impl Fn(&LinkState) -> bool,
+    ) -> Result<(), DriverError> {
         self.shared.check_open()?;
         let why = match self.shared.tracker().link() {
-            Some(LinkState::Ready(_)) => return Ok(()),
-            Some(LinkState::Offline) if offline_too => return Ok(()),
+            Some(link) if fits(link) => return Ok(()),
+            Some(LinkState::Ready(_)) => "the session is ready",
             Some(LinkState::Offline) => "WhatsApp cannot be reached",
             Some(LinkState::NeedsLogin | LinkState::Pairing) => "no phone is linked",
             Some(LinkState::Syncing { .. }) => "the session is still syncing",
@@ -78,7 +93,7 @@ impl Connection for ChromeConnection {
 
     async fn find_contact(&self, recipient: &Recipient) -> Result<Option<Contact>, DriverError> {
         const COMMAND: Command = Command::FIND_CONTACT;
-        self.need_ready(COMMAND.name, false)?;
+        self.need_ready(COMMAND.name)?;
         let id = match recipient {
             Recipient::Chat(chat) => chat.clone(),
             Recipient::Phone(phone) => ChatId::from(phone),
@@ -98,7 +113,7 @@ impl Connection for ChromeConnection {
 
     async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
         const COMMAND: Command = Command::SEND_TEXT;
-        self.need_ready(COMMAND.name, false)?;
+        self.need_ready(COMMAND.name)?;
         self.shared.tracker().sending(&text.wire_id);
         let arguments = json!({
             "chat": text.chat.as_str(),
@@ -112,7 +127,9 @@ impl Connection for ChromeConnection {
 
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
         const COMMAND: Command = Command::FIND_MESSAGE;
-        self.need_ready(COMMAND.name, true)?;
+        self.need(COMMAND.name, |link| {
+            matches!(link, LinkState::Ready(_) | LinkState::Offline)
+        })?;
         let arguments = json!({
             "key": id.as_str(),
             "chat": id.chat().as_str(),
@@ -185,14 +202,37 @@ impl Connection for ChromeConnection {
             script_to_evaluate_on_load: None,
             loader_id: None,
         };
-        match self.shared.call(reload, SCREENSHOT).await {
+        let mut epochs = self.shared.epochs();
+        // A script that never ends would keep its document from going, and measured, it cannot be
+        // stopped any more once a reload is under way. A page that answers is not touched: there
+        // this would stop whatever runs next.
+        if self.shared.is_stuck().await {
+            tracing::warn!("the page is stuck; stopping its script");
+            let stop = Runtime::TerminateExecution(None);
+            self.shared.call(stop, RELOAD).await.ok();
+        }
+        match self.shared.call(reload, RELOAD).await {
+            // It refuses when the page is on its way elsewhere already, which is a reload too.
+            Ok(_) | Err(CallError::Refused { .. } | CallError::TimedOut(_)) => {}
+            Err(error) => return Err(self.shared.call_error(COMMAND, error)),
+        }
+        match tokio::time::timeout(RELOADED, epochs.changed()).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.shared.call_error(COMMAND, error)),
+            Err(_) => Err(DriverError::TimedOut {
+                command: COMMAND,
+                waited_for: "the new document to begin".to_owned(),
+                after: RELOADED,
+            }),
         }
     }
 
     async fn log_out(&self) -> Result<(), DriverError> {
         const COMMAND: Command = Command::LOG_OUT;
+        self.need(COMMAND.name, |link| {
+            use LinkState::{Conflict, Offline, Ready, Refused, Syncing};
+            let linked = matches!(link, Ready(_) | Syncing { .. } | Offline | Conflict);
+            linked || *link == Refused(Refusal::MissingParts)
+        })?;
         // Watched before it is asked for, for it may come at once (fact sheet §2.7).
         let mut logouts = self.shared.logouts();
         self.shared.tracker().asked_logout(true);

@@ -195,9 +195,15 @@ impl Steps<'_> {
 
 /// Goes to the address and returns when its document has begun; what is in it comes later.
 async fn load(shared: &Shared, url: &str) -> Result<(), String> {
+    let mut epochs = shared.epochs();
     let loaded = shared.call(navigation(url.to_owned()), ADDRESS).await;
     match loaded.map_err(|error| error.to_string())?.error_text {
-        Some(error) if !error.is_empty() => Err(error),
-        _ => Ok(()),
+        Some(error) if !error.is_empty() => return Err(error),
+        _ => {}
+    }
+    // Until the pump knows of the document too: its beginning would interrupt the first command.
+    match tokio::time::timeout(STEP, epochs.changed()).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err("no document came of it".to_owned()),
     }
 }

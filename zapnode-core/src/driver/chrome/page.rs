@@ -178,6 +178,22 @@ impl Shared {
         DriverError::Interrupted { command, by }
     }
 
+    /// A watch that changes whenever the page is taken away, and when its first document begins.
+    pub(crate) fn epochs(&self) -> watch::Receiver<(u64, Interruption)> {
+        self.epoch.subscribe()
+    }
+
+    /// Whether the page runs scripts at all.
+    pub(crate) async fn is_stuck(&self) -> bool {
+        let evaluate = Evaluate {
+            expression: "1".to_owned(),
+            await_promise: false,
+            return_by_value: true,
+        };
+        let answer = self.call(evaluate, STUCK_MARGIN).await;
+        matches!(answer, Err(CallError::TimedOut(_)))
+    }
+
     /// A watch that changes with each logout told.
     pub(crate) fn logouts(&self) -> watch::Receiver<u64> {
         self.logouts.subscribe()
@@ -223,6 +239,8 @@ pub(crate) struct PumpState {
     backlog: VecDeque<DriverEvent>,
     /// The document whose events count; none between a navigation and its bridge's first word.
     document: Option<String>,
+    /// The browser told of a navigation whose document's bridge has not spoken yet.
+    awaits_bridge: bool,
     /// A document's bridge spoke before the browser told of its navigation.
     navigation_due: bool,
     /// The first document is not told as a reload.
@@ -414,6 +432,7 @@ impl Pump {
             return;
         }
         self.document_changed();
+        self.state.awaits_bridge = true;
         if field(params, "/frame/unreachableUrl").is_some() {
             self.try_again(UNREACHABLE_PAUSE);
         }
@@ -424,7 +443,7 @@ impl Pump {
 
     /// A document's bridge has begun. It may speak before the browser tells of the navigation.
     fn document_spoke(&mut self, document: String) {
-        if self.state.document.is_some() {
+        if !std::mem::take(&mut self.state.awaits_bridge) {
             self.document_changed();
             self.state.navigation_due = true;
         }
@@ -456,6 +475,7 @@ impl Pump {
     /// The page's process is gone and says nothing more; loading it anew brings it back.
     fn crashed(&mut self) {
         self.state.document = None;
+        self.state.awaits_bridge = false;
         self.state.navigation_due = false;
         self.shared.begin_epoch(Interruption::PageCrashed);
         let now = Instant::now();

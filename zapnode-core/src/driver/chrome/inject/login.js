@@ -149,8 +149,12 @@ function tellCode(code, phone) {
 }
 
 commands.requestPairingCode = async ({ phone }, ticket) => {
-  needed("startPairing");
   await untilLoginNeeded(ticket);
+  // Its module may come a little after the socket.
+  for (let looks = 0; looks < 50 && !look("startPairing"); looks += 1) {
+    await ticket.wait("the pairing code's module", sleep(100));
+  }
+  needed("startPairing");
   const before = pairing;
   const mine = { phone, at: native.now() };
   pairing = mine;

@@ -9,7 +9,14 @@ const hooks = [
     name: "messages",
     feature: "receive",
     needed: true,
-    attach: () => listen(needed("messages"), "add", "message", messageAdded),
+    attach: () => {
+      const messages = needed("messages");
+      listen(messages, "add", "message", messageAdded);
+      // What came before we listened; that of history is not new, here as there.
+      for (const message of messages.getModelsArray?.() ?? []) {
+        guarded("message", () => messageAdded(message));
+      }
+    },
   },
   {
     name: "acks",
@@ -77,6 +84,7 @@ const hooks = [
   },
 ];
 const attached = new Set();
+const STARTED = native.now();
 
 function hooked(name) {
   return attached.has(name);
@@ -103,15 +111,14 @@ function reasonText(reason) {
 }
 
 /**
- * Looks at the page: often until it is up and complete, then once a second as a net below the
- * listeners. Nothing but the socket is touched until that is there (§0.1, §1.3).
+ * Looks at the page: often until the listeners hold, then once a second as a net below them. Nothing but the socket is touched until that is there (§0.1, §1.3).
  */
 function watch() {
   if (socketState() !== null) guarded("hooks", attachHooks);
   publish();
   const state = socketState();
   const settled = (state === "CONNECTED" || unpaired(state)) && needsAttached();
-  native.setTimeout(watch, settled ? 1000 : 200);
+  native.setTimeout(watch, settled ? 1000 : native.now() - STARTED < 60000 ? 50 : 250);
 }
 
 function needsAttached() {

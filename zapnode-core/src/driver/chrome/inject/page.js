@@ -97,7 +97,7 @@ function snapshot() {
     passkey: passkeyMarker(state),
     receiving: hooked("messages"),
     missing: lacking,
-    settled: missingSince !== null && now - missingSince > 10000,
+    settled: missingForGood(),
   };
 }
 
@@ -121,6 +121,26 @@ function readProgress() {
   const value = Number(attempt("progress"));
   if (Number.isFinite(value)) percent = Math.max(0, Math.min(100, Math.round(value)));
   publish();
+}
+
+/**
+ * The driver asks only when the page was ready by its last word; a document that has just begun
+ * may be meant instead. Acting before the sync is through has disconnected sessions (§2.2).
+ */
+function mustBeReady() {
+  const socket = optional("socket");
+  if (socket?.state !== "CONNECTED" || socket.hasSynced === false) {
+    throw wrongMoment("the page is not ready");
+  }
+  const mode = optional("stream")?.mode;
+  if (mode === "SYNCING") throw wrongMoment("the page is syncing");
+  if (missingParts().length > 0 && !missingForGood()) {
+    throw wrongMoment("the page is still loading its parts");
+  }
+}
+
+function missingForGood() {
+  return missingSince !== null && native.now() - missingSince > 10000;
 }
 
 commands.evidence = async () => ({ snapshot: snapshot(), facts });

@@ -14,6 +14,7 @@ async function queryContact(text, ticket) {
 }
 
 commands.findContact = async ({ id }, ticket) => {
+  mustBeReady();
   if (!isPhone(id)) {
     const known = await identities(id);
     return { chat: id, phone: known.phone, lid: known.lid };
@@ -161,6 +162,11 @@ function sentMessage(message) {
 }
 
 commands.findMessage = async (wanted, ticket) => {
+  // Off line will do: the page answers this by itself. Before its messages are loaded, "not there"
+  // would be a guess.
+  if (socketState() === null || optional("socket")?.hasSynced === false) {
+    throw wrongMoment("the page has not loaded its messages");
+  }
   const message = await findMessage(wanted, ticket);
   return message ? sentMessage(message) : null;
 };
@@ -169,6 +175,7 @@ commands.findMessage = async (wanted, ticket) => {
 
 /** Sends at most once: what the page has under this id already is given back instead. */
 commands.sendText = async ({ chat: chatId, body, wireId, replyTo }, ticket) => {
+  mustBeReady();
   for (const part of ["MsgKey", "sendMessage", "createWid"]) needed(part);
   const wanted = { chat: chatId, wireId, own: true };
   const existing = await findMessage(wanted, ticket);
