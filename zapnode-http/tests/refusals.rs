@@ -352,8 +352,7 @@ async fn nothing_that_is_sent_makes_it_stumble() {
                 let (status, code) = answer.error();
                 assert!(
                     (400..500).contains(&status),
-                    "{path} {status} {code} {:.40}",
-                    body
+                    "{path} {status} {code} {body:.40}"
                 );
                 assert!(!answer.json()["error"].as_str().unwrap().contains("$ne"));
             }
