@@ -524,6 +524,8 @@ impl Actor {
             }
             match &state {
                 SessionState::Ready if moved => info.ready_at = Some(now),
+                // Whoever was ready under the old login, it was not this one.
+                SessionState::AwaitingLogin { .. } => info.ready_at = None,
                 state if state.is_settled() => info.ready_at = None,
                 _ => {}
             }

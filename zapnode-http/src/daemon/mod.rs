@@ -94,9 +94,6 @@ pub(crate) async fn run(
         }),
         LogFormat::Json => banner::log(&url, sandbox.as_ref()),
     }
-    if surroundings.is_root {
-        tracing::warn!("running as root, so Chrome runs without its sandbox; better use a user");
-    }
 
     // Subscribed before the first session starts, so that no QR is missed.
     let events = manager.events();
