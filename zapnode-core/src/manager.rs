@@ -20,7 +20,7 @@ use crate::owner::{DataFolder, private_folder};
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
-use crate::store::{SessionRow, Store};
+use crate::store::{self, SessionRow, Store};
 
 /// How many events a reader may fall behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
@@ -172,7 +172,7 @@ impl SessionManager {
         let row = SessionRow {
             profile: self.inner.options.auth_dir.join(id.profile_folder()),
             id,
-            created_at: now_to_the_millisecond(),
+            created_at: store::now(),
             options,
             linked: false,
             wanted: true,
@@ -387,10 +387,4 @@ fn login_of(row: &SessionRow) -> StoredLogin {
         session: row.id.clone(),
         folder: row.profile.clone(),
     }
-}
-
-/// The store keeps milliseconds; what is told before a restart shall be told after it.
-fn now_to_the_millisecond() -> OffsetDateTime {
-    let now = OffsetDateTime::now_utc();
-    now.replace_millisecond(now.millisecond()).unwrap_or(now)
 }

@@ -42,6 +42,8 @@ struct Lane {
     /// In the order of acceptance.
     waiting: VecDeque<Item>,
     handing: Option<Item>,
+    /// The page changed under the hand-over: what comes of it is to be asked for.
+    doubtful: bool,
     unconfirmed: BTreeMap<i64, Item>,
 }
 
@@ -64,8 +66,7 @@ impl Queue {
             return;
         }
         let lane = lane_of(&item.to);
-        self.index
-            .insert(item.wire_id.clone(), (lane, item.seq));
+        self.index.insert(item.wire_id.clone(), (lane, item.seq));
         match item.send_at {
             Some(at) if at > now => {
                 self.scheduled.insert((at, item.seq), item);
@@ -98,14 +99,20 @@ impl Queue {
         None
     }
 
-    /// The page has it; the server's confirmation is awaited.
+    /// The page has it; the server's confirmation is awaited. If the page was [doubted](Self::doubt)
+    /// meanwhile, it is asked first whether it still has it.
     pub fn handed(&mut self, wire_id: &WireId) {
         self.with_lane(wire_id, |lane, seq| {
-            if let Some(item) = lane.handing.take_if(|item| item.seq == seq) {
+            let Some(mut item) = lane.handing.take_if(|item| item.seq == seq) else {
+                return 0;
+            };
+            if std::mem::take(&mut lane.doubtful) {
+                item.maybe_sent = true;
+                insert_in_order(&mut lane.waiting, item);
+            } else {
                 lane.unconfirmed.insert(seq, item);
-                return 1;
             }
-            0
+            1
         });
     }
 
@@ -114,7 +121,9 @@ impl Queue {
         self.with_lane(wire_id, |lane, seq| {
             lane.unconfirmed.remove(&seq);
             lane.waiting.retain(|item| item.seq != seq);
-            usize::from(lane.handing.take_if(|item| item.seq == seq).is_some())
+            let was_handing = lane.handing.take_if(|item| item.seq == seq).is_some();
+            lane.doubtful &= !was_handing;
+            usize::from(was_handing)
         });
         if let Some((_, seq)) = self.index.remove(wire_id) {
             self.scheduled.retain(|(_, scheduled), _| *scheduled != seq);
@@ -126,7 +135,7 @@ impl Queue {
         self.with_lane(wire_id, |lane, seq| {
             match lane.handing.take_if(|item| item.seq == seq) {
                 Some(mut item) => {
-                    item.maybe_sent |= maybe_sent;
+                    item.maybe_sent |= maybe_sent | std::mem::take(&mut lane.doubtful);
                     item.attempts += 1;
                     insert_in_order(&mut lane.waiting, item);
                     1
@@ -139,6 +148,7 @@ impl Queue {
     /// The page is another one: everything it had unconfirmed is to be asked for again.
     pub fn doubt(&mut self) {
         for (name, lane) in &mut self.lanes {
+            lane.doubtful = lane.handing.is_some();
             for mut item in std::mem::take(&mut lane.unconfirmed).into_values() {
                 item.maybe_sent = true;
                 insert_in_order(&mut lane.waiting, item);
@@ -175,19 +185,28 @@ impl Queue {
 
     /// What the page has and the server has not confirmed.
     pub fn unconfirmed(&self) -> impl Iterator<Item = &Item> {
-        self.lanes.values().flat_map(|lane| lane.unconfirmed.values())
+        self.lanes
+            .values()
+            .flat_map(|lane| lane.unconfirmed.values())
     }
 
     /// Everything that is not over, in the order of acceptance.
     pub fn open(&self) -> BTreeSet<(i64, WireId)> {
         let mut all = BTreeSet::new();
-        all.extend(self.index.iter().map(|(wire_id, (_, seq))| (*seq, wire_id.clone())));
+        all.extend(
+            self.index
+                .iter()
+                .map(|(wire_id, (_, seq))| (*seq, wire_id.clone())),
+        );
         all
     }
 
     /// How often a message has been tried.
     pub fn attempts(&self, wire_id: &WireId) -> u32 {
-        let lane = self.index.get(wire_id).and_then(|(name, _)| self.lanes.get(name));
+        let lane = self
+            .index
+            .get(wire_id)
+            .and_then(|(name, _)| self.lanes.get(name));
         let waiting = lane.and_then(|l| l.waiting.iter().find(|i| i.wire_id == *wire_id));
         waiting.map_or(0, |item| item.attempts)
     }
@@ -379,7 +398,8 @@ mod tests {
                     0..=4 if !handing.is_empty() => {
                         let item = handing.remove(0);
                         queue.handed(&item.wire_id);
-                        unconfirmed.push(item);
+                        // After a doubt it is asked for again instead.
+                        unconfirmed.extend(queue.unconfirmed().find(|o| **o == item).cloned());
                     }
                     5 if !handing.is_empty() => {
                         let item = handing.remove(0);

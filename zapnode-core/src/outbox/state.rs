@@ -205,7 +205,10 @@ mod tests {
     #[test]
     fn every_word_reads_back() {
         for word in ["queued", "sending", "sent", "delivered", "read", "failed"] {
-            assert_eq!(MessageState::from_word(word).map(MessageState::as_str), Some(word));
+            assert_eq!(
+                MessageState::from_word(word).map(MessageState::as_str),
+                Some(word)
+            );
         }
         assert_eq!(MessageState::from_word("lost"), None);
     }

@@ -20,11 +20,13 @@ use super::{Failure, FailureCode, Message, MessageState, NewMessage};
 use crate::driver::DriverError;
 use crate::event::{Event, EventKind};
 use crate::id::{MessageId, SessionId, WireId};
-use crate::message::{Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage};
+use crate::message::{
+    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
+};
 use crate::session::handle::Shared;
 use crate::session::machine::pause;
 use crate::session::{SessionInfo, SessionState};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// How long the server may leave a message unconfirmed before the page is asked for it again.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
@@ -95,7 +97,7 @@ pub(crate) struct Parts {
 
 /// A message that was just asked for, not stored yet.
 pub(crate) fn fresh(session: &SessionId, new: &NewMessage) -> Message {
-    let now = OffsetDateTime::now_utc();
+    let now = store::now();
     Message {
         seq: 0,
         id: Ulid::new(),
@@ -209,7 +211,8 @@ impl Worker {
     fn input(&mut self, input: Input) {
         match input {
             Input::Accepted(item) => {
-                self.known.insert(item.wire_id.clone(), MessageState::Queued);
+                self.known
+                    .insert(item.wire_id.clone(), MessageState::Queued);
                 self.queue.push(item, OffsetDateTime::now_utc());
             }
             Input::Cancel(wire_id, reply) => {
@@ -287,7 +290,11 @@ impl Worker {
                 if known == Some(MessageState::Queued) {
                     self.known.insert(wire_id.clone(), MessageState::Sending);
                 }
-                self.tell(wire_id, known.unwrap_or(MessageState::Sending), Some(sent.id.clone()));
+                self.tell(
+                    wire_id,
+                    known.unwrap_or(MessageState::Sending),
+                    Some(sent.id.clone()),
+                );
                 self.acknowledged(wire_id, sent.ack, sent.id);
             }
             Outcome::Failed(Verdict::Fail(code), detail) => {
@@ -348,36 +355,36 @@ impl Worker {
             message_id: id.clone(),
             failure: failure.clone(),
         });
-        let write = self.store.change_message(
-            self.session.clone(),
-            wire_id.clone(),
-            move |message| {
-                if message.state == state {
-                    return false;
-                }
-                message.state = state;
-                message.failure = failure;
-                message.message_id = id.or(message.message_id.take());
-                true
-            },
-        );
+        let write =
+            self.store
+                .change_message(self.session.clone(), wire_id.clone(), move |message| {
+                    if message.state == state {
+                        return false;
+                    }
+                    message.state = state;
+                    message.failure = failure;
+                    message.message_id = id.or(message.message_id.take());
+                    true
+                });
         self.write(write);
     }
 
     fn record_ack(&mut self, wire_id: &WireId, ack: Ack, id: MessageId, failure: Option<Failure>) {
-        let write = self.store.change_message(
-            self.session.clone(),
-            wire_id.clone(),
-            move |message| match message.state.after_ack(ack) {
-                Some(state) => {
-                    message.state = state;
-                    message.failure = failure;
-                    message.message_id = Some(id);
-                    true
-                }
-                None => false,
-            },
-        );
+        let write =
+            self.store
+                .change_message(
+                    self.session.clone(),
+                    wire_id.clone(),
+                    move |message| match message.state.after_ack(ack) {
+                        Some(state) => {
+                            message.state = state;
+                            message.failure = failure;
+                            message.message_id = Some(id);
+                            true
+                        }
+                        None => false,
+                    },
+                );
         let progress = self.progress.clone();
         let bus = self.bus.clone();
         self.writing.spawn(async move {
@@ -405,7 +412,7 @@ impl Worker {
     /// Lets a write that is in the store's queue already finish in the background.
     fn write(
         &mut self,
-        write: impl Future<Output = Result<Option<Message>, crate::store::StoreError>> + Send + 'static,
+        write: impl Future<Output = Result<Option<Message>, store::StoreError>> + Send + 'static,
     ) {
         let bus = self.bus.clone();
         let session = self.session.clone();
@@ -439,7 +446,7 @@ impl Worker {
             kind: message.kind.clone(),
             text: message.text.clone(),
             created_at: message.at,
-            updated_at: OffsetDateTime::now_utc(),
+            updated_at: store::now(),
             send_at: None,
         };
         let write = self.store.insert_appeared(row);

@@ -390,7 +390,6 @@ impl SessionHandle {
             id: self.id().clone(),
         }
     }
-
 }
 
 impl Shared {
@@ -466,7 +465,13 @@ fn check(new: &NewMessage) -> Result<(), Error> {
 /// text itself is in the store anyway.
 fn request_of(session: &SessionId, new: &NewMessage) -> String {
     let at = new.send_at.map(OffsetDateTime::unix_timestamp_nanos);
-    serde_json::json!([session, new.to.to_string(), new.text, at.map(|n| n.to_string())]).to_string()
+    serde_json::json!([
+        session,
+        new.to.to_string(),
+        new.text,
+        at.map(|n| n.to_string())
+    ])
+    .to_string()
 }
 
 fn repeated(known: Accepted) -> Result<Submitted, Error> {

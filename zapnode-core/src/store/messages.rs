@@ -128,7 +128,7 @@ impl Store {
             if !change(&mut message) {
                 return Ok(None);
             }
-            message.updated_at = OffsetDateTime::now_utc();
+            message.updated_at = super::now();
             write_progress(t, &message)?;
             Ok(Some(message))
         })
@@ -393,7 +393,11 @@ mod tests {
     async fn a_key_stands_for_one_request() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(dir.path()).await.expect("opens");
-        let first = match store.accept(message("olá"), key("a")).await.expect("stored") {
+        let first = match store
+            .accept(message("olá"), key("a"))
+            .await
+            .expect("stored")
+        {
             Accepted::New(message) => message,
             other => panic!("{other:?}"),
         };

@@ -21,6 +21,7 @@ mod sessions;
 
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
+pub(crate) use sessions::now;
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "zapnode.db";
@@ -124,7 +125,10 @@ impl Store {
     ///
     /// # Errors
     /// What `work` returned (then it left no trace), or why the commit failed.
-    pub fn run<T, F>(&self, work: F) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
+    pub fn run<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,

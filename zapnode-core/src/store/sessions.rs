@@ -138,6 +138,12 @@ fn as_json(options: &SessionOptions) -> Result<String, StoreError> {
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)).into())
 }
 
+/// Now, as the tables will give it back: what is told before a restart is told after it.
+pub(crate) fn now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_millisecond(now.millisecond()).unwrap_or(now)
+}
+
 /// Milliseconds since 1970, as the tables hold time.
 pub(crate) fn millis(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
