@@ -218,13 +218,12 @@ async fn collect(stream: impl AsyncRead + Unpin, output: Arc<Output>) {
     }
 }
 
-/// The address in the line that says where it listens.
+/// The address in the line that says where it listens; logs in JSON say it too.
 fn address(line: &str) -> Option<String> {
-    let at = line.find("http://127.0.0.1:")?;
-    if line.contains("page") || line.contains("Page") {
+    if !line.to_lowercase().contains("listening") {
         return None;
     }
-    let rest = &line[at..];
+    let rest = &line[line.find("http://")?..];
     let end = rest
         .find(|c: char| !(c.is_ascii_alphanumeric() || ":/.".contains(c)))
         .unwrap_or(rest.len());
