@@ -156,6 +156,8 @@ impl Worker {
         let mut checks = interval(CONFIRMED_WITHIN);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         checks.reset();
+        // The session's own task ends before this one is told to.
+        let mut has_session = true;
         loop {
             self.dispatch();
             let wake = self.wake();
@@ -179,9 +181,9 @@ impl Worker {
                     Some(input) => self.input(input),
                     None => break,
                 },
-                changed = self.info.changed() => match changed {
+                changed = self.info.changed(), if has_session => match changed {
                     Ok(()) => self.session_changed(),
-                    Err(_) => break,
+                    Err(_) => has_session = false,
                 },
                 () = until(wake) => {}
                 _ = checks.tick() => self.check_unconfirmed(),
