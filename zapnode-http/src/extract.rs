@@ -135,6 +135,19 @@ impl JsonBody {
         }
     }
 
+    /// A whole number from 0 on, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn whole_number(&self, name: &str) -> Result<Option<u64>, ApiError> {
+        match self.field(name) {
+            None => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(|| {
+                ApiError::invalid(format!("{name} must be a whole number, 0 or more"))
+            }),
+        }
+    }
+
     /// The object that a path of fields leads to, if all of it is there.
     ///
     /// # Errors

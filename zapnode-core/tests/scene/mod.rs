@@ -16,14 +16,14 @@ use zapnode_core::{
     SessionOptions, SessionState,
 };
 
-pub struct Scene {
-    pub driver: ScriptedDriver,
-    pub options: ManagerOptions,
+pub(crate) struct Scene {
+    pub(crate) driver: ScriptedDriver,
+    pub(crate) options: ManagerOptions,
     _folder: TempDir,
 }
 
 impl Scene {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         Self {
             driver: ScriptedDriver::new(),
@@ -32,18 +32,18 @@ impl Scene {
         }
     }
 
-    pub async fn manager(&self) -> SessionManager {
+    pub(crate) async fn manager(&self) -> SessionManager {
         SessionManager::open(Arc::new(self.driver.clone()), self.options.clone())
             .await
             .expect("opens")
     }
 
-    pub fn profile(&self, session: &SessionId) -> PathBuf {
+    pub(crate) fn profile(&self, session: &SessionId) -> PathBuf {
         let auth_dir = self.options.auth_dir.canonicalize().expect("made");
         auth_dir.join(session.profile_folder())
     }
 
-    pub async fn ready(&self, manager: &SessionManager, name: &str) -> SessionHandle {
+    pub(crate) async fn ready(&self, manager: &SessionManager, name: &str) -> SessionHandle {
         let session = create(manager, name).await;
         until(&session, |i| qr(i).is_some()).await;
         self.driver.scan(session.id(), &ana()).await;
@@ -52,19 +52,19 @@ impl Scene {
     }
 }
 
-pub fn id(name: &str) -> SessionId {
+pub(crate) fn id(name: &str) -> SessionId {
     SessionId::new(name).expect("an id")
 }
 
-pub fn ana() -> PhoneNumber {
+pub(crate) fn ana() -> PhoneNumber {
     PhoneNumber::new("244929782402").expect("a number")
 }
 
-pub fn bruno() -> PhoneNumber {
+pub(crate) fn bruno() -> PhoneNumber {
     PhoneNumber::new("5511912345678").expect("a number")
 }
 
-pub async fn create(manager: &SessionManager, name: &str) -> SessionHandle {
+pub(crate) async fn create(manager: &SessionManager, name: &str) -> SessionHandle {
     manager
         .create(id(name), SessionOptions::default())
         .await
@@ -73,12 +73,15 @@ pub async fn create(manager: &SessionManager, name: &str) -> SessionHandle {
 }
 
 /// Waits without a deadline of its own: with paused time that would be the first to pass.
-pub async fn until(session: &SessionHandle, so: impl FnMut(&SessionInfo) -> bool) -> SessionInfo {
+pub(crate) async fn until(
+    session: &SessionHandle,
+    so: impl FnMut(&SessionInfo) -> bool,
+) -> SessionInfo {
     let mut info = session.watch();
     info.wait_for(so).await.expect("the session lives").clone()
 }
 
-pub fn qr(info: &SessionInfo) -> Option<(String, u64)> {
+pub(crate) fn qr(info: &SessionInfo) -> Option<(String, u64)> {
     match &info.state {
         SessionState::AwaitingLogin {
             prompt: Some(Prompt::Qr { text, serial, .. }),
@@ -87,11 +90,14 @@ pub fn qr(info: &SessionInfo) -> Option<(String, u64)> {
     }
 }
 
-pub fn code(info: &SessionInfo) -> Option<ReasonCode> {
+pub(crate) fn code(info: &SessionInfo) -> Option<ReasonCode> {
     info.reason.as_ref().map(|r| r.code)
 }
 
-pub async fn next(events: &mut broadcast::Receiver<Event>, so: impl Fn(&Event) -> bool) -> Event {
+pub(crate) async fn next(
+    events: &mut broadcast::Receiver<Event>,
+    so: impl Fn(&Event) -> bool,
+) -> Event {
     loop {
         let event = events.recv().await.expect("events go on");
         if so(&event) {
