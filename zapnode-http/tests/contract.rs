@@ -98,7 +98,7 @@ async fn the_guides_complete_example() {
     assert_eq!(
         sent,
         json!({"success": true, "message": "Message sent successfully", "sessionId": "my-session",
-               "to": BRUNO, "messageId": message_id, "ack": 1})
+               "to": BRUNO, "id": sent["id"], "messageId": message_id, "ack": 1, "state": "sent"})
     );
     assert_eq!(api.driver.delivered_to(&phone(BRUNO))[0].1, "Hello!");
     // 5. List and show.
@@ -216,7 +216,7 @@ async fn chatwoot_sends_through_the_default_session() {
 #[tokio::test]
 async fn a_send_that_whatsapp_has_not_confirmed_is_accepted() {
     let api = Api::with(
-        |app| app.send_wait = std::time::Duration::from_millis(1),
+        |app| app.send_wait = std::time::Duration::from_millis(200),
         |_| {},
     )
     .await;
@@ -233,7 +233,7 @@ async fn a_send_that_whatsapp_has_not_confirmed_is_accepted() {
     assert_eq!(
         sent,
         json!({"success": true, "message": "Message accepted", "sessionId": "a", "to": BRUNO,
-               "messageId": message_id, "ack": 0, "state": "sending"})
+               "id": sent["id"], "messageId": message_id, "ack": 0, "state": "sending"})
     );
 }
 
