@@ -288,15 +288,11 @@ impl Worker {
                     },
                 );
                 self.write(write);
-                let known = self.known.get(wire_id).copied();
-                if known == Some(MessageState::Queued) {
-                    self.known.insert(wire_id.clone(), MessageState::Sending);
+                // An ack may have been quicker than this answer; then it is further already.
+                if let Some(known) = self.known.get_mut(wire_id) {
+                    *known = MessageState::Sending;
+                    self.tell(wire_id, MessageState::Sending, Some(sent.id.clone()));
                 }
-                self.tell(
-                    wire_id,
-                    known.unwrap_or(MessageState::Sending),
-                    Some(sent.id.clone()),
-                );
                 self.acknowledged(wire_id, sent.ack, sent.id);
             }
             Outcome::Failed(Verdict::Fail(code), detail) => {
