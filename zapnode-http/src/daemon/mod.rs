@@ -84,6 +84,11 @@ pub(crate) async fn run(
     manager.folder().publish(Some(&url), Some(token.reveal()))?;
     let app = App::new(manager.clone(), app_options(settings, token));
 
+    // Subscribed before the first session starts, so that no QR is missed. The sessions exist and
+    // are starting, though not up, when the address is told: who reads it may ask for them.
+    let events = manager.events();
+    start_sessions(&manager, settings).await;
+
     match settings.log_format {
         LogFormat::Text => banner::print(&banner::Banner {
             settings,
@@ -95,17 +100,13 @@ pub(crate) async fn run(
         LogFormat::Json => banner::log(&url, sandbox.as_ref()),
     }
 
-    // Subscribed before the first session starts, so that no QR is missed.
-    let events = manager.events();
     let console = tokio::spawn(console::follow(events, settings.log_format, url));
-    let starting = tokio::spawn(start_sessions(manager.clone(), settings.clone()));
 
     Server::new(app, ServerOptions::default())
         .serve(listener, shutdown)
         .await;
 
     tracing::info!("stopping: closing the browsers, so that logins survive");
-    starting.abort();
     manager.shutdown().await;
     console.abort();
     if let Some(sandbox) = sandbox {
@@ -163,13 +164,14 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
     }
 }
 
-/// Brings back the sessions that ran, and the default session as the original does.
-async fn start_sessions(manager: SessionManager, settings: Settings) {
+/// Brings back the sessions that ran, and the default session as the original does. Does not wait
+/// for any browser.
+async fn start_sessions(manager: &SessionManager, settings: &Settings) {
     manager.restore().await;
     if !settings.start_default_session {
         return;
     }
-    let id = settings.session_name;
+    let id = &settings.session_name;
     if let Err(error) = manager.create(id.clone(), SessionOptions::default()).await {
         tracing::error!(
             session = %id,
