@@ -22,7 +22,7 @@ async fn main() -> Result<()> {
         .session
         .send_text(to.clone(), &text, Duration::from_secs(10))
         .await?;
-    println!("Sent as {} ({:?}).", sent.message_id, sent.ack);
+    println!("Sent as {} ({:?}).", sent.id, sent.ack);
 
     if let Some(sandbox) = &stage.sandbox {
         let arrived = sandbox

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { createRequire } from 'node:module';
 import { Checks } from './checks.mjs';
 import { Sandbox } from './sandbox.mjs';
+import { AGENT, Tab, until } from './tab.mjs';
 import * as inside from './inside.mjs';
 
 // Whichever puppeteer the package brought.
@@ -22,8 +23,6 @@ const { values: options } = parseArgs({
 const ANA = '244929782402';
 const BRUNO = '5511912345678';
 const CARLA = '5511912345679';
-const PATIENCE_MS = 10_000;
-const AGENT = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36';
 
 const sandbox = new Sandbox(options.control);
 const checks = new Checks();
@@ -34,55 +33,12 @@ const browser = await puppeteer.launch({
   args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), '--disable-dev-shm-usage'],
 });
 
-// One page in a profile of its own.
-class Tab {
-  static async open(faults = {}, { agent = AGENT, before } = {}) {
-    await sandbox.faults({ reset: true, ...faults });
-    const tab = new Tab();
-    tab.context = await browser.createBrowserContext();
-    tab.page = await tab.context.newPage();
-    tab.errors = [];
-    tab.loads = 0;
-    tab.page.on('pageerror', (error) => tab.errors.push(error.message));
-    tab.page.on('load', () => (tab.loads += 1));
-    await tab.page.setUserAgent(agent);
-    await before?.(tab.page);
-    await tab.page.goto(options.control);
-    return tab;
-  }
-
-  // Asks the page again and again until it says something; a page that navigates is asked anew.
-  async until(question, ...args) {
-    const deadline = Date.now() + PATIENCE_MS;
-    let last;
-    while (Date.now() < deadline) {
-      try {
-        last = await this.page.evaluate(question, ...args);
-        if (last) return last;
-      } catch (error) {
-        last = error.message;
-      }
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error(`not within ${PATIENCE_MS} ms: ${question} (last: ${JSON.stringify(last)})`);
-  }
-
-  ask(question, ...args) {
-    return this.page.evaluate(question, ...args);
-  }
-
-  async link(number = ANA) {
-    const qr = await this.until(inside.qr);
-    await sandbox.phone(number, 'scan', { qr });
-    await this.until(inside.ready);
-    await this.ask(inside.listen);
-  }
-}
+const open = (faults, more) => Tab.open({ browser, sandbox, url: options.control }, faults, more);
 
 const cases = {
   async 'a normal life raises no error in the page'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     await tab.ask(inside.send, BRUNO, 'olá');
     await tab.until(() => heard.acks.length >= 2);
     await tab.page.reload();
@@ -91,20 +47,20 @@ const cases = {
     await tab.context.close();
   },
   async 'HeadlessChrome is turned away and never boots'() {
-    const tab = await Tab.open({}, { agent: AGENT.replace('Chrome/', 'HeadlessChrome/') });
+    const tab = await open({}, { agent: AGENT.replace('Chrome/', 'HeadlessChrome/') });
     await tab.until(() => document.body.innerText.includes('works with Google Chrome 100+'));
     checks.equal(await tab.ask(() => typeof window.require), 'undefined');
     await tab.context.close();
   },
   async 'scripts that a driver adds are refused'() {
-    const tab = await Tab.open();
+    const tab = await open();
     const added = tab.page.addScriptTag({ content: 'window.added = 1' }).then(() => 'added', () => 'refused');
     const outcome = await Promise.race([added, new Promise((resolve) => setTimeout(resolve, 500, 'refused'))]);
     checks.equal(outcome === 'refused' || !(await tab.ask(() => window.added)), true);
     await tab.context.close();
   },
   async 'require is late, and missing ids throw'() {
-    const tab = await Tab.open({ requireDelayMs: 400, moduleDelayMs: 200, missingModules: ['WAWebCmd'] });
+    const tab = await open({ requireDelayMs: 400, moduleDelayMs: 200, missingModules: ['WAWebCmd'] });
     checks.equal(await tab.ask(() => typeof window.require), 'undefined');
     await tab.until(() => typeof window.require === 'function');
     checks.match(await tab.ask(() => { try { window.require('WAWebCollections'); } catch (error) { return error.message; } }), /unknown module/);
@@ -115,24 +71,24 @@ const cases = {
   },
   async 'missing ids give null or undefined'() {
     for (const [missingModule, found] of [['null', 'null'], ['undefined', 'undefined']]) {
-      const tab = await Tab.open({ missingModule });
+      const tab = await open({ missingModule });
       await tab.until(inside.qr);
       checks.equal(await tab.ask(() => String(window.require('WAWebNothing'))), found);
       await tab.context.close();
     }
   },
   async 'Debug: absent, present'() {
-    const absent = await Tab.open({ debug: 'absent' });
-    await absent.link();
+    const absent = await open({ debug: 'absent' });
+    await absent.link(ANA);
     checks.equal(await absent.ask(() => typeof window.Debug), 'undefined');
     await absent.context.close();
-    const present = await Tab.open({ debug: 'present' });
+    const present = await open({ debug: 'present' });
     checks.match(await present.until(() => window.Debug?.VERSION), /^2\.3000\./);
     await present.context.close();
   },
   async 'message keys in every form'() {
     for (const [msgKey, msgKeyExport] of [['dollar', 'itself'], ['serialized', 'itself'], ['dollar', 'default']]) {
-      const tab = await Tab.open({ msgKey, msgKeyExport });
+      const tab = await open({ msgKey, msgKeyExport });
       await tab.until(inside.qr);
       const key = await tab.ask(() => {
         const found = window.require('WAWebMsgKey');
@@ -151,7 +107,7 @@ const cases = {
     }
   },
   async 'references run out, and both modules bring new ones'() {
-    const tab = await Tab.open({ refDelayMs: 200, firstRefMs: 150, nextRefMs: 150, refCount: 2 });
+    const tab = await open({ refDelayMs: 200, firstRefMs: 150, nextRefMs: 150, refCount: 2 });
     checks.equal(await tab.until(() => window.require('WAWebSocketModel').Socket.state === 'UNPAIRED' && String(window.require('WAWebConnModel').Conn.ref)), 'null');
     await tab.until(() => window.require('WAWebSocketModel').Socket.state === 'UNPAIRED_IDLE');
     await tab.ask(() => window.require('WAWebCmd').Cmd.refreshQR());
@@ -162,15 +118,15 @@ const cases = {
     await tab.context.close();
   },
   async 'hasSynced is true before anybody can listen'() {
-    const tab = await Tab.open({ hasSynced: 'beforeAttach' });
-    await tab.link();
+    const tab = await open({ hasSynced: 'beforeAttach' });
+    await tab.link(ANA);
     await tab.page.reload();
     checks.equal(await tab.until(() => { try { return String(window.require('WAWebSocketModel').Socket.hasSynced); } catch { return null; } }), 'true');
     await tab.context.close();
   },
   async 'hasSynced flips'() {
-    const tab = await Tab.open({ hasSynced: 'flips' });
-    await tab.link();
+    const tab = await open({ hasSynced: 'flips' });
+    await tab.link(ANA);
     await tab.ask(() => {
       window.flips = [];
       window.require('WAWebSocketModel').Socket.on('change:hasSynced', (_model, value) => window.flips.push(value));
@@ -179,7 +135,7 @@ const cases = {
     await tab.context.close();
   },
   async 'acting while SYNCING costs the login'() {
-    const tab = await Tab.open({ syncingMs: 3000 });
+    const tab = await open({ syncingMs: 3000 });
     const qr = await tab.until(inside.qr);
     await sandbox.phone(ANA, 'scan', { qr });
     await tab.until(() => window.require('WAWebSocketModel').Socket.hasSynced);
@@ -189,19 +145,19 @@ const cases = {
     await tab.context.close();
   },
   async 'the page reloads itself, once each'() {
-    const tab = await Tab.open({ reloadAfterLoadMs: 300, reloadAfterReadyMs: 300 });
+    const tab = await open({ reloadAfterLoadMs: 300, reloadAfterReadyMs: 300 });
     await tab.until(() => sessionStorage.getItem('sandbox-once-load'));
-    await tab.link().catch(() => tab.link());
+    await tab.link(ANA).catch(() => tab.link(ANA));
     await tab.until(() => sessionStorage.getItem('sandbox-once-ready'));
     await tab.until(inside.ready);
     checks.equal(tab.loads, 3);
     await tab.context.close();
   },
   async 'a frame inside navigates'() {
-    const tab = await Tab.open({ iframeNavigation: true });
+    const tab = await open({ iframeNavigation: true });
     let inner = 0;
     tab.page.on('framenavigated', (frame) => (inner += frame.parentFrame() ? 1 : 0));
-    await tab.link();
+    await tab.link(ANA);
     await tab.until(() => [...document.querySelectorAll('iframe')].filter((frame) => frame.src.endsWith('?2')).length === 2);
     checks.equal(inner > 0, true);
     await tab.context.close();
@@ -209,8 +165,8 @@ const cases = {
   async 'each logout event variant'() {
     const variants = { both: 'logout,logout_from_bridge', logout: 'logout', logoutFromBridge: 'logout_from_bridge', none: '' };
     for (const [logoutEvent, names] of Object.entries(variants)) {
-      const tab = await Tab.open({ logoutEvent });
-      await tab.link();
+      const tab = await open({ logoutEvent });
+      await tab.link(ANA);
       await tab.ask(() => {
         for (const name of ['logout', 'logout_from_bridge'])
           window.require('WAWebCmd').Cmd.on(name, () => sessionStorage.setItem('events', [sessionStorage.getItem('events'), name].filter(Boolean).join()));
@@ -222,8 +178,8 @@ const cases = {
     }
   },
   async 'a login survives a reload, and keys go with a logout'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     const before = await tab.ask(inside.noise);
     await tab.page.reload();
     await tab.until(inside.ready);
@@ -235,8 +191,8 @@ const cases = {
     await tab.context.close();
   },
   async 'send results: late, never, ERROR_NETWORK, lost'() {
-    const tab = await Tab.open({ sendResultDelayMs: 400 });
-    await tab.link();
+    const tab = await open({ sendResultDelayMs: 400 });
+    await tab.link(ANA);
     const results = {};
     for (const sendResult of ['ok', 'late', 'never', 'errorNetwork', 'lost']) {
       await sandbox.faults({ sendResult });
@@ -260,14 +216,14 @@ const cases = {
     await tab.context.close();
   },
   async 'the send call gives a promise of the pair'() {
-    const tab = await Tab.open({ sendReturns: 'promise', chatRecord: 'model' });
-    await tab.link();
+    const tab = await open({ sendReturns: 'promise', chatRecord: 'model' });
+    await tab.link(ANA);
     checks.equal((await tab.ask(inside.sendAndWatch, BRUNO, 'pair', 300)).result, 'OK');
     await tab.context.close();
   },
   async 'acks repeated and out of order'() {
-    const tab = await Tab.open({ acks: 'repeated' });
-    await tab.link();
+    const tab = await open({ acks: 'repeated' });
+    await tab.link(ANA);
     await tab.ask(inside.send, BRUNO, 'twice');
     await tab.until(() => heard.acks.map(([, ack]) => ack).join() === '1,1,2,2');
     await sandbox.faults({ acks: 'shuffled' });
@@ -277,8 +233,8 @@ const cases = {
     await tab.context.close();
   },
   async 'a LID chat wants its mapping, and a matching sender'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     const early = await tab.ask((number) => window.require('WAWebFindChatAction').findOrCreateLatestChat(window.require('WAWebWidFactory').createWid(`${number}@c.us`)).then(() => 'found', (error) => error.message), CARLA);
     checks.equal(early, 'No LID for user');
     const id = await tab.ask(inside.send, CARLA, 'right');
@@ -290,8 +246,8 @@ const cases = {
   },
   async 'sendSeen takes one shape only'() {
     const shapes = { object: ['ok', 'refused'], positional: ['refused', 'ok'], throws: ['refused', 'refused'] };
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     await tab.ask(inside.send, BRUNO, 'seen');
     for (const [sendSeen, outcome] of Object.entries(shapes)) {
       await sandbox.faults({ sendSeen });
@@ -300,8 +256,8 @@ const cases = {
     await tab.context.close();
   },
   async 'a burst of 5000 old messages'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     await sandbox.faults({ historyBurst: 5000 });
     await tab.until(() => heard.added.filter((one) => !one.isNewMsg).length === 5000);
     await tab.context.close();
@@ -309,8 +265,8 @@ const cases = {
   async 'undecrypted messages'() {
     const outcomes = { resolves: 'chat', revoked: 'revoked', never: 'ciphertext' };
     for (const [ciphertext, type] of Object.entries(outcomes)) {
-      const tab = await Tab.open({ ciphertext, ciphertextMs: 100 });
-      await tab.link();
+      const tab = await open({ ciphertext, ciphertextMs: 100 });
+      await tab.link(ANA);
       await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: `secret ${ciphertext}` });
       await tab.until(() => heard.added.some((one) => one.type === 'ciphertext'));
       await tab.until((type) => window.require('WAWebCollections').Msg.filter((one) => one.isNewMsg).at(-1).type === type, type);
@@ -319,19 +275,19 @@ const cases = {
   },
   async 'the call collection: late, missing, throwing'() {
     const look = () => { try { return window.require('WAWebCallCollection') ? 'there' : 'empty'; } catch (error) { return error.message; } };
-    const late = await Tab.open({ callCollectionMs: 300 });
-    await late.link();
+    const late = await open({ callCollectionMs: 300 });
+    await late.link(ANA);
     checks.match(await late.ask(look), /unknown module/);
     await late.until(() => { try { return Boolean(window.require('WAWebCallCollection')); } catch { return false; } });
     await late.context.close();
-    const throwing = await Tab.open({ callCollection: 'throws' });
-    await throwing.link();
+    const throwing = await open({ callCollection: 'throws' });
+    await throwing.link(ANA);
     checks.equal(await throwing.ask(look), 'WAWebCallCollection failed');
     await throwing.context.close();
   },
   async 'alert and beforeunload'() {
     const dialogs = [];
-    const tab = await Tab.open({ dialog: 'alert' }, {
+    const tab = await open({ dialog: 'alert' }, {
       before: (page) => page.on('dialog', (dialog) => (dialogs.push(dialog.type()), dialog.accept())),
     });
     await until(() => dialogs.includes('alert'), 'alert');
@@ -344,8 +300,8 @@ const cases = {
     await tab.context.close();
   },
   async 'the event loop is blocked'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     await tab.ask(() => {
       window.longest = 0;
       let last = performance.now();
@@ -356,7 +312,7 @@ const cases = {
     await tab.context.close();
   },
   async 'the passkey question'() {
-    const tab = await Tab.open({ passkey: true });
+    const tab = await open({ passkey: true });
     const qr = await tab.until(inside.qr);
     await sandbox.phone(ANA, 'scan', { qr });
     await tab.until(() => document.body.innerText.includes('Continue on WhatsApp Web'));
@@ -365,13 +321,13 @@ const cases = {
     await tab.context.close();
   },
   async 'an outdated build'() {
-    const tab = await Tab.open({ outdatedBuild: true });
+    const tab = await open({ outdatedBuild: true });
     await tab.until(() => window.require('WAWebSocketModel').Socket.state === 'DEPRECATED_VERSION');
     await tab.context.close();
   },
   async 'a forced state holds sends back'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     await sandbox.phone(ANA, 'state', { state: 'TIMEOUT' });
     await tab.until(() => window.require('WAWebSocketModel').Socket.state === 'TIMEOUT');
     checks.equal((await tab.ask(inside.sendAndWatch, BRUNO, 'held', 200)).acked, false);
@@ -380,8 +336,8 @@ const cases = {
     await tab.context.close();
   },
   async 'conflict and takeover'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     const second = await tab.context.newPage();
     await second.setUserAgent(AGENT);
     await second.goto(options.control);
@@ -392,8 +348,8 @@ const cases = {
     await tab.context.close();
   },
   async 'a message that came while away is new once'() {
-    const tab = await Tab.open({ reloadAfterLoadMs: 0 });
-    await tab.link();
+    const tab = await open({ reloadAfterLoadMs: 0 });
+    await tab.link(ANA);
     await tab.page.goto('about:blank');
     await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'away' });
     await tab.page.goto(options.control);
@@ -404,9 +360,23 @@ const cases = {
     checks.equal(await tab.ask(() => window.require('WAWebCollections').Msg.filter((one) => one.body === 'away').map((one) => one.isNewMsg)), [false]);
     await tab.context.close();
   },
+  async 'a login that lost its local storage is gone, and the next one lasts'() {
+    const tab = await open();
+    await tab.link(ANA);
+    await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'before the loss' });
+    await tab.until(() => heard.added.length > 0);
+    await tab.ask(() => localStorage.clear());
+    await tab.page.reload();
+    await tab.link(CARLA);
+    checks.equal(await tab.ask(() => window.require('WAWebCollections').Msg.filter((one) => one.body === 'before the loss').length), 0);
+    await tab.page.reload();
+    await tab.until(inside.ready);
+    await sandbox.phone(CARLA, 'logout');
+    await tab.context.close();
+  },
   async 'page weight'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     const heap = () => performance.memory.usedJSHeapSize / 2 ** 20;
     const before = await tab.ask(heap);
     await sandbox.faults({ pageWeightMb: 60 });
@@ -414,8 +384,8 @@ const cases = {
     await tab.context.close();
   },
   async 'sends are cheap'() {
-    const tab = await Tab.open();
-    await tab.link();
+    const tab = await open();
+    await tab.link(ANA);
     await tab.ask(inside.send, BRUNO, 'first');
     const ms = await tab.ask(inside.many, BRUNO, 300);
     console.log(`# 300 sends to the server's tick: ${Math.round(ms)} ms`);
@@ -423,15 +393,6 @@ const cases = {
     await tab.context.close();
   },
 };
-
-async function until(question, what) {
-  const deadline = Date.now() + PATIENCE_MS;
-  while (Date.now() < deadline) {
-    if (await question()) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-}
 
 try {
   for (const [name, check] of Object.entries(cases)) {

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::client::Client;
 
@@ -31,6 +32,7 @@ pub struct Daemon {
     child: Child,
     client: Client,
     output: Arc<Output>,
+    collectors: JoinSet<()>,
 }
 
 #[derive(Debug, Default)]
@@ -92,16 +94,18 @@ impl Daemon {
             .stderr(Stdio::piped());
         let mut child = command.spawn().context("zapnode-http starts")?;
         let output = Arc::new(Output::default());
+        let mut collectors = JoinSet::new();
         if let Some(out) = child.stdout.take() {
-            tokio::spawn(collect(out, Arc::clone(&output)));
+            collectors.spawn(collect(out, Arc::clone(&output)));
         }
         if let Some(err) = child.stderr.take() {
-            tokio::spawn(collect(err, Arc::clone(&output)));
+            collectors.spawn(collect(err, Arc::clone(&output)));
         }
         let mut daemon = Self {
             child,
             client: Client::new("http://127.0.0.1:0"),
             output,
+            collectors,
         };
         let line = daemon.wait_for_line(|line| address(line).is_some()).await?;
         daemon.client = Client::new(address(&line).unwrap_or_default());
@@ -150,7 +154,11 @@ impl Daemon {
         tokio::select! {
             biased;
             line = said => Ok(line),
-            status = self.child.wait() => bail!("it ended with {:?}: {}", status?, self.output()),
+            status = self.child.wait() => {
+                // Its last words may still be in the pipe.
+                while self.collectors.join_next().await.is_some() {}
+                bail!("it ended with {:?}: {}", status?, self.output())
+            }
             () = tokio::time::sleep(crate::PATIENCE) => bail!("it did not say so: {}", self.output()),
         }
     }
@@ -210,13 +218,12 @@ async fn collect(stream: impl AsyncRead + Unpin, output: Arc<Output>) {
     }
 }
 
-/// The address in the line that says where it listens.
+/// The address in the line that says where it listens; logs in JSON say it too.
 fn address(line: &str) -> Option<String> {
-    let at = line.find("http://127.0.0.1:")?;
-    if line.contains("page") || line.contains("Page") {
+    if !line.to_lowercase().contains("listening") {
         return None;
     }
-    let rest = &line[at..];
+    let rest = &line[line.find("http://")?..];
     let end = rest
         .find(|c: char| !(c.is_ascii_alphanumeric() || ":/.".contains(c)))
         .unwrap_or(rest.len());

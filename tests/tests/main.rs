@@ -8,6 +8,7 @@ mod contract;
 mod healing;
 mod logout;
 mod many;
+mod once;
 mod reference;
 mod restart;
 mod shell;

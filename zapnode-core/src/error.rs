@@ -41,17 +41,25 @@ pub enum Error {
         /// Why it is in it.
         reason: Option<Reason>,
     },
-    /// The number has no WhatsApp account.
-    #[error("{recipient} is not on WhatsApp")]
-    NumberNotOnWhatsApp {
-        /// As it was given.
-        recipient: String,
+    /// The message was not sent and will not be.
+    #[error("the message was not sent: {}", .failure.detail)]
+    SendFailed {
+        /// Our own id of it.
+        id: ulid::Ulid,
+        /// Why.
+        failure: crate::outbox::Failure,
     },
-    /// WhatsApp refused a message.
-    #[error("WhatsApp did not take the message: {reason}")]
-    MessageFailed {
-        /// What is known about it.
-        reason: String,
+    /// An idempotency key was used before for something else.
+    #[error("this idempotency key was used before with another message")]
+    IdempotencyMismatch,
+    /// There is no such message.
+    #[error("Message not found")]
+    MessageNotFound,
+    /// The message is on its way or gone: it cannot be taken back.
+    #[error("the message is {} and cannot be cancelled", .state.as_str())]
+    NotCancellable {
+        /// How far it is.
+        state: crate::outbox::MessageState,
     },
     /// A text that cannot be sent.
     #[error("{0}")]

@@ -2,6 +2,7 @@
 
 use crate::id::SessionId;
 use crate::message::{AckChange, IncomingMessage};
+use crate::outbox::Message;
 use crate::session::SessionInfo;
 
 /// One thing that happened on one session.
@@ -19,10 +20,13 @@ pub struct Event {
 pub enum EventKind {
     /// The session changed: state, prompt, progress or reason.
     Status(Box<SessionInfo>),
-    /// A message appeared.
+    /// A message appeared. Told once, also if the page told it twice.
     Message(Box<IncomingMessage>),
-    /// A sent message came further.
+    /// WhatsApp told how far a message of this account is, whoever sent it. As it came: twice, late,
+    /// out of order.
     Ack(AckChange),
+    /// A message of ours is in another state, and that is stored.
+    Outbox(Box<Message>),
     /// The session was removed.
     Removed,
 }

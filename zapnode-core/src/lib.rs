@@ -18,7 +18,7 @@
 //! session.wait_ready(Duration::from_secs(600)).await?;
 //! let to = PhoneNumber::new("+244 929 782 402")?;
 //! let sent = session.send_text(to, "Olá!", Duration::from_secs(10)).await?;
-//! println!("{} {:?}", sent.message_id, sent.ack);
+//! println!("{} {:?}", sent.id, sent.ack);
 //!
 //! manager.shutdown().await; // closes Chrome so that the login is kept
 //! # Ok(())
@@ -48,6 +48,7 @@ pub mod id;
 mod manager;
 pub mod message;
 pub mod options;
+pub mod outbox;
 pub mod owner;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -6,18 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use time::OffsetDateTime;
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot, watch};
+use ulid::Ulid;
 
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
 use crate::event::Event;
-use crate::id::SessionId;
+use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
+use crate::outbox::Message;
+use crate::outbox::worker::{self, Worker};
 use crate::owner::{DataFolder, private_folder};
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
-use crate::store::{SessionRow, Store};
+use crate::store::{self, SessionRow, Store};
 
 /// How many events a reader may fall behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
@@ -169,7 +172,7 @@ impl SessionManager {
         let row = SessionRow {
             profile: self.inner.options.auth_dir.join(id.profile_folder()),
             id,
-            created_at: now_to_the_millisecond(),
+            created_at: store::now(),
             options,
             linked: false,
             wanted: true,
@@ -228,6 +231,11 @@ impl SessionManager {
         keep_login: bool,
     ) -> Result<(), Error> {
         let ended = session.ask(|done| Command::End { keep_login, done }).await;
+        let (done, quiet) = oneshot::channel();
+        if session.shared.outbox.send(worker::Input::End(done)).is_ok() {
+            // What was open is failed and stored before the session is gone.
+            let _ = quiet.await;
+        }
         let forgotten = self.inner.context.store.delete_session(id.clone()).await;
         self.sessions().remove(id);
         self.inner.removed.notify_waiters();
@@ -247,6 +255,24 @@ impl SessionManager {
             drop(registry);
             removed.await;
         }
+    }
+
+    /// A message of any session by our own id, also of one that was removed.
+    ///
+    /// # Errors
+    /// [`Error::MessageNotFound`], or [`Error::Store`].
+    pub async fn message(&self, id: Ulid) -> Result<Message, Error> {
+        let found = self.inner.context.store.message(id).await?;
+        found.ok_or(Error::MessageNotFound)
+    }
+
+    /// A message of any session by WhatsApp's whole key.
+    ///
+    /// # Errors
+    /// [`Error::MessageNotFound`], or [`Error::Store`].
+    pub async fn message_by_key(&self, id: MessageId) -> Result<Message, Error> {
+        let found = self.inner.context.store.message_by_key(id).await?;
+        found.ok_or(Error::MessageNotFound)
     }
 
     /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
@@ -281,7 +307,8 @@ impl SessionManager {
 
     fn spawn(&self, row: SessionRow) -> SessionHandle {
         let (commands, queue) = mpsc::channel(COMMANDS_WAITING);
-        let (acks, _) = broadcast::channel(EVENTS_KEPT);
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let (progress, _) = broadcast::channel(EVENTS_KEPT);
         let login = login_of(&row);
         let (info, follow) = watch::channel(SessionInfo {
             id: row.id.clone(),
@@ -302,20 +329,31 @@ impl SessionManager {
             linked: row.linked,
             wanted: row.wanted,
             info,
-            acks: acks.clone(),
+            outbox: outbox.clone(),
             commands: queue,
         });
         tokio::spawn(actor.run());
         let handle = SessionHandle {
             shared: Arc::new(Shared {
                 id: row.id.clone(),
-                info: follow,
+                info: follow.clone(),
                 commands,
-                acks,
+                store: self.inner.context.store.clone(),
+                outbox,
+                progress: progress.clone(),
                 contacts: Mutex::default(),
                 ending: AtomicBool::new(false),
             }),
         };
+        let worker = Worker::new(worker::Parts {
+            shared: Arc::downgrade(&handle.shared),
+            info: follow,
+            store: self.inner.context.store.clone(),
+            bus: self.inner.context.bus.clone(),
+            progress,
+            inbox,
+        });
+        tokio::spawn(worker.run());
         self.sessions().insert(row.id, handle.clone());
         handle
     }
@@ -349,10 +387,4 @@ fn login_of(row: &SessionRow) -> StoredLogin {
         session: row.id.clone(),
         folder: row.profile.clone(),
     }
-}
-
-/// The store keeps milliseconds; what is told before a restart shall be told after it.
-fn now_to_the_millisecond() -> OffsetDateTime {
-    let now = OffsetDateTime::now_utc();
-    now.replace_millisecond(now.millisecond()).unwrap_or(now)
 }

@@ -1,9 +1,10 @@
 //! What can be sent and received, and how far a sent message has come.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
+use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber, WireId};
 
 /// Who a message goes to, as a caller names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,6 +14,36 @@ pub enum Recipient {
     Chat(ChatId),
     /// A person by phone number; WhatsApp is asked which chat that is.
     Phone(PhoneNumber),
+}
+
+/// A text that names neither a chat nor a number.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum InvalidRecipient {
+    /// It has an `@` and is no chat.
+    #[error(transparent)]
+    Chat(#[from] InvalidChatId),
+    /// It has none and is no number.
+    #[error(transparent)]
+    Phone(#[from] InvalidPhoneNumber),
+}
+
+impl Recipient {
+    /// Reads a chat id or a phone number. A chat id that is a phone number counts as one, so that
+    /// WhatsApp is asked for it.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str) -> Result<Self, InvalidRecipient> {
+        let text = text.trim();
+        if text.contains('@') {
+            let chat = ChatId::new(text)?;
+            return Ok(match chat.phone() {
+                Some(phone) => Self::Phone(phone),
+                None => Self::Chat(chat),
+            });
+        }
+        Ok(Self::Phone(PhoneNumber::new(text)?))
+    }
 }
 
 impl From<PhoneNumber> for Recipient {

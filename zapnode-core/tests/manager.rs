@@ -2,105 +2,20 @@
 //!
 //! Where a deadline is waited for, time is paused: it then runs as fast as nothing else happens.
 
+mod scene;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
-use tokio::sync::broadcast;
+use scene::{Scene, ana, bruno, code, create, id, next, qr, until};
 use zapnode_core::driver::scripted::ScriptedDriver;
 use zapnode_core::driver::{DriverError, DriverEvent, LinkState};
-use zapnode_core::event::{Event, EventKind};
+use zapnode_core::event::EventKind;
 use zapnode_core::message::Ack;
-use zapnode_core::session::{Prompt, ReasonCode};
-use zapnode_core::{
-    Error, ManagerOptions, PhoneNumber, SessionHandle, SessionId, SessionInfo, SessionManager,
-    SessionOptions, SessionState,
-};
-
-struct Scene {
-    driver: ScriptedDriver,
-    options: ManagerOptions,
-    _folder: TempDir,
-}
-
-impl Scene {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        Self {
-            driver: ScriptedDriver::new(),
-            options: ManagerOptions::in_folder(folder.path()),
-            _folder: folder,
-        }
-    }
-
-    async fn manager(&self) -> SessionManager {
-        SessionManager::open(Arc::new(self.driver.clone()), self.options.clone())
-            .await
-            .expect("opens")
-    }
-
-    fn profile(&self, session: &SessionId) -> PathBuf {
-        let auth_dir = self.options.auth_dir.canonicalize().expect("made");
-        auth_dir.join(session.profile_folder())
-    }
-
-    async fn ready(&self, manager: &SessionManager, name: &str) -> SessionHandle {
-        let session = create(manager, name).await;
-        until(&session, |i| qr(i).is_some()).await;
-        self.driver.scan(session.id(), &ana()).await;
-        until(&session, SessionInfo::is_ready).await;
-        session
-    }
-}
-
-fn id(name: &str) -> SessionId {
-    SessionId::new(name).expect("an id")
-}
-
-fn ana() -> PhoneNumber {
-    PhoneNumber::new("244929782402").expect("a number")
-}
-
-fn bruno() -> PhoneNumber {
-    PhoneNumber::new("5511912345678").expect("a number")
-}
-
-async fn create(manager: &SessionManager, name: &str) -> SessionHandle {
-    manager
-        .create(id(name), SessionOptions::default())
-        .await
-        .expect("created")
-        .session
-}
-
-/// Waits without a deadline of its own: with paused time that would be the first to pass.
-async fn until(session: &SessionHandle, so: impl FnMut(&SessionInfo) -> bool) -> SessionInfo {
-    let mut info = session.watch();
-    info.wait_for(so).await.expect("the session lives").clone()
-}
-
-fn qr(info: &SessionInfo) -> Option<(String, u64)> {
-    match &info.state {
-        SessionState::AwaitingLogin {
-            prompt: Some(Prompt::Qr { text, serial, .. }),
-        } => Some((text.clone(), *serial)),
-        _ => None,
-    }
-}
-
-fn code(info: &SessionInfo) -> Option<ReasonCode> {
-    info.reason.as_ref().map(|r| r.code)
-}
-
-async fn next(events: &mut broadcast::Receiver<Event>, so: impl Fn(&Event) -> bool) -> Event {
-    loop {
-        let event = events.recv().await.expect("events go on");
-        if so(&event) {
-            return event;
-        }
-    }
-}
+use zapnode_core::outbox::FailureCode;
+use zapnode_core::session::ReasonCode;
+use zapnode_core::{Error, PhoneNumber, SessionInfo, SessionManager, SessionOptions, SessionState};
 
 #[tokio::test]
 async fn from_created_to_a_message_and_its_acks() {
@@ -129,16 +44,18 @@ async fn from_created_to_a_message_and_its_acks() {
     let wait = Duration::from_secs(10);
     let receipt = session.send_text(bruno(), "olá", wait).await.expect("sent");
     assert_eq!(receipt.ack, Ack::Server);
-    assert!(receipt.message_id.from_me());
+    let message_id = receipt.message_id.expect("the page has it");
+    assert!(message_id.from_me());
     let got = scene.driver.delivered_to(&bruno());
-    assert_eq!(got, [(receipt.message_id.wire_id(), "olá".to_owned())]);
+    assert_eq!(got, [(message_id.wire_id(), "olá".to_owned())]);
     scene
         .driver
-        .acknowledge(session.id(), &receipt.message_id.wire_id(), Ack::Read)
+        .acknowledge(session.id(), &message_id.wire_id(), Ack::Read)
         .await;
-    next(&mut events, |e| {
-        matches!(&e.kind, EventKind::Ack(a) if a.ack == Ack::Read && a.id == receipt.message_id)
-    })
+    next(
+        &mut events,
+        |e| matches!(&e.kind, EventKind::Ack(a) if a.ack == Ack::Read && a.id == message_id),
+    )
     .await;
     scene.driver.write(session.id(), &bruno(), "oi!").await;
     let event = next(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
@@ -147,7 +64,7 @@ async fn from_created_to_a_message_and_its_acks() {
     let unknown = PhoneNumber::new("0001234567").expect("a number");
     assert!(matches!(
         session.send_text(unknown, "?", wait).await,
-        Err(Error::NumberNotOnWhatsApp { .. })
+        Err(Error::SendFailed { failure, .. }) if failure.code == FailureCode::NumberNotOnWhatsApp
     ));
     for empty in ["", "  \n "] {
         assert!(matches!(
@@ -185,7 +102,7 @@ async fn a_send_without_an_ack_ends_with_pending_and_a_refused_one_says_so() {
         .await;
     assert!(matches!(
         sending.await.expect("ends"),
-        Err(Error::MessageFailed { .. })
+        Err(Error::SendFailed { .. })
     ));
 }
 

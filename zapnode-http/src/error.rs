@@ -4,7 +4,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use zapnode_core::driver::DriverError;
+use zapnode_core::outbox::FailureCode;
 use zapnode_core::session::{Reason, SessionState};
+use zapnode_core::store::StoreError;
 use zapnode_core::{Error, SessionId};
 
 use crate::model::ReasonModel;
@@ -176,9 +178,18 @@ impl From<Error> for ApiError {
                     .hint("Delete a session, or raise ZAPNODE_MAX_SESSIONS.")
             }
             Error::NotReady { id, state, reason } => Self::not_ready(id, &state, reason),
-            Error::NumberNotOnWhatsApp { .. } => not_on_whatsapp(),
-            Error::MessageFailed { .. } => {
-                Self::new(StatusCode::BAD_GATEWAY, "message_failed", text)
+            Error::SendFailed { failure, .. } => failure.code.into(),
+            Error::IdempotencyMismatch => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_mismatch",
+                text,
+            )
+            .hint(
+                "Use a new Idempotency-Key for each message, and the same one only to repeat it.",
+            ),
+            Error::MessageNotFound => Self::new(StatusCode::NOT_FOUND, "message_not_found", text),
+            Error::NotCancellable { .. } => {
+                Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }
             Error::InvalidMessage(text) => Self::invalid(text),
             Error::WaitTimeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text),
@@ -186,11 +197,35 @@ impl From<Error> for ApiError {
             Error::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
             }
+            Error::Store(StoreError::Full(_)) => storage_full(),
             Error::Folder { source, path } => storage(&source, &path.display()),
             other => {
                 tracing::error!(error = &other as &dyn std::error::Error, "internal error");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<FailureCode> for ApiError {
+    fn from(code: FailureCode) -> Self {
+        let failed = |status, text| Self::new(status, code.as_str(), text);
+        match code {
+            FailureCode::NumberNotOnWhatsApp => not_on_whatsapp(),
+            FailureCode::NotSupportedByPage => failed(
+                StatusCode::NOT_IMPLEMENTED,
+                "WhatsApp's page lacks what this message needs",
+            )
+            .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics."),
+            FailureCode::LoggedOut | FailureCode::SessionRemoved => failed(
+                StatusCode::CONFLICT,
+                "the session ended before the message was sent",
+            ),
+            _ => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "message_failed",
+                "WhatsApp did not take the message",
+            ),
         }
     }
 }
@@ -252,12 +287,16 @@ fn not_on_whatsapp() -> ApiError {
 
 fn storage(error: &std::io::Error, path: &dyn std::fmt::Display) -> ApiError {
     tracing::error!(%error, %path, "files could not be handled");
-    if error.kind() == std::io::ErrorKind::StorageFull {
-        return ApiError::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "storage_full",
-            "there is no space left on the disk",
-        );
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => storage_full(),
+        _ => ApiError::internal(),
     }
-    ApiError::internal()
+}
+
+fn storage_full() -> ApiError {
+    ApiError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "storage_full",
+        "there is no space left on the disk",
+    )
 }

@@ -17,8 +17,6 @@ use crate::error::ApiError;
 
 /// The largest JSON body.
 pub const JSON_LIMIT: usize = 1024 * 1024;
-/// The longest text of a message, in characters, as WhatsApp itself has it.
-pub const MESSAGE_LIMIT: usize = 65_536;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -134,6 +132,19 @@ impl JsonBody {
             None => Ok(None),
             Some(Value::Bool(value)) => Ok(Some(*value)),
             Some(_) => Err(ApiError::invalid(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// A whole number from 0 on, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn whole_number(&self, name: &str) -> Result<Option<u64>, ApiError> {
+        match self.field(name) {
+            None => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(|| {
+                ApiError::invalid(format!("{name} must be a whole number, 0 or more"))
+            }),
         }
     }
 

@@ -11,8 +11,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 use crate::app::App;
+use crate::drain::Drained;
 
 /// The limits of a server.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,12 @@ impl Server {
     /// Serves until `shutdown` resolves, then closes the listener, lets what is under way finish
     /// (bounded), and returns.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        let service = TowerToHyperService::new(self.app.router());
+        let router = self.app.router();
+        let service = TowerToHyperService::new(tower::service_fn(
+            move |request: hyper::Request<hyper::body::Incoming>| {
+                router.clone().oneshot(request.map(Drained::new))
+            },
+        ));
         let places = Arc::new(Semaphore::new(self.options.max_connections));
         let graceful = GracefulShutdown::new();
         let cut = CancellationToken::new();

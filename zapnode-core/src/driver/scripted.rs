@@ -48,6 +48,10 @@ struct State {
     folders_open: HashSet<PathBuf>,
     /// What each number got, by wire id: once each, in order.
     delivered: Vec<(PhoneNumber, WireId, String)>,
+    /// How often each wire id reached a page.
+    handed_over: HashMap<WireId, usize>,
+    /// What each login's page keeps across a close, as a real one does on its disk.
+    kept: HashMap<PathBuf, HashMap<WireId, SentMessage>>,
     open_failures: Vec<DriverError>,
     opened: usize,
     hold_opening: bool,
@@ -129,6 +133,12 @@ impl ScriptedDriver {
         let mine = state.delivered.iter().filter(|(to, _, _)| to == phone);
         mine.map(|(_, id, text)| (id.clone(), text.clone()))
             .collect()
+    }
+
+    /// How often a message was handed to a page that took it.
+    pub fn times_handed_over(&self, wire_id: &WireId) -> usize {
+        let state = self.state();
+        state.handed_over.get(wire_id).copied().unwrap_or_default()
     }
 
     /// The phone `account` scans the QR that `session` shows.
@@ -241,8 +251,13 @@ impl ScriptedDriver {
     }
 
     fn end(&self, page: &Arc<Page>) {
-        lock(&page.inside).ended = true;
+        let messages = {
+            let mut inside = lock(&page.inside);
+            inside.ended = true;
+            inside.messages.clone()
+        };
         let mut state = self.state();
+        state.kept.insert(page.folder.clone(), messages);
         state.open.remove(&page.session);
         state.folders_open.remove(&page.folder);
         drop(state);
@@ -302,6 +317,7 @@ impl Driver for ScriptedDriver {
                 events,
                 inside: Mutex::new(Inside {
                     account: state.logins.get(&folder).cloned(),
+                    messages: state.kept.get(&folder).cloned().unwrap_or_default(),
                     ..Inside::default()
                 }),
                 folder,
@@ -336,12 +352,33 @@ impl Driver for ScriptedDriver {
 }
 
 impl ScriptedDriver {
+    /// A page sends by itself what it had not confirmed, as the real one does.
+    async fn resend(&self, page: &Arc<Page>) {
+        if self.state().hold_acks {
+            return;
+        }
+        let pending: Vec<_> = lock(&page.inside)
+            .messages
+            .values_mut()
+            .filter(|message| message.ack == Ack::Pending)
+            .map(|message| {
+                message.ack = Ack::Server;
+                message.id.clone()
+            })
+            .collect();
+        for id in pending {
+            let ack = Ack::Server;
+            page.tell(DriverEvent::Ack(AckChange { id, ack })).await;
+        }
+    }
+
     async fn boot(&self, page: &Arc<Page>) {
         let account = lock(&page.inside).account.clone();
         match account {
             Some(account) => {
                 let ready = LinkState::Ready(identity(&account));
                 page.tell(DriverEvent::Link(ready)).await;
+                self.resend(page).await;
             }
             None => {
                 page.tell(DriverEvent::Link(LinkState::NeedsLogin)).await;
@@ -464,6 +501,12 @@ impl Connection for ScriptedConnection {
         lock(&self.page.inside)
             .messages
             .insert(text.wire_id.clone(), sent.clone());
+        *self
+            .driver
+            .state()
+            .handed_over
+            .entry(text.wire_id.clone())
+            .or_default() += 1;
         if let Some(phone) = text.chat.phone() {
             let mut state = self.driver.state();
             let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);

@@ -20,11 +20,31 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Over HTTP
+//!
+//! | Request under `/_sandbox/` | Body | What it does |
+//! |---|---|---|
+//! | `POST phones/{number}/scan` | `{"qr"}` or nothing | scans that QR, or the only one shown |
+//! | `POST phones/{number}/code` | `{"code"}` | types a pairing code |
+//! | `POST phones/{number}/deliver` | `{"to","text"}` or `{"from","text"}` | this phone writes, or somebody to it |
+//! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
+//! | `POST phones/{number}/logout` | – | removes the linked devices |
+//! | `POST phones/{number}/offline`, `/online` | – | takes the phone's network away, or gives it back |
+//! | `POST phones/{number}/state` | `{"state"}`, `null` ends it | forces a socket state on the account's pages |
+//! | `GET phones`, `GET phones/{number}/messages` | | the phones; what is on one |
+//! | `GET faults`, `POST faults` | part of [`Faults`], or `{"reset":true}` | the switches |
+//! | `GET state`, `GET state?since={revision}` | | everything; waits for news |
+//!
+//! A refusal is `{"success":false,"error","code"}`. Every number has WhatsApp except those that
+//! begin with 000; an account comes to be when its number is first used.
 
 mod account;
 mod control;
+mod delivery;
 mod faults;
 mod hub;
+mod linking;
 mod page;
 mod phone;
 mod qr;

@@ -8,10 +8,11 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::account::PhoneMessage;
+use super::delivery::Sending;
 use super::hub::Hub;
 use super::qr::{InvalidQrText, QrText};
 use super::wire::ToPage;
-use super::world::{Sending, World};
+use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
 /// A QR that a page shows now.

@@ -8,9 +8,9 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use tokio::sync::mpsc;
 
+use super::delivery::Sending;
 use super::hub::Hub;
 use super::wire::{FromPage, ToPage};
-use super::world::Sending;
 use crate::id::WireId;
 
 /// The largest frame: WhatsApp's own limit for a text is 65,536 characters, a test may go beyond.

@@ -23,8 +23,8 @@ use crate::driver::{
 };
 use crate::event::{Event, EventKind};
 use crate::id::SessionId;
-use crate::message::AckChange;
 use crate::options::Deadlines;
+use crate::outbox::worker as outbox;
 use crate::store::Store;
 
 /// How long an unlinking may take before the session is closed without WhatsApp's word for it.
@@ -90,7 +90,7 @@ pub(crate) struct Actor {
     context: Arc<Context>,
     machine: Machine,
     info: watch::Sender<SessionInfo>,
-    acks: broadcast::Sender<AckChange>,
+    outbox: mpsc::UnboundedSender<outbox::Input>,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::UnboundedReceiver<Report>,
     report: mpsc::UnboundedSender<Report>,
@@ -123,7 +123,7 @@ pub(crate) struct Parts {
     pub(crate) linked: bool,
     pub(crate) wanted: bool,
     pub(crate) info: watch::Sender<SessionInfo>,
-    pub(crate) acks: broadcast::Sender<AckChange>,
+    pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -137,7 +137,7 @@ impl Actor {
             context: parts.context,
             machine,
             info: parts.info,
-            acks: parts.acks,
+            outbox: parts.outbox,
             commands: parts.commands,
             reports,
             report,
@@ -266,12 +266,12 @@ impl Actor {
                 self.prompt = Some(self.as_prompt(prompt));
                 self.publish();
             }
+            // The outbox stores it and tells it, once.
             Some(DriverEvent::Message(message)) => {
-                self.tell(EventKind::Message(Box::new(message)));
+                let _ = self.outbox.send(outbox::Input::Appeared(Box::new(message)));
             }
             Some(DriverEvent::Ack(change)) => {
-                // No sender may be waiting for it.
-                let _ = self.acks.send(change.clone());
+                let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
                 self.tell(EventKind::Ack(change));
             }
             Some(DriverEvent::Reloaded) => {
@@ -524,6 +524,8 @@ impl Actor {
             }
             match &state {
                 SessionState::Ready if moved => info.ready_at = Some(now),
+                // Whoever was ready under the old login, it was not this one.
+                SessionState::AwaitingLogin { .. } => info.ready_at = None,
                 state if state.is_settled() => info.ready_at = None,
                 _ => {}
             }

@@ -9,13 +9,17 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
+use ulid::Ulid;
 
 use super::actor::Command;
 use super::status::{Reason, SessionInfo, SessionState};
-use crate::driver::{Connection, Evidence, SelfTest};
+use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
-use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
-use crate::message::{Ack, AckChange, Contact, OutgoingText, Recipient, SentMessage};
+use crate::id::{MessageId, PhoneNumber, SessionId};
+use crate::message::{Ack, Contact, Recipient};
+use crate::outbox::worker::{self as outbox, Progress, fresh, item_of};
+use crate::outbox::{Message, MessageFilter, MessageState, NewMessage, Submitted};
+use crate::store::{Accepted, Key, Store};
 
 /// The most characters a text may have: what WhatsApp's own clients allow.
 pub const MAX_TEXT_CHARACTERS: usize = 65_536;
@@ -36,7 +40,9 @@ pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) info: watch::Receiver<SessionInfo>,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) acks: broadcast::Sender<AckChange>,
+    pub(crate) store: Store,
+    pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
+    pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) contacts: Mutex<HashMap<Recipient, (Contact, Instant)>>,
     /// Set once it is being removed; it never comes back from that.
     pub(crate) ending: AtomicBool,
@@ -45,8 +51,10 @@ pub(crate) struct Shared {
 /// A sent message, as far as it has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendReceipt {
-    /// WhatsApp's whole key.
-    pub message_id: MessageId,
+    /// Our own id.
+    pub id: Ulid,
+    /// WhatsApp's whole key, once the page has it.
+    pub message_id: Option<MessageId>,
     /// How far it is.
     pub ack: Ack,
 }
@@ -134,7 +142,7 @@ impl SessionHandle {
         if info.is_ready() {
             Ok(info)
         } else {
-            Err(self.not_ready(info))
+            Err(not_ready(info))
         }
     }
 
@@ -179,57 +187,151 @@ impl SessionHandle {
     pub async fn request_pairing_code(&self, phone: &PhoneNumber) -> Result<String, Error> {
         let info = self.info();
         if !matches!(info.state, SessionState::AwaitingLogin { .. }) {
-            return Err(self.not_ready(info));
+            return Err(not_ready(info));
         }
         let connection = self.connection().await?;
         Ok(connection.request_pairing_code(phone).await?)
     }
 
-    /// Sends a text. Returns when WhatsApp's server has it, or after `wait` with
-    /// [`Ack::Pending`]: then the page has it and goes on by itself.
+    /// Accepts a message: it is stored when this returns, and will be sent once, in order, also
+    /// across restarts, unless its session is logged out or removed first.
     ///
     /// # Errors
-    /// [`Error::InvalidMessage`], [`Error::NotReady`], [`Error::NumberNotOnWhatsApp`],
-    /// [`Error::MessageFailed`], or by the driver's situation.
+    /// [`Error::InvalidMessage`]; [`Error::NotReady`] where no phone is linked or nobody wants the
+    /// session to run; [`Error::IdempotencyMismatch`]; [`Error::Store`], and then it was not
+    /// accepted.
+    pub async fn submit(&self, new: NewMessage) -> Result<Submitted, Error> {
+        check(&new)?;
+        let key = new.idempotency_key.as_ref().map(|key| Key {
+            key: key.clone(),
+            request: request_of(self.id(), &new),
+        });
+        // A repeated call is answered whatever the session is doing now.
+        if let Some(key) = &key
+            && let Some(known) = self.shared.store.known_by_key(key.clone()).await?
+        {
+            return repeated(known);
+        }
+        let info = self.info();
+        if !admits(&info) {
+            return Err(not_ready(info));
+        }
+        let message = fresh(self.id(), &new);
+        match self.shared.store.accept(message, key).await? {
+            Accepted::New(message) => {
+                if let Some(item) = item_of(&message, false) {
+                    let accepted = outbox::Input::Accepted(item);
+                    self.shared.outbox.send(accepted).map_err(|_| self.gone())?;
+                }
+                Ok(Submitted {
+                    message,
+                    repeated: false,
+                })
+            }
+            known => repeated(known),
+        }
+    }
+
+    /// Submits a message and waits until it is at `goal` or can never be, at most `wait`; gives it
+    /// as far as it has come.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit). A message that failed is no error here: see its state.
+    pub async fn submit_and_wait(
+        &self,
+        new: NewMessage,
+        goal: MessageState,
+        wait: Duration,
+    ) -> Result<Submitted, Error> {
+        let until = Instant::now() + wait;
+        // Listened to before it is accepted, so that nothing is missed in between.
+        let mut progress = self.shared.progress.subscribe();
+        let mut submitted = self.submit(new).await?;
+        let message = &mut submitted.message;
+        while message.state.rank().is_some() && !message.state.reached(goal) {
+            match timeout_at(until, progress.recv()).await {
+                Ok(Ok(news)) if news.wire_id == message.wire_id => {
+                    message.state = news.state;
+                    message.message_id = news.message_id.or(message.message_id.take());
+                    message.failure = news.failure;
+                }
+                Ok(Ok(_)) => {}
+                Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
+                    if let Some(stored) = self.shared.store.message(message.id).await? {
+                        *message = stored;
+                    }
+                }
+                Ok(Err(broadcast::error::RecvError::Closed)) | Err(_) => break,
+            }
+        }
+        Ok(submitted)
+    }
+
+    /// Sends a text at once. Returns when WhatsApp's server has it, or after `wait` with
+    /// [`Ack::Pending`]: then it is stored and goes on by itself.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), or [`Error::SendFailed`].
     pub async fn send_text(
         &self,
         to: impl Into<Recipient>,
         text: &str,
         wait: Duration,
     ) -> Result<SendReceipt, Error> {
-        let to = to.into();
-        if text.trim().is_empty() {
-            return Err(Error::InvalidMessage("a message needs a text"));
+        let new = NewMessage::text(to, text);
+        let submitted = self.submit_and_wait(new, MessageState::Sent, wait).await?;
+        let Message {
+            id,
+            message_id,
+            state,
+            failure,
+            ..
+        } = submitted.message;
+        match failure {
+            Some(failure) => Err(Error::SendFailed { id, failure }),
+            None => Ok(SendReceipt {
+                id,
+                message_id,
+                ack: state.ack(),
+            }),
         }
-        if text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
-            return Err(Error::InvalidMessage("a text has at most 65536 characters"));
-        }
-        let info = self.info();
-        if !info.is_ready() {
-            return Err(self.not_ready(info));
-        }
-        let until = Instant::now() + wait;
-        let connection = self.connection().await?;
-        let contact = self.find_contact(connection.as_ref(), &to).await?;
-        let outgoing = OutgoingText {
-            chat: contact.chat,
-            body: text.to_owned(),
-            wire_id: WireId::choose(),
-            reply_to: None,
-        };
-        // Listened to before it is sent: the ack may be quicker than the answer.
-        let mut acks = self.shared.acks.subscribe();
-        let sent = connection.send_text(&outgoing).await?;
-        let ack = await_server(&mut acks, connection.as_ref(), &sent, until).await;
-        if ack == Ack::Failed {
-            return Err(Error::MessageFailed {
-                reason: "WhatsApp refused it, or the page could not hand it over".to_owned(),
+    }
+
+    /// Takes a message back that has not been handed to WhatsApp.
+    ///
+    /// # Errors
+    /// [`Error::MessageNotFound`], [`Error::NotCancellable`], or [`Error::Store`].
+    pub async fn cancel(&self, id: Ulid) -> Result<Message, Error> {
+        let found = self.shared.store.message(id).await?;
+        let message = found
+            .filter(|message| message.session == *self.id())
+            .ok_or(Error::MessageNotFound)?;
+        let (reply, answer) = oneshot::channel();
+        let cancel = outbox::Input::Cancel(message.wire_id.clone(), reply);
+        self.shared.outbox.send(cancel).map_err(|_| self.gone())?;
+        if answer.await.map_err(|_| self.gone())? {
+            return Ok(Message {
+                state: MessageState::Cancelled,
+                ..message
             });
         }
-        Ok(SendReceipt {
-            message_id: sent.id,
-            ack,
+        let now = self.shared.store.message(id).await?;
+        Err(Error::NotCancellable {
+            state: now.map_or(message.state, |m| m.state),
         })
+    }
+
+    /// The session's messages in both directions, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn messages(
+        &self,
+        filter: MessageFilter,
+        limit: usize,
+    ) -> Result<Vec<Message>, Error> {
+        let id = self.id().clone();
+        Ok(self.shared.store.messages(id, filter, limit).await?)
     }
 
     /// A PNG of what a person would see.
@@ -265,42 +367,9 @@ impl SessionHandle {
         }
     }
 
-    async fn find_contact(
-        &self,
-        connection: &dyn Connection,
-        to: &Recipient,
-    ) -> Result<Contact, Error> {
-        let remembered = |now: Instant| {
-            let contacts = self.contacts();
-            let (contact, at) = contacts.get(to)?;
-            (now.duration_since(*at) < CONTACT_BELIEVED).then(|| contact.clone())
-        };
-        if let Some(contact) = remembered(Instant::now()) {
-            return Ok(contact);
-        }
-        let found = connection.find_contact(to).await?;
-        let contact = found.ok_or_else(|| Error::NumberNotOnWhatsApp {
-            recipient: to.to_string(),
-        })?;
-        let mut contacts = self.contacts();
-        if contacts.len() >= CONTACTS_REMEMBERED {
-            contacts.clear();
-        }
-        contacts.insert(to.clone(), (contact.clone(), Instant::now()));
-        Ok(contact)
-    }
-
-    fn contacts(&self) -> std::sync::MutexGuard<'_, HashMap<Recipient, (Contact, Instant)>> {
-        // A map of facts stays true whoever panicked beside it.
-        self.shared
-            .contacts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) async fn connection(&self) -> Result<Arc<dyn Connection>, Error> {
         let connection = self.ask(Command::Connection).await?;
-        connection.ok_or_else(|| self.not_ready(self.info()))
+        connection.ok_or_else(|| not_ready(self.info()))
     }
 
     pub(crate) async fn ask<T>(
@@ -321,38 +390,104 @@ impl SessionHandle {
             id: self.id().clone(),
         }
     }
+}
 
-    fn not_ready(&self, info: SessionInfo) -> Error {
-        Error::NotReady {
-            id: info.id,
-            state: info.state,
-            reason: info.reason,
+impl Shared {
+    /// What to act on, for the outbox.
+    pub(crate) async fn connection(&self) -> Result<Arc<dyn Connection>, DriverError> {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.commands.send(Command::Connection(reply)).await;
+        asked.map_err(|_| DriverError::Closed)?;
+        let connection = answer.await.map_err(|_| DriverError::Closed)?;
+        connection.ok_or(DriverError::Closed)
+    }
+
+    pub(crate) async fn find_contact(
+        &self,
+        connection: &dyn Connection,
+        to: &Recipient,
+    ) -> Result<Contact, DriverError> {
+        let believed = |now: Instant| {
+            let contacts = self.remembered();
+            let (contact, at) = contacts.get(to)?;
+            (now.duration_since(*at) < CONTACT_BELIEVED).then(|| contact.clone())
+        };
+        if let Some(contact) = believed(Instant::now()) {
+            return Ok(contact);
         }
+        let found = connection.find_contact(to).await?;
+        let contact = found.ok_or_else(|| DriverError::NotOnWhatsApp {
+            recipient: to.to_string(),
+        })?;
+        let mut contacts = self.remembered();
+        if contacts.len() >= CONTACTS_REMEMBERED {
+            contacts.clear();
+        }
+        contacts.insert(to.clone(), (contact.clone(), Instant::now()));
+        Ok(contact)
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<Recipient, (Contact, Instant)>> {
+        // A map of facts stays true whoever panicked beside it.
+        self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Waits until the server has a message, or it failed, or `until` has come.
-async fn await_server(
-    acks: &mut broadcast::Receiver<AckChange>,
-    connection: &dyn Connection,
-    sent: &SentMessage,
-    until: Instant,
-) -> Ack {
-    let wire_id = sent.id.wire_id();
-    let mut ack = sent.ack;
-    while ack == Ack::Pending {
-        match timeout_at(until, acks.recv()).await {
-            // The whole key may name the chat differently than the answer did.
-            Ok(Ok(change)) if change.id.wire_id() == wire_id => ack = change.ack,
-            Ok(Ok(_)) => {}
-            // Too many at once: what was missed is asked for.
-            Ok(Err(broadcast::error::RecvError::Lagged(_))) => {
-                if let Ok(Some(found)) = connection.find_message(&sent.id).await {
-                    ack = found.ack;
-                }
-            }
-            Ok(Err(broadcast::error::RecvError::Closed)) | Err(_) => break,
+/// Whether a message is accepted in this state: where it can be sent now, or where the session is
+/// coming up by itself with a phone that is linked.
+fn admits(info: &SessionInfo) -> bool {
+    match info.state {
+        SessionState::Ready => true,
+        SessionState::Starting | SessionState::Syncing { .. } | SessionState::Recovering { .. } => {
+            info.linked
         }
+        _ => false,
     }
-    ack
+}
+
+fn check(new: &NewMessage) -> Result<(), Error> {
+    if new.text.trim().is_empty() {
+        return Err(Error::InvalidMessage("a message needs a text"));
+    }
+    if new.text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
+        return Err(Error::InvalidMessage("a text has at most 65536 characters"));
+    }
+    match new.idempotency_key.as_ref().map(String::len) {
+        Some(0) => Err(Error::InvalidMessage("an idempotency key is not empty")),
+        Some(256..) => Err(Error::InvalidMessage(
+            "an idempotency key has at most 255 bytes",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What an idempotency key is bound to: equal requests give equal texts. A digest would do; the
+/// text itself is in the store anyway.
+fn request_of(session: &SessionId, new: &NewMessage) -> String {
+    let at = new.send_at.map(OffsetDateTime::unix_timestamp_nanos);
+    serde_json::json!([
+        session,
+        new.to.to_string(),
+        new.text,
+        at.map(|n| n.to_string())
+    ])
+    .to_string()
+}
+
+fn repeated(known: Accepted) -> Result<Submitted, Error> {
+    match known {
+        Accepted::New(message) | Accepted::Repeated(message) => Ok(Submitted {
+            message,
+            repeated: true,
+        }),
+        Accepted::Mismatch => Err(Error::IdempotencyMismatch),
+    }
+}
+
+fn not_ready(info: SessionInfo) -> Error {
+    Error::NotReady {
+        id: info.id,
+        state: info.state,
+        reason: info.reason,
+    }
 }

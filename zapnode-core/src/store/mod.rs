@@ -16,15 +16,21 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+mod messages;
 mod sessions;
 
+pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
+pub(crate) use sessions::now;
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "zapnode.db";
 
 /// The migrations, in order; the database's `user_version` counts those that are in it.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_sessions.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_sessions.sql"),
+    include_str!("../../migrations/0002_messages.sql"),
+];
 
 /// The most jobs in one transaction: bounds how long the first of them waits for the last.
 const GROUP: usize = 256;
@@ -114,9 +120,15 @@ impl Store {
 
     /// Runs `work` in a transaction and returns once it is durable.
     ///
+    /// The work is in the queue when this returns its future, awaited or not: calls are done in
+    /// the order in which they were made.
+    ///
     /// # Errors
     /// What `work` returned (then it left no trace), or why the commit failed.
-    pub async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub fn run<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -127,8 +139,11 @@ impl Store {
             outcome: None,
             reply,
         });
-        self.jobs.send(job).map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let queued = self.jobs.send(job).map_err(|_| StoreError::Closed);
+        async move {
+            queued?;
+            answer.await.map_err(|_| StoreError::Closed)?
+        }
     }
 }
 

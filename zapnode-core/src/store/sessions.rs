@@ -126,7 +126,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     })
 }
 
-fn unreadable(
+pub(super) fn unreadable(
     column: usize,
     cause: impl std::error::Error + Send + Sync + 'static,
 ) -> rusqlite::Error {
@@ -136,6 +136,12 @@ fn unreadable(
 fn as_json(options: &SessionOptions) -> Result<String, StoreError> {
     serde_json::to_string(options)
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)).into())
+}
+
+/// Now, as the tables will give it back: what is told before a restart is told after it.
+pub(crate) fn now() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    now.replace_millisecond(now.millisecond()).unwrap_or(now)
 }
 
 /// Milliseconds since 1970, as the tables hold time.

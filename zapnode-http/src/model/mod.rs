@@ -8,7 +8,7 @@ mod session;
 
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
-pub use message::{Ignored, Sent};
+pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};
 pub use session::{
     OneSession, PairingCode, QrAnswer, ReasonModel, SessionAnswer, SessionList, SessionModel,
     StatusAnswer,

@@ -229,6 +229,6 @@ pub struct PairingCode {
     pub session_id: SessionId,
     /// As it was given.
     pub phone_number: String,
-    /// What to type on the phone.
-    pub pairing_code: String,
+    /// What to type on the phone. Errors have a `code` too, but `success` is false there.
+    pub code: String,
 }

@@ -34,6 +34,11 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/sessions/{id}/screenshot", get(diagnose::screenshot)),
         ("/sessions/{id}/diagnostics", get(diagnose::diagnostics)),
         ("/sessions/{id}/send", post(messages::send)),
+        ("/sessions/{id}/messages", get(messages::history)),
+        (
+            "/messages/{id}",
+            get(messages::one).delete(messages::cancel),
+        ),
         ("/webhook", post(webhook::chatwoot)),
         ("/webhook/test", post(webhook::test)),
         // Where the original really served them: it mounted its router twice.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use zapnode_core::SessionId;
 
-use super::messages::{number_and_message, send_text};
+use super::messages::{Wish, number_and_message, send_text};
 use crate::app::{App, DEFAULT_ALIAS};
 use crate::error::ApiError;
 use crate::extract::{JsonBody, text_in};
@@ -18,7 +18,11 @@ use crate::model::Ignored;
 const CHATWOOT_WAIT: Duration = Duration::from_secs(4);
 
 /// `POST /webhook`
-pub(super) async fn chatwoot(State(app): State<App>, body: JsonBody) -> Result<Response, ApiError> {
+pub(super) async fn chatwoot(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
     check_enabled(&app)?;
     if let Some(why) = ignored(&body)? {
         return Ok(Json(Ignored::because(why)).into_response());
@@ -30,16 +34,22 @@ pub(super) async fn chatwoot(State(app): State<App>, body: JsonBody) -> Result<R
             "content, and conversation.meta.sender.phone_number or .identifier, must be there.",
         ));
     };
-    let wait = app.options().send_wait.min(CHATWOOT_WAIT);
-    send_text(&app, id, to, text, wait).await
+    let mut wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    wish.wait = wish.wait.min(CHATWOOT_WAIT);
+    send_text(&app, id, to, text, wish).await
 }
 
 /// `POST /webhook/test`
-pub(super) async fn test(State(app): State<App>, body: JsonBody) -> Result<Response, ApiError> {
+pub(super) async fn test(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
     check_enabled(&app)?;
     let id = session_of(&app, &body)?;
     let (to, text) = number_and_message(&body, "Missing phoneNumber or message")?;
-    send_text(&app, id, to, text, app.options().send_wait).await
+    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    send_text(&app, id, to, text, wish).await
 }
 
 fn check_enabled(app: &App) -> Result<(), ApiError> {
@@ -60,8 +70,11 @@ fn ignored(body: &JsonBody) -> Result<Option<&'static str>, ApiError> {
     if body.text("event")?.is_some_and(|e| e != "message_created") {
         return Ok(Some("not a new message"));
     }
-    if body.text("message_type")? != Some("outgoing") {
-        return Ok(Some("not an outgoing message"));
+    match body.text("message_type")? {
+        Some("outgoing") => {}
+        Some(_) => return Ok(Some("not an outgoing message")),
+        // Chatwoot always says; so this is somebody else's mistake, and they should hear of it.
+        None => return Err(ApiError::invalid("message_type is required")),
     }
     if body.boolean("private")? == Some(true) {
         return Ok(Some("a private note"));

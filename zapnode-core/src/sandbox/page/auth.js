@@ -109,8 +109,8 @@ if (!window.__sandboxRefused) {
       if (!keys) {
         keys = { id: 'registration', noise: fresh(), identity: fresh(), registrationId: 1 + (Date.now() % 16380) };
         storage.put('keys', keys);
-        localStorage.setItem('WANoiseInfo', JSON.stringify(encodeB64(keys.noise)));
       }
+      localStorage.setItem('WANoiseInfo', JSON.stringify(encodeB64(keys.noise)));
     };
     exports.noise = () => keys.noise;
     exports.identity = () => keys.identity;
@@ -123,7 +123,7 @@ if (!window.__sandboxRefused) {
     exports.login = async () => {
       const kept = await storage.get('keys', 'login');
       const wid = localStorage.getItem('last-wid-md');
-      return kept && wid && localStorage.getItem('WANoiseInfo') ? kept : null;
+      return kept && wid === JSON.stringify(kept.device) ? kept : null;
     };
     exports.keepLogin = async (device, secret) => {
       storage.put('keys', { id: 'login', device, secret });

@@ -73,23 +73,27 @@ if (!window.__sandboxRefused)
         orders.set(id, order);
         lastOrder = Math.max(lastOrder, order);
       }
-      const last = new Map();
-      for (const record of records) last.set(record.chat, record);
+      const newest = new Map();
+      for (const record of records) newest.set(record.chat, record);
       for (const record of records) {
         const chat = chatOf(createWid(record.chat), record.fromMe ? undefined : record.name);
-        if (record === last.get(record.chat) || (record.fromMe && record.ack === 0)) {
+        if (record === newest.get(record.chat) || (record.fromMe && record.ack === 0)) {
           show(exports.modelOf(record), chat);
         }
       }
     };
 
+    const last = new WeakMap();
     function show(model, chat) {
       chat.msgs.index.set(model.id.toString(), model);
+      last.set(chat, model);
       chat.attributes.t = model.t;
       if (!model.id.fromMe) chat.attributes.lastReceivedKey = model.id;
       Msg.add(model);
+      chat.msgs.trigger('add', model);
     }
     exports.show = show;
+    exports.lastOf = (chat) => last.get(chat);
 
     // What the servers kept for this device, one by one.
     exports.take = (frame) => {

@@ -37,6 +37,8 @@ if (!window.__sandboxRefused) {
       await keys.start();
       login = await keys.login();
       if (login) await messages.loadStored();
+      // A login that was lost, as by a kill right after linking, leaves nothing to whoever links next.
+      else await storage.empty(['message', 'lidmap']);
       if (config.faults.outdatedBuild) {
         show('DISCONNECTED', 'DEPRECATED_VERSION', 'OFFLINE');
         Stream.set({ needsUpdate: true });
@@ -119,16 +121,17 @@ if (!window.__sandboxRefused) {
         come += 1;
         progress(Math.min(99, Math.floor((come / toCome) * 100)));
       }
-      if (!confirming) {
-        confirming = true;
-        setTimeout(async () => {
-          const upTo = confirm;
-          confirming = false;
-          await storage.stored();
-          wire.send({ t: 'got', n: upTo });
-        }, 0);
-      }
+      confirmStored();
     });
+
+    // No timer here: a page in the background has few of them, and its messages arrive all the same.
+    async function confirmStored() {
+      if (confirming) return;
+      confirming = true;
+      await storage.stored();
+      confirming = false;
+      wire.send({ t: 'got', n: confirm });
+    }
 
     wire.events.on('offlineEnd', () => {
       toCome = 0;

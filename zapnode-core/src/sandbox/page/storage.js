@@ -85,12 +85,14 @@ if (!window.__sandboxRefused)
       while (writing) await writing;
     };
 
+    exports.empty = async (stores) => {
+      if (memory) return;
+      for (const store of stores) await request(store, (one) => one.clear(), 'readwrite').catch(() => {});
+    };
+    // After a logout: everything goes, and nothing is written any more.
     exports.clear = async () => {
       cleared = true;
       localStorage.clear();
-      if (memory) return;
-      for (const store of Object.keys(home)) {
-        await request(store, (one) => one.clear(), 'readwrite').catch(() => {});
-      }
+      await exports.empty(Object.keys(home));
     };
   }, { stage: 'sandbox' });

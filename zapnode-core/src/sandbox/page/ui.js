@@ -39,7 +39,7 @@ if (!window.__sandboxRefused)
         .slice(0, 30)
         .map((chat) => {
           const line = document.createElement('li');
-          const last = [...chat.msgs.index.values()].at(-1);
+          const last = require('SandboxMessages').lastOf(chat);
           line.textContent = `${chat.formattedTitle}${chat.unreadCount ? ` (${chat.unreadCount})` : ''}: ${String(last?.body ?? '').slice(0, 200)}`;
           return line;
         });

@@ -145,11 +145,11 @@ pub(in crate::routes) async fn pairing_code(
         )
         .hint("Log the session out first: POST /sessions/{id}/logout."));
     }
-    let pairing_code = session.request_pairing_code(&phone).await?;
+    let code = session.request_pairing_code(&phone).await?;
     Ok(Json(PairingCode {
         success: true,
         session_id: id,
         phone_number,
-        pairing_code,
+        code,
     }))
 }

@@ -1,0 +1,182 @@
+//! The life of the daemon, from its first line to its last.
+
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use zapnode_core::driver::chrome::ChromeDriver;
+use zapnode_core::sandbox::{Sandbox, SandboxError, SandboxOptions};
+use zapnode_core::{SessionManager, SessionOptions};
+use zapnode_http::settings::{LogFormat, Settings, Surroundings};
+use zapnode_http::{App, AppOptions, Hosts, Secret, Server, ServerOptions};
+
+mod banner;
+mod console;
+pub(crate) mod logging;
+mod signals;
+
+/// Why the daemon did not start.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    /// The address could not be had.
+    #[error("cannot listen on {address}: {source}{}", port_hint(.source))]
+    Listen {
+        /// Which.
+        address: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The data folder, or the store in it.
+    #[error("{}", with_causes(.0))]
+    Core(#[from] zapnode_core::Error),
+    /// The simulation.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The signals could not be listened for.
+    #[error("signals cannot be received: {0}")]
+    Signals(io::Error),
+}
+
+fn port_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; end the program that has the port, or choose another with --port (0 picks a free one)"
+        }
+        _ => "",
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Runs until a signal ends it.
+pub(crate) async fn run(
+    settings: &Settings,
+    surroundings: &Surroundings,
+) -> Result<(), StartError> {
+    let shutdown = signals::first().map_err(StartError::Signals)?;
+    let sandbox = start_sandbox(settings).await?;
+    let mut chrome = settings.chrome_options(surroundings);
+    if let Some(sandbox) = &sandbox {
+        chrome.web_url = sandbox.url();
+    }
+    let page = chrome.web_url.clone();
+    // The data folder first: a second daemon shall hear who has it, not that a port is taken.
+    let driver = Arc::new(ChromeDriver::new(chrome));
+    let manager = SessionManager::open(driver, settings.manager_options()).await?;
+
+    let (listener, url) = match listen(settings).await {
+        Ok(listening) => listening,
+        Err(error) => {
+            manager.shutdown().await;
+            return Err(error);
+        }
+    };
+    let token = Secret::random();
+    manager.folder().publish(Some(&url), Some(token.reveal()))?;
+    let app = App::new(manager.clone(), app_options(settings, token));
+
+    // Subscribed before the first session starts, so that no QR is missed. The sessions exist and
+    // are starting, though not up, when the address is told: who reads it may ask for them.
+    let events = manager.events();
+    start_sessions(&manager, settings).await;
+
+    match settings.log_format {
+        LogFormat::Text => banner::print(&banner::Banner {
+            settings,
+            surroundings,
+            url: &url,
+            page: &page,
+            sandbox: sandbox.as_ref(),
+        }),
+        LogFormat::Json => banner::log(&url, sandbox.as_ref()),
+    }
+
+    let console = tokio::spawn(console::follow(events, settings.log_format, url));
+
+    Server::new(app, ServerOptions::default())
+        .serve(listener, shutdown)
+        .await;
+
+    tracing::info!("stopping: closing the browsers, so that logins survive");
+    manager.shutdown().await;
+    console.abort();
+    if let Some(sandbox) = sandbox {
+        sandbox.shutdown().await;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Starts the simulated WhatsApp, if it is wanted.
+async fn start_sandbox(settings: &Settings) -> Result<Option<Sandbox>, StartError> {
+    if !settings.sandbox {
+        return Ok(None);
+    }
+    let options = SandboxOptions {
+        http_port: settings.sandbox_port,
+        https_port: None,
+        state_file: Some(settings.sandbox_state_file()),
+        ..SandboxOptions::default()
+    };
+    Ok(Some(Sandbox::start(options).await?))
+}
+
+/// Opens the API's port, and says how this machine reaches it.
+async fn listen(settings: &Settings) -> Result<(TcpListener, String), StartError> {
+    let failed = |source| StartError::Listen {
+        address: format!("{}:{}", settings.host, settings.port),
+        source,
+    };
+    let listener = TcpListener::bind((settings.host.as_str(), settings.port))
+        .await
+        .map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let ip = address.ip();
+    // Nobody can call "any address".
+    let url = match ip.is_unspecified() {
+        true => format!("http://127.0.0.1:{}", address.port()),
+        false => format!("http://{address}"),
+    };
+    Ok((listener, url))
+}
+
+fn app_options(settings: &Settings, token: Secret) -> AppOptions {
+    AppOptions {
+        api_key: settings.api_key.clone().map(Secret::new),
+        owner_token: Some(token),
+        send_wait: settings.send_wait,
+        webhook_enabled: settings.webhook_enabled,
+        hosts: if settings.is_local() {
+            Hosts::Local(vec![settings.host.clone()])
+        } else {
+            Hosts::Any
+        },
+        ..AppOptions::new(settings.session_name.clone())
+    }
+}
+
+/// Brings back the sessions that ran, and the default session as the original does. Does not wait
+/// for any browser.
+async fn start_sessions(manager: &SessionManager, settings: &Settings) {
+    manager.restore().await;
+    if !settings.start_default_session {
+        return;
+    }
+    let id = &settings.session_name;
+    if let Err(error) = manager.create(id.clone(), SessionOptions::default()).await {
+        tracing::error!(
+            session = %id,
+            error = with_causes(&error),
+            "the default session could not be started"
+        );
+    }
+}
