@@ -342,3 +342,63 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .await
         .map_err(|_| DriverError::Closed)
 }
+
+#[cfg(test)]
+mod tests {
+    use headless_chrome::protocol::cdp::{Runtime, Target};
+
+    use super::super::channel::Channel;
+    use super::super::{ChromeOptions, find, flags, profile};
+    use super::*;
+
+    fn evaluate() -> Runtime::Evaluate {
+        serde_json::from_value(serde_json::json!({ "expression": "1+1", "returnByValue": true }))
+            .expect("an evaluate")
+    }
+
+    /// The figure that the channel exists for. The bound only says that it is of another kind than
+    /// the 104 ms of headless_chrome's own transport; machines and their load differ.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn round_trip() {
+        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = ChromeOptions::new(folder.path().join("work"));
+        let profile = folder.path().join("session-a");
+        profile::make(&profile).expect("made");
+        let launch = Launch {
+            executable: find::executable(&options, &Default::default()).expect("a browser"),
+            profile,
+            arguments: flags::arguments(&options, true, None),
+            work_dir: options.work_dir.clone(),
+            name: "a".to_owned(),
+            deadline: options.launch_timeout,
+        };
+        let browser = BrowserProcess::launch(launch).await.expect("a browser");
+        let (channel, _events) = Channel::connect(&browser.address).await.expect("a channel");
+        let attach = Target::AttachToTarget {
+            target_id: browser.tab.0.get_target_id().clone(),
+            flatten: Some(true),
+        };
+        let deadline = Duration::from_secs(10);
+        let attached = channel
+            .call(None, attach, deadline)
+            .await
+            .expect("attached");
+        let mut times = Vec::new();
+        for _ in 0..1000 {
+            let began = Instant::now();
+            let answer = channel
+                .call(Some(&attached.session_id), evaluate(), deadline)
+                .await;
+            let value = answer.expect("an answer").result.value;
+            assert_eq!(value, Some(2.into()));
+            times.push(began.elapsed());
+        }
+        times.sort();
+        let (median, late) = (times[500], times[990]);
+        tracing::info!(?median, p99 = ?late, "1+1 over the page channel");
+        assert!(median < Duration::from_millis(20), "{median:?}");
+        browser.release(false);
+        assert!(browser.ended().await, "nothing is left");
+    }
+}

@@ -33,6 +33,9 @@ const STUCK_MARGIN: Duration = Duration::from_secs(2);
 /// For commands that the browser answers without the page.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long the page may take to be left before the browser is closed over it.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// How many events may wait for a session that does not listen, before it is given up.
 const LONGEST_BACKLOG: usize = 50_000;
 
@@ -308,8 +311,19 @@ impl Pump {
     /// Asks the browser to end, and answers dialogs that would keep it from that. Says whether it
     /// is about to.
     async fn ask_to_end(&mut self) -> bool {
-        let channel = self.shared.channel.clone();
-        let close = channel.call(None, Browser::Close(None), BROWSER_DEADLINE);
+        let shared = Arc::clone(&self.shared);
+        let close = async move {
+            // Leaving the page first has its storage written while all of Chrome still runs. Closed
+            // at once under load, a login was gone in 2 of about 60 runs on the sandbox.
+            shared
+                .call(navigation("about:blank".to_owned()), LEAVE)
+                .await
+                .ok();
+            shared
+                .channel
+                .call(None, Browser::Close(None), BROWSER_DEADLINE)
+                .await
+        };
         tokio::pin!(close);
         loop {
             tokio::select! {

@@ -84,12 +84,11 @@ async function identities(wid) {
   if (!isPerson(text)) return known;
   const other = isPhone(text) ? "lid" : "phone";
   let object = wid;
-  if (typeof wid === "string") {
-    try {
-      object = widFor(wid);
-    } catch {
-      return known;
-    }
+  try {
+    // The page's functions want its own objects, and what it gave may be a record of one.
+    if (typeof wid === "string" || String(wid) !== text) object = widFor(text);
+  } catch {
+    return known;
   }
   for (const part of [other === "lid" ? "lidOf" : "phoneOf", "alternate"]) {
     let answer = attempt(part, object);
