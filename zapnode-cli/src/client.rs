@@ -33,7 +33,7 @@ pub(crate) struct Api {
 }
 
 enum Transport {
-    Remote(Remote),
+    Remote(Box<Remote>),
     Embedded(Box<Embedded>),
 }
 
@@ -98,11 +98,11 @@ impl Api {
             .enable_http1()
             .build();
         Ok(Self {
-            transport: Transport::Remote(Remote {
+            transport: Transport::Remote(Box::new(Remote {
                 base: base.to_owned(),
                 key,
                 http: Client::builder(TokioExecutor::new()).build(connector),
-            }),
+            })),
         })
     }
 

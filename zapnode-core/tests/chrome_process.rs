@@ -231,7 +231,7 @@ async fn browsers_that_do_not_start_say_why_and_leave_nothing() {
     let (url, _) = serve(PLAIN).await;
 
     let nothing = Bench::with(&url, |options| {
-        options.executable = Some("/no/chrome".into())
+        options.executable = Some("/no/chrome".into());
     });
     let error = nothing.try_open("a").await.expect_err("no browser");
     assert!(

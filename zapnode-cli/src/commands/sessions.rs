@@ -216,7 +216,7 @@ async fn act(id: &str, verb: &str, context: &Context, api: &Api) -> Result<(), C
     context.progress.hide(|| {
         context
             .output
-            .result(format!("Session {id} is {status}."), &answer)
+            .result(format!("Session {id} is {status}."), &answer);
     });
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use zapnode_core::driver::chrome::ChromeDriver;
+use zapnode_core::owner::DataFolder;
 use zapnode_core::sandbox::{Sandbox, SandboxError, SandboxOptions};
 use zapnode_core::{SessionManager, SessionOptions};
 use zapnode_http::settings::{LogFormat, Settings, Surroundings};
@@ -63,13 +64,17 @@ pub(crate) async fn run(
     surroundings: &Surroundings,
 ) -> Result<(), StartError> {
     let shutdown = signals::first().map_err(StartError::Signals)?;
+    // A second daemon shall hear who has the data folder, not that a port is taken.
+    if let Some(owner) = DataFolder::owner_of(&settings.data_dir) {
+        let owner = Box::new(owner);
+        return Err(zapnode_core::Error::Owned { owner }.into());
+    }
     let sandbox = start_sandbox(settings).await?;
     let mut chrome = settings.chrome_options(surroundings);
     if let Some(sandbox) = &sandbox {
         chrome.web_url = sandbox.url();
     }
     let page = chrome.web_url.clone();
-    // The data folder first: a second daemon shall hear who has it, not that a port is taken.
     let driver = Arc::new(ChromeDriver::new(chrome));
     let manager = SessionManager::open(driver, settings.manager_options()).await?;
 

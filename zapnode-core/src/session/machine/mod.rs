@@ -1,5 +1,5 @@
 //! The life of a session as a table: what happened in which phase leads where, and what is to be
-//! done. Plain code without tokio, clocks or I/O; [`actor`](super::actor) feeds it and obeys it.
+//! done. Plain code without tokio, clocks or I/O; the session's task feeds it and obeys it.
 //!
 //! ```text
 //!            start                opened              needs login
