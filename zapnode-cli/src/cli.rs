@@ -36,7 +36,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Address of a zapnode-http to go to, as https://gateway.example.com
+    /// Address of a zapnode-http to go to, as `https://gateway.example.com`
     #[arg(long, global = true, value_name = "URL", help_heading = "Server")]
     pub(crate) server: Option<String>,
 
