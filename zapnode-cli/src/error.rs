@@ -102,10 +102,16 @@ impl CliError {
         } else if let Some(state) = body["status"].as_str() {
             what = format!("{what} (it is {state})");
         }
+        let kind = Kind::of_code(&code);
+        let hint = match kind {
+            // The API's hint names a route; here there is a command for it.
+            Kind::NoSession => Some("See which there are: zapnode sessions".to_owned()),
+            _ => text("hint"),
+        };
         Self {
-            kind: Kind::of_code(&code),
+            kind,
             text: what,
-            hint: text("hint"),
+            hint,
             code,
             is_told: false,
         }
