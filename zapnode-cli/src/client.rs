@@ -250,7 +250,7 @@ impl Remote {
         };
         let exchange = async {
             let answer = self.http.request(request).await;
-            let answer = answer.map_err(|error| unreachable(crate::error::with_causes(&error)))?;
+            let answer = answer.map_err(|error| unreachable(zapnode_core::with_causes(&error)))?;
             let status = answer.status();
             let body = answer.into_body().collect().await;
             let body = body.map_err(|error| unreachable(error.to_string()))?;

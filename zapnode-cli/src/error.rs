@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use thiserror::Error;
+use zapnode_core::with_causes;
 
 /// The kinds, each with its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,17 +150,6 @@ impl From<zapnode_core::Error> for CliError {
             _ => Self::other(with_causes(&error)),
         }
     }
-}
-
-/// An error with what caused it, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use zapnode_core::driver::{
 };
 use zapnode_core::options::SessionOptions;
 use zapnode_core::owner::DataFolder;
+use zapnode_core::with_causes;
 
 use super::Context;
-use crate::error::{CliError, Kind, with_causes};
+use crate::error::{CliError, Kind};
 
 /// How long the page may take to say where it stands.
 const PAGE_WITHIN: Duration = Duration::from_secs(45);

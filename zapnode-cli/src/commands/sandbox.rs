@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &SandboxArgs, context: &Context) -> Result<(), Cli
         ..SandboxOptions::default()
     })
     .await
-    .map_err(|error| CliError::other(crate::error::with_causes(&error)))?;
+    .map_err(|error| CliError::other(zapnode_core::with_causes(&error)))?;
     let url = sandbox.url();
     let text = format!(
         "Simulated WhatsApp; nothing here reaches real people.\n\n  \

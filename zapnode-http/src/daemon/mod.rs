@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use zapnode_core::driver::chrome::ChromeDriver;
 use zapnode_core::owner::DataFolder;
 use zapnode_core::sandbox::{Sandbox, SandboxError, SandboxOptions};
-use zapnode_core::{SessionManager, SessionOptions};
+use zapnode_core::{SessionManager, SessionOptions, with_causes};
 use zapnode_http::settings::{LogFormat, Settings, Surroundings};
 use zapnode_http::{App, AppOptions, Hosts, Secret, Server, ServerOptions};
 
@@ -46,16 +46,6 @@ fn port_hint(error: &io::Error) -> &'static str {
         }
         _ => "",
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Runs until a signal ends it.
