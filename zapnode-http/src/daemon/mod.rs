@@ -1,6 +1,7 @@
 //! The life of the daemon, from its first line to its last.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -116,6 +117,21 @@ async fn start_sandbox(settings: &Settings) -> Result<Option<Sandbox>, StartErro
     if !settings.sandbox {
         return Ok(None);
     }
+    // The sandbox's files lie in the data folder, and its address is needed before the manager can
+    // claim that. So what the manager would do is done here: name the owner, keep others out.
+    let data_dir = &settings.data_dir;
+    if let Some(owner) = DataFolder::owner_of(data_dir) {
+        let owner = Box::new(owner);
+        return Err(zapnode_core::Error::Owned { owner }.into());
+    }
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir);
+    made.map_err(|source| zapnode_core::Error::Folder {
+        path: data_dir.clone(),
+        source,
+    })?;
     let options = SandboxOptions {
         http_port: settings.sandbox_port,
         https_port: None,
