@@ -4,46 +4,38 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use sysinfo::{Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
+
+/// Every process of this machine with its command line.
+fn processes() -> System {
+    let mut system = System::new();
+    let wanted = ProcessRefreshKind::nothing()
+        .with_cmd(UpdateKind::Always)
+        .without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, wanted);
+    system
+}
 
 /// The process ids of the Chromes whose profile lies under `folder`.
 pub fn running_under(folder: &Path) -> Vec<u32> {
-    let mut system = System::new();
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::All,
-        true,
-        ProcessRefreshKind::nothing()
-            .with_cmd(UpdateKind::Always)
-            .without_tasks(),
-    );
     let folder = folder.to_string_lossy().into_owned();
-    let of_ours = |process: &sysinfo::Process| {
-        process.status() != sysinfo::ProcessStatus::Zombie
+    let of_ours = |process: &Process| {
+        process.status() != ProcessStatus::Zombie
             && process.cmd().iter().any(|argument| {
                 let argument = argument.to_string_lossy();
                 argument.contains("--user-data-dir=") && argument.contains(&folder)
             })
     };
-    system
-        .processes()
-        .iter()
-        .filter(|(_, process)| of_ours(process))
-        .map(|(pid, _)| pid.as_u32())
-        .collect()
+    let all = processes();
+    let found = all.processes().iter().filter(|(_, one)| of_ours(one));
+    found.map(|(pid, _)| pid.as_u32()).collect()
 }
 
 /// The process id of the one browser process (not its children) of a session.
 pub fn browser_of(profile: &Path) -> Option<u32> {
-    let mut system = System::new();
-    system.refresh_processes_specifics(
-        ProcessesToUpdate::All,
-        true,
-        ProcessRefreshKind::nothing()
-            .with_cmd(UpdateKind::Always)
-            .without_tasks(),
-    );
     let wanted = format!("--user-data-dir={}", profile.display());
-    let found = system.processes().iter().find(|(_, process)| {
+    let all = processes();
+    let found = all.processes().iter().find(|(_, process)| {
         let arguments: Vec<_> = process.cmd().iter().map(|a| a.to_string_lossy()).collect();
         arguments.iter().any(|a| *a == wanted)
             && !arguments.iter().any(|a| a.starts_with("--type="))

@@ -100,6 +100,17 @@ pub enum Error {
     ShuttingDown,
 }
 
+/// An error with what caused it, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 fn because(reason: &Option<Reason>) -> String {
     reason
         .as_ref()

@@ -55,7 +55,7 @@ pub mod sandbox;
 pub mod session;
 pub mod store;
 
-pub use error::Error;
+pub use error::{Error, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 pub use manager::{Created, SessionManager};
 pub use options::{ManagerOptions, SessionOptions};

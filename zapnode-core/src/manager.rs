@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot, watch};
@@ -119,6 +120,7 @@ impl SessionManager {
         for row in rows {
             manager.spawn(row);
         }
+        tokio::spawn(forget_old_keys(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
         Ok(manager)
     }
@@ -364,6 +366,21 @@ impl SessionManager {
             .sessions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Forgets idempotency keys that are too old, until the manager is gone.
+async fn forget_old_keys(manager: Weak<Inner>) {
+    let mut hourly = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hourly.tick().await;
+        let Some(inner) = manager.upgrade() else {
+            return;
+        };
+        let before = OffsetDateTime::now_utc() - inner.options.idempotency_keys_kept;
+        if let Err(error) = inner.context.store.forget_keys(before).await {
+            tracing::error!(%error, "old idempotency keys could not be forgotten");
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct ManagerOptions {
     /// Removes a session (its row, its browser, its profile) this long after it was logged out
     /// from the phone. `None`: it stays listed as logged out.
     pub cleanup_after_logout: Option<Duration>,
+    /// How long an idempotency key stands for the message it was first used for.
+    pub idempotency_keys_kept: Duration,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -53,6 +55,7 @@ impl ManagerOptions {
             max_sessions: None,
             launches_at_once: 2,
             cleanup_after_logout: Some(Duration::from_secs(2)),
+            idempotency_keys_kept: Duration::from_secs(24 * 3600),
             deadlines: Deadlines::default(),
         }
     }

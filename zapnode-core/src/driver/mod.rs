@@ -5,7 +5,7 @@
 //! receiving. How that is done (a browser, a page, a socket) is the driver's own; when to try
 //! again, what to store and whom to tell is the session's.
 //!
-//! What every driver promises is written as tests in [`conformance`].
+//! What every driver promises is written as tests in `conformance` (feature `test-util`).
 
 use std::any::Any;
 use std::fmt::Debug;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use time::OffsetDateTime;
 
 use super::{Store, StoreError};
 use crate::id::SessionId;
 use crate::options::SessionOptions;
+use crate::outbox::FailureCode;
 
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,10 @@ impl Store {
                     row.wanted
                 ],
             )?;
+            if inserted == 1 {
+                // Of an earlier session of this name: never sent by this one.
+                fail_open_messages(t, &row.id)?;
+            }
             Ok(inserted == 1)
         })
         .await
@@ -99,17 +104,32 @@ impl Store {
         .await
     }
 
-    /// Forgets a session.
+    /// Forgets a session. What it still had to send has failed and stays readable.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
         self.run(move |t| {
+            fail_open_messages(t, &id)?;
             t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
             Ok(())
         })
         .await
     }
+}
+
+fn fail_open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<(), StoreError> {
+    t.execute(
+        "UPDATE messages SET state = 'failed', reason = ?2, detail = 'the session was removed',
+                             updated_at = ?3
+         WHERE session = ?1 AND state IN ('queued', 'sending')",
+        params![
+            session.as_str(),
+            FailureCode::SessionRemoved.as_str(),
+            millis(now())
+        ],
+    )?;
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<SessionRow> {

@@ -1,13 +1,15 @@
 //! The life of the daemon, from its first line to its last.
 
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
 use zapnode_core::driver::chrome::ChromeDriver;
+use zapnode_core::owner::DataFolder;
 use zapnode_core::sandbox::{Sandbox, SandboxError, SandboxOptions};
-use zapnode_core::{SessionManager, SessionOptions};
+use zapnode_core::{SessionManager, SessionOptions, with_causes};
 use zapnode_http::settings::{LogFormat, Settings, Surroundings};
 use zapnode_http::{App, AppOptions, Hosts, Secret, Server, ServerOptions};
 
@@ -47,29 +49,23 @@ fn port_hint(error: &io::Error) -> &'static str {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// Runs until a signal ends it.
 pub(crate) async fn run(
     settings: &Settings,
     surroundings: &Surroundings,
 ) -> Result<(), StartError> {
     let shutdown = signals::first().map_err(StartError::Signals)?;
+    // A second daemon shall hear who has the data folder, not that a port is taken.
+    if let Some(owner) = DataFolder::owner_of(&settings.data_dir) {
+        let owner = Box::new(owner);
+        return Err(zapnode_core::Error::Owned { owner }.into());
+    }
     let sandbox = start_sandbox(settings).await?;
     let mut chrome = settings.chrome_options(surroundings);
     if let Some(sandbox) = &sandbox {
         chrome.web_url = sandbox.url();
     }
     let page = chrome.web_url.clone();
-    // The data folder first: a second daemon shall hear who has it, not that a port is taken.
     let driver = Arc::new(ChromeDriver::new(chrome));
     let manager = SessionManager::open(driver, settings.manager_options()).await?;
 
@@ -121,6 +117,21 @@ async fn start_sandbox(settings: &Settings) -> Result<Option<Sandbox>, StartErro
     if !settings.sandbox {
         return Ok(None);
     }
+    // The sandbox's files lie in the data folder, and its address is needed before the manager can
+    // claim that. So what the manager would do is done here: name the owner, keep others out.
+    let data_dir = &settings.data_dir;
+    if let Some(owner) = DataFolder::owner_of(data_dir) {
+        let owner = Box::new(owner);
+        return Err(zapnode_core::Error::Owned { owner }.into());
+    }
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir);
+    made.map_err(|source| zapnode_core::Error::Folder {
+        path: data_dir.clone(),
+        source,
+    })?;
     let options = SandboxOptions {
         http_port: settings.sandbox_port,
         https_port: None,

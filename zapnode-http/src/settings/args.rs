@@ -1,6 +1,9 @@
 //! The command line. Values stay texts here: they are judged where those from the environment
 //! are, so that there is one set of rules and one kind of error.
 
+// Doc comments here are help texts, which show an address as it is typed.
+#![allow(rustdoc::bare_urls)]
+
 use clap::Args;
 
 use super::{Flags, names};

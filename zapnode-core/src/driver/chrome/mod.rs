@@ -74,6 +74,21 @@ impl ChromeDriver {
         &self.options
     }
 
+    /// The browser that sessions get which name none.
+    ///
+    /// # Errors
+    /// [`DriverError::BrowserNotFound`].
+    pub fn browser(&self) -> Result<PathBuf, DriverError> {
+        find::executable(&self.options, &SessionOptions::default())
+    }
+
+    /// What that browser says of its version, as `156.0.8078.79`; `None` when it says nothing in
+    /// time.
+    pub async fn browser_version(&self) -> Option<String> {
+        let executable = self.browser().ok()?;
+        self.version(&executable).await
+    }
+
     async fn version(&self, executable: &Path) -> Option<String> {
         let changed = std::fs::metadata(executable)
             .and_then(|file| file.modified())

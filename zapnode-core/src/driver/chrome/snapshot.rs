@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) socket_stream: Option<String>,
     /// `Stream.mode`.
     pub(crate) mode: Option<String>,
+    /// Whether the page has had no stream mode for so long that it has none.
+    pub(crate) mode_absent: bool,
     /// `Stream.displayInfo`, or `info`.
     pub(crate) display_info: Option<String>,
     /// `Socket.hasSynced`.
@@ -177,8 +179,10 @@ fn connected(snapshot: &Snapshot, memory: Memory) -> LinkState {
     }
     match snapshot.mode.as_deref() {
         Some("OFFLINE") if memory.was_ready => return LinkState::Offline,
-        None | Some("MAIN") => {}
-        Some(_) => return syncing,
+        Some("MAIN") => {}
+        None if snapshot.mode_absent => {}
+        // Another mode, or one that may be about to come.
+        _ => return syncing,
     }
     if snapshot.has_synced != Some(true) {
         return syncing;
@@ -251,6 +255,7 @@ mod tests {
             ("sync unknown", with(|s| s.has_synced = None)),
             ("mode SYNCING", with(|s| s.mode = text("SYNCING"))),
             ("mode QR", with(|s| s.mode = text("QR"))),
+            ("mode not there yet", with(|s| s.mode = None)),
             ("resuming", with(|s| s.display_info = text("RESUMING"))),
             ("syncing", with(|s| s.display_info = text("SYNCING"))),
             ("deaf", with(|s| s.receiving = false)),
@@ -268,9 +273,9 @@ mod tests {
     #[test]
     fn modules_that_a_page_lacks_do_not_hold_it_up() {
         for snapshot in [
-            with(|s| s.mode = None),
+            with(|s| (s.mode, s.mode_absent) = (None, true)),
             with(|s| s.display_info = None),
-            with(|s| (s.mode, s.display_info) = (None, None)),
+            with(|s| (s.mode, s.mode_absent, s.display_info) = (None, true, None)),
             with(|s| s.display_info = text("A_NEWER_WORD")),
             with(|s| s.lid = None),
             with(|s| s.phone = None),

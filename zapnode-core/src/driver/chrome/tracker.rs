@@ -235,6 +235,7 @@ mod tests {
         Snapshot {
             state: Some(state.to_owned()),
             has_synced: Some(linked),
+            mode: linked.then(|| "MAIN".to_owned()),
             phone: linked.then(|| "244929782402@c.us".to_owned()),
             receiving: true,
             ..Snapshot::default()

@@ -12,6 +12,12 @@ let unpairedSince = null;
 let withoutRefSince = null;
 let passkeyAsked = false;
 let missingSince = null;
+let withoutModeSince = null;
+
+// Modules come progressively (§0.1): a stream model that is not there yet may come a moment later
+// and say SYNCING, and acting then has disconnected sessions (§2.2). Absent for this long, it is
+// not part of the page.
+const MODE_ABSENT_MS = 1500;
 
 const unpaired = (state) => state === "UNPAIRED" || state === "UNPAIRED_IDLE";
 
@@ -82,11 +88,15 @@ function snapshot() {
   const lacking = missingParts();
   if (state === "CONNECTED" && synced && (lacking.length > 0 || !hooked("messages"))) missingSince ??= now;
   else missingSince = null;
+  const mode = textOrNull(stream?.mode);
+  if (state === "CONNECTED" && mode === null) withoutModeSince ??= now;
+  else withoutModeSince = null;
   return {
     ...start,
     version: version(),
     socketStream: textOrNull(socket?.stream),
-    mode: textOrNull(stream?.mode),
+    mode,
+    modeAbsent: withoutModeSince !== null && now - withoutModeSince > MODE_ABSENT_MS,
     displayInfo: textOrNull(stream?.displayInfo ?? stream?.info),
     hasSynced: typeof synced === "boolean" ? synced : null,
     phone: widText(me.phone),

@@ -1,0 +1,276 @@
+//! The API, wherever it is: at `--server`, in the daemon that owns the data folder, or in this
+//! process. Commands are written once against it.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use zapnode_core::owner::{DataFolder, Owner};
+use zapnode_http::settings::{Settings, Surroundings};
+
+use crate::embedded::Embedded;
+use crate::error::{CliError, Kind};
+use crate::progress::Progress;
+
+/// How long another command may have the data folder before we give up.
+const IN_USE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Longer than any answer of ours takes: a send waits 10 s, a pairing code a little more.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long one look at a session waits for news.
+const LOOK_MS: u128 = 20_000;
+
+/// The API.
+pub(crate) struct Api {
+    transport: Transport,
+}
+
+enum Transport {
+    Remote(Box<Remote>),
+    Embedded(Box<Embedded>),
+}
+
+struct Remote {
+    base: String,
+    key: Option<String>,
+    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Api {
+    /// Finds it: `server` if given, else who owns the data folder, else this process itself.
+    pub(crate) async fn connect(
+        server: Option<&str>,
+        settings: &Settings,
+        surroundings: &Surroundings,
+        progress: &Progress,
+    ) -> Result<Self, CliError> {
+        if let Some(server) = server {
+            return Self::remote(server, settings.api_key.clone());
+        }
+        let end = Instant::now() + IN_USE_WITHIN;
+        // A lock tells nobody when it is free: it is looked at until then.
+        let mut look = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            look.tick().await;
+            let busy = match DataFolder::owner_of(&settings.data_dir) {
+                Some(Owner {
+                    url: Some(url),
+                    token,
+                    ..
+                }) => return Self::remote(&url, token),
+                Some(owner) => zapnode_core::Error::Owned {
+                    owner: Box::new(owner),
+                },
+                None => match Embedded::open(settings, surroundings).await {
+                    Ok(embedded) => {
+                        let transport = Transport::Embedded(Box::new(embedded));
+                        return Ok(Self { transport });
+                    }
+                    // Somebody was quicker.
+                    Err(owned @ zapnode_core::Error::Owned { .. }) => owned,
+                    Err(other) => return Err(other.into()),
+                },
+            };
+            if Instant::now() >= end {
+                return Err(busy.into());
+            }
+            progress.say(format!("{busy}; waiting for it to end"));
+        }
+    }
+
+    fn remote(base: &str, key: Option<String>) -> Result<Self, CliError> {
+        let base = base.trim_end_matches('/');
+        if !base.starts_with("http://") && !base.starts_with("https://") {
+            return Err(CliError::usage(format!(
+                "--server wants an address such as http://127.0.0.1:3000, not {base}"
+            )));
+        }
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self {
+            transport: Transport::Remote(Box::new(Remote {
+                base: base.to_owned(),
+                key,
+                http: Client::builder(TokioExecutor::new()).build(connector),
+            })),
+        })
+    }
+
+    /// Whether sessions run in this process, and only those that are started.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.transport, Transport::Embedded(_))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
+        self.ask(Method::GET, path, None, &[]).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, CliError> {
+        self.ask(Method::DELETE, path, None, &[]).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<Value, CliError> {
+        self.ask(Method::POST, path, Some(body), &[]).await
+    }
+
+    /// Asks, and gives the body of a yes; a no is an error.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Result<Value, CliError> {
+        let mut request = Request::builder().method(method);
+        request = match &self.transport {
+            Transport::Remote(remote) => request.uri(format!("{}{path}", remote.base)),
+            Transport::Embedded(_) => request.uri(path).header(header::HOST, "localhost"),
+        };
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let bytes = match body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
+        let (status, body) = match &self.transport {
+            Transport::Remote(remote) => {
+                if let Some(key) = &remote.key {
+                    request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+                }
+                remote.ask(finish(request, bytes)?).await?
+            }
+            Transport::Embedded(embedded) => embedded.ask(finish(request, bytes)?).await?,
+        };
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status.is_success() && value.is_object() {
+            return Ok(value);
+        }
+        Err(CliError::of_answer(status.as_u16(), &value))
+    }
+
+    /// Follows a session until `enough` holds; gives it as it is then. Each look is told to `seen`.
+    pub(crate) async fn follow(
+        &self,
+        id: &str,
+        within: Duration,
+        mut seen: impl AsyncFnMut(&Value) -> Result<(), CliError>,
+        enough: impl Fn(&Value) -> bool,
+    ) -> Result<Value, CliError> {
+        let end = Instant::now() + within;
+        let mut path = format!("/sessions/{id}");
+        loop {
+            let mut answer = self.get(&path).await?;
+            let session = answer["session"].take();
+            seen(&session).await?;
+            if enough(&session) {
+                return Ok(session);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let status = session["status"].as_str().unwrap_or_default();
+                let text = format!(
+                    "session {id} was still {status} after {} s",
+                    within.as_secs()
+                );
+                return Err(CliError::new(Kind::Timeout, "timeout", text)
+                    .hint("Wait longer with --timeout, or see: zapnode doctor"));
+            }
+            let generation = session["generation"].as_u64().unwrap_or_default();
+            let wait = left.as_millis().clamp(1, LOOK_MS);
+            path = format!("/sessions/{id}?newerThan={generation}&timeoutMs={wait}");
+        }
+    }
+
+    /// Brings a session up if it runs here, and waits until it is ready.
+    pub(crate) async fn ready(
+        &self,
+        id: &str,
+        within: Duration,
+        progress: &Progress,
+    ) -> Result<Value, CliError> {
+        // Unknown sessions are told as such, not made.
+        let known = self.get(&format!("/sessions/{id}")).await?;
+        if self.is_embedded() && known["session"]["isReady"] != true {
+            self.post(&format!("/sessions/{id}/start"), json!({}))
+                .await?;
+        }
+        let rests = |session: &Value| {
+            let status = session["status"].as_str().unwrap_or_default();
+            matches!(
+                status,
+                "awaiting_login" | "stopped" | "logged_out" | "failed"
+            )
+        };
+        let session = self
+            .follow(
+                id,
+                within,
+                async |session| {
+                    progress.phase(session);
+                    Ok(())
+                },
+                |session| session["isReady"] == true || rests(session),
+            )
+            .await?;
+        if session["isReady"] == true {
+            Ok(session)
+        } else {
+            Err(CliError::not_ready(&session))
+        }
+    }
+
+    /// Ends what was opened for this command.
+    pub(crate) async fn close(self) {
+        if let Transport::Embedded(embedded) = self.transport {
+            embedded.close().await;
+        }
+    }
+}
+
+impl Remote {
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CliError> {
+        let unreachable = |why: String| {
+            let text = format!("{} could not be reached: {why}", self.base);
+            CliError::new(Kind::Server, "server_unreachable", text)
+                .hint("Check that zapnode-http runs there, and the address.")
+        };
+        let exchange = async {
+            let answer = self.http.request(request).await;
+            let answer = answer.map_err(|error| unreachable(zapnode_core::with_causes(&error)))?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await;
+            let body = body.map_err(|error| unreachable(error.to_string()))?;
+            Ok((status, body.to_bytes()))
+        };
+        match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(unreachable(format!(
+                "no answer within {} s",
+                ANSWER_WITHIN.as_secs()
+            ))),
+        }
+    }
+}
+
+fn finish(
+    request: hyper::http::request::Builder,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, CliError> {
+    request
+        .body(Full::new(body))
+        .map_err(|error| CliError::usage(format!("this cannot be asked: {error}")))
+}

@@ -1,0 +1,129 @@
+//! A file for each command: its arguments, whose doc comments are its help, then what it does.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod login;
+pub(crate) mod sandbox;
+pub(crate) mod send;
+pub(crate) mod sessions;
+
+use std::future::Future;
+
+use zapnode_http::settings::{Settings, Surroundings};
+
+use crate::cli::{Cli, Command, GlobalArgs};
+use crate::client::Api;
+use crate::error::{CliError, Kind};
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// What a command works with.
+pub(crate) struct Context {
+    pub(crate) global: GlobalArgs,
+    pub(crate) settings: Settings,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) output: Output,
+    pub(crate) progress: Progress,
+}
+
+/// Runs a command to its end, or to the first Ctrl-C.
+pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
+    log(cli.global.verbose);
+    if let Command::Completions(args) = cli.command {
+        completions::run(&args, output);
+        return Ok(());
+    }
+    let (settings, surroundings) = Settings::load(&cli.global.flags())
+        .map_err(|error| CliError::new(Kind::Usage, "bad_setting", error.to_string()))?;
+    let context = Context {
+        global: cli.global,
+        settings,
+        surroundings,
+        output,
+        progress: Progress::new(output),
+    };
+    match cli.command {
+        Command::Config(args) => {
+            config::run(&args, &context);
+            Ok(())
+        }
+        Command::Doctor(args) => interruptible(doctor::run(&args, &context)).await,
+        Command::Sandbox(args) => sandbox::run(&args, &context).await,
+        Command::Login(args) => {
+            with_api(&context, async |api| login::run(&args, &context, api).await).await
+        }
+        Command::Send(args) => {
+            // Read before anything is opened: a pipe may take its time.
+            let message = interruptible(send::message(&args)).await?;
+            with_api(&context, async |api| {
+                send::run(&args, message, &context, api).await
+            })
+            .await
+        }
+        Command::Sessions(args) => {
+            with_api(&context, async |api| {
+                sessions::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Completions(_) => Ok(()),
+    }
+}
+
+/// Finds the API, runs `work` on it, and ends what was opened, however the work ended.
+async fn with_api(
+    context: &Context,
+    work: impl AsyncFnOnce(&Api) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let connecting = Api::connect(
+        context.global.server.as_deref(),
+        &context.settings,
+        &context.surroundings,
+        &context.progress,
+    );
+    let api = interruptible(connecting).await?;
+    let result = interruptible(work(&api)).await;
+    context.progress.say("closing");
+    api.close().await;
+    result
+}
+
+/// Runs `work` until it ends or somebody asks for the end.
+async fn interruptible<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    tokio::select! {
+        result = work => result,
+        () = asked_to_end() => Err(CliError::new(Kind::Interrupted, "interrupted", "interrupted")),
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            // Then only Ctrl-C ends it.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+/// The log, for whoever asks for it: on standard error, so that answers stay clean.
+fn log(verbose: u8) {
+    let filter = match verbose {
+        0 => "error,headless_chrome=off",
+        1 => "info,headless_chrome=warn",
+        _ => "debug,headless_chrome=info,hyper=info",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .init();
+}

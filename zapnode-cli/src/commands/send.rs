@@ -1,0 +1,120 @@
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use clap::Args;
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+
+use super::Context;
+use crate::client::Api;
+use crate::error::CliError;
+
+/// How long a session may take to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// What standard input may hold: far more than a message may be long.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Send a text
+///
+/// Ends with 0 when WhatsApp's server has the message, or when it is stored to be sent (it says
+/// which).
+#[derive(Args, Debug)]
+pub(crate) struct SendArgs {
+    /// Session to send from
+    #[arg(long, short, default_value = "default")]
+    session: String,
+    /// Phone number, country code first, or a chat id; may be given several times
+    #[arg(long, short, required = true, value_name = "NUMBER")]
+    to: Vec<String>,
+    /// Makes repeating the command harmless: the same key never sends twice
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// The text; from standard input if it is left away or is `-`
+    text: Option<String>,
+}
+
+/// The text to send, from the arguments or standard input.
+pub(crate) async fn message(args: &SendArgs) -> Result<String, CliError> {
+    let text = match args.text.as_deref() {
+        Some(text) if text != "-" => text.to_owned(),
+        _ => {
+            if std::io::stdin().is_terminal() {
+                return Err(CliError::usage("there is no text to send").hint(
+                    "Give it as an argument, or pipe it in: echo Hello | zapnode send --to …",
+                ));
+            }
+            let mut bytes = Vec::new();
+            let mut input = tokio::io::stdin().take(MOST_BYTES);
+            let read = input.read_to_end(&mut bytes).await;
+            read.map_err(|error| CliError::other(format!("standard input: {error}")))?;
+            let text = String::from_utf8(bytes)
+                .map_err(|_| CliError::usage("standard input is not UTF-8 text"))?;
+            // What `echo` adds is not part of the message.
+            text.trim_end_matches(['\n', '\r']).to_owned()
+        }
+    };
+    if text.trim().is_empty() {
+        return Err(CliError::usage("the text is empty"));
+    }
+    Ok(text)
+}
+
+pub(crate) async fn run(
+    args: &SendArgs,
+    message: String,
+    context: &Context,
+    api: &Api,
+) -> Result<(), CliError> {
+    let within = context.global.patience(READY_WITHIN);
+    api.ready(&args.session, within, &context.progress).await?;
+    let mut failed = None;
+    for (index, to) in args.to.iter().enumerate() {
+        context.progress.say(format!("sending to {to}"));
+        match send(args, index, to, &message, api).await {
+            Ok(answer) => context.progress.hide(|| report(context, to, &answer)),
+            // One wrong number of many does not keep the others from theirs.
+            Err(error) if args.to.len() > 1 => {
+                context
+                    .progress
+                    .hide(|| context.output.note(format!("{to}: {error}.")));
+                failed = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn send(
+    args: &SendArgs,
+    index: usize,
+    to: &str,
+    message: &str,
+    api: &Api,
+) -> Result<Value, CliError> {
+    // One key for each recipient, so that a repeated command goes on where it ended.
+    let key = match (&args.idempotency_key, args.to.len()) {
+        (Some(key), 2..) => Some(format!("{key}/{index}")),
+        (key, _) => key.clone(),
+    };
+    let headers: Vec<_> = key
+        .iter()
+        .map(|key| ("idempotency-key", key.as_str()))
+        .collect();
+    let path = format!("/sessions/{}/send", args.session);
+    let body = json!({"phoneNumber": to, "message": message});
+    api.ask(Method::POST, &path, Some(body), &headers).await
+}
+
+fn report(context: &Context, to: &str, answer: &Value) {
+    let text = if answer["ack"].as_i64() >= Some(1) {
+        format!("Sent to {to}.")
+    } else {
+        format!(
+            "Stored for {to}; WhatsApp has not confirmed it yet. It goes on by itself while the session runs."
+        )
+    };
+    context.output.result(text, answer);
+}

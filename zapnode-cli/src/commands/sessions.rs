@@ -1,0 +1,222 @@
+use std::io::IsTerminal;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use super::Context;
+use crate::client::Api;
+use crate::error::CliError;
+use crate::output::table;
+
+/// List sessions, show one, delete, start or stop it
+#[derive(Args, Debug)]
+pub(crate) struct SessionsArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List all sessions (what happens without a word)
+    List,
+    /// Show one session
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Delete a session: unlink it, close its Chrome, remove its profile
+    Delete {
+        /// Its id
+        id: String,
+        /// Leave the device linked and the profile on disk
+        #[arg(long)]
+        keep_login: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Start a session of a running daemon
+    Start {
+        /// Its id
+        id: String,
+    },
+    /// Stop a session and keep its login
+    Stop {
+        /// Its id
+        id: String,
+    },
+    /// Stop and start a session
+    Restart {
+        /// Its id
+        id: String,
+    },
+    /// Unlink a session from its phone; it stays listed
+    Logout {
+        /// Its id
+        id: String,
+    },
+}
+
+pub(crate) async fn run(args: &SessionsArgs, context: &Context, api: &Api) -> Result<(), CliError> {
+    match args.action.as_ref().unwrap_or(&Action::List) {
+        Action::List => list(context, api).await,
+        Action::Show { id } => show(id, context, api).await,
+        Action::Delete {
+            id,
+            keep_login,
+            yes,
+        } => delete(id, *keep_login, *yes, context, api).await,
+        Action::Start { id } if api.is_embedded() => Err(CliError::usage(format!(
+            "no daemon is running, so nothing would keep {id} started"
+        ))
+        .hint("Start zapnode-http, or use: zapnode send, zapnode login")),
+        Action::Start { id } => act(id, "start", context, api).await,
+        Action::Stop { id } => act(id, "stop", context, api).await,
+        Action::Restart { id } => act(id, "restart", context, api).await,
+        Action::Logout { id } => {
+            bring_up(id, context, api).await?;
+            act(id, "logout", context, api).await
+        }
+    }
+}
+
+async fn list(context: &Context, api: &Api) -> Result<(), CliError> {
+    let answer = api.get("/sessions").await?;
+    let none = vec![];
+    let sessions = answer["sessions"].as_array().unwrap_or(&none);
+    let rows: Vec<_> = sessions.iter().map(row).collect();
+    let text = if rows.is_empty() {
+        "There are no sessions. Make one: zapnode login --session NAME".to_owned()
+    } else {
+        table(&["SESSION", "STATUS", "PHONE", "NAME", "WHY"], &rows)
+    };
+    context
+        .progress
+        .hide(|| context.output.result(text, &answer));
+    Ok(())
+}
+
+fn row(session: &Value) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    vec![
+        text(&session["id"]),
+        text(&session["status"]),
+        text(&session["me"]["phone"]),
+        text(&session["me"]["name"]),
+        text(&session["reason"]["message"]),
+    ]
+}
+
+async fn show(id: &str, context: &Context, api: &Api) -> Result<(), CliError> {
+    let answer = api.get(&format!("/sessions/{id}")).await?;
+    let session = &answer["session"];
+    let mut lines = vec![];
+    let mut line = |name: &str, value: &Value| {
+        let value = match value {
+            Value::Null => return,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        lines.push(format!("{name:<9}{value}"));
+    };
+    line("Session", &session["id"]);
+    line("Status", &session["status"]);
+    line("Since", &session["since"]);
+    line("Why", &session["reason"]["message"]);
+    line("Hint", &session["reason"]["hint"]);
+    line("Phone", &session["me"]["phone"]);
+    line("Name", &session["me"]["name"]);
+    line("Linked", &session["linked"]);
+    line("Created", &session["createdAt"]);
+    context
+        .progress
+        .hide(|| context.output.result(lines.join("\n"), &answer));
+    Ok(())
+}
+
+async fn delete(
+    id: &str,
+    keep_login: bool,
+    yes: bool,
+    context: &Context,
+    api: &Api,
+) -> Result<(), CliError> {
+    // Asked only about something that is there.
+    api.get(&format!("/sessions/{id}")).await?;
+    if !yes {
+        confirm(id, keep_login, context).await?;
+    }
+    if !keep_login {
+        bring_up(id, context, api).await?;
+    }
+    context.progress.say(format!("deleting {id}"));
+    let answer = api
+        .delete(&format!("/sessions/{id}?keepLogin={keep_login}"))
+        .await?;
+    let text = answer["message"].as_str().unwrap_or("Deleted").to_owned();
+    context
+        .progress
+        .hide(|| context.output.result(format!("{text}."), &answer));
+    Ok(())
+}
+
+async fn confirm(id: &str, keep_login: bool, context: &Context) -> Result<(), CliError> {
+    if context.output.is_json() || !std::io::stdin().is_terminal() {
+        return Err(CliError::usage("nobody is here to confirm the deletion")
+            .hint("Add --yes to delete without being asked."));
+    }
+    let lost = if keep_login {
+        "its entry here; the device stays linked"
+    } else {
+        "its login: it must be scanned again to be used again"
+    };
+    context.progress.hide(|| {
+        context.output.raw(&format!(
+            "Delete session {id}? What is lost: {lost}. [y/N] "
+        ));
+    });
+    let mut answer = String::new();
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut answer)
+        .await
+        .map_err(|error| CliError::other(format!("standard input: {error}")))?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" | "s" | "sim" => Ok(()),
+        _ => Err(CliError::other("not deleted")),
+    }
+}
+
+/// Only a session that is up can tell the phone that it goes. Where it cannot come up, what is on
+/// disk is removed all the same.
+async fn bring_up(id: &str, context: &Context, api: &Api) -> Result<(), CliError> {
+    let linked = api.get(&format!("/sessions/{id}")).await?["session"]["linked"] == true;
+    if api.is_embedded() && linked {
+        let within = context.global.patience(std::time::Duration::from_secs(60));
+        if let Err(error) = api.ready(id, within, &context.progress).await {
+            context.progress.hide(|| {
+                context.output.note(format!(
+                    "{error}; so remove the device on the phone too: Settings, Linked devices."
+                ));
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn act(id: &str, verb: &str, context: &Context, api: &Api) -> Result<(), CliError> {
+    context.progress.say(format!("{id}: {verb}"));
+    let answer = api
+        .post(&format!("/sessions/{id}/{verb}"), json!({}))
+        .await?;
+    let status = answer["session"]["status"]
+        .as_str()
+        .unwrap_or("gone")
+        .to_owned();
+    context.progress.hide(|| {
+        context
+            .output
+            .result(format!("Session {id} is {status}."), &answer);
+    });
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! The core in this process, behind the daemon's own routes and without a socket.
+
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Request, StatusCode};
+use tower::ServiceExt;
+use zapnode_core::SessionManager;
+use zapnode_core::driver::chrome::ChromeDriver;
+use zapnode_http::settings::{Settings, Surroundings};
+use zapnode_http::{App, AppOptions};
+
+use crate::error::CliError;
+
+/// An API of our own, for as long as the command runs.
+pub(crate) struct Embedded {
+    manager: SessionManager,
+    app: App,
+}
+
+impl Embedded {
+    /// Claims the data folder. No session is started.
+    pub(crate) async fn open(
+        settings: &Settings,
+        surroundings: &Surroundings,
+    ) -> Result<Self, zapnode_core::Error> {
+        let mut chrome = settings.chrome_options(surroundings);
+        if settings.sandbox {
+            chrome.web_url = format!("http://127.0.0.1:{}/", settings.sandbox_port);
+        }
+        let driver = Arc::new(ChromeDriver::new(chrome));
+        let manager = SessionManager::open(driver, settings.manager_options()).await?;
+        let app = App::new(
+            manager.clone(),
+            AppOptions {
+                send_wait: settings.send_wait,
+                ..AppOptions::new(settings.session_name.clone())
+            },
+        );
+        Ok(Self { manager, app })
+    }
+
+    /// Asks it, as one would ask a daemon.
+    pub(crate) async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(StatusCode, Bytes), CliError> {
+        let answer = match self
+            .app
+            .router()
+            .oneshot(request.map(axum::body::Body::new))
+            .await
+        {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let status = answer.status();
+        let body = answer.into_body().collect().await;
+        let body = body.map_err(|error| CliError::other(error.to_string()))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// Closes every Chrome so that logins are kept.
+    pub(crate) async fn close(self) {
+        self.app.begin_shutdown();
+        self.manager.shutdown().await;
+    }
+}

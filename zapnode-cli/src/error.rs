@@ -1,0 +1,187 @@
+//! Why a command failed: what happened, what to do, and which exit code says so to a script.
+
+use serde_json::Value;
+use thiserror::Error;
+use zapnode_core::with_causes;
+
+/// The kinds, each with its exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Other,
+    Usage,
+    NotReady,
+    NoSession,
+    NoNumber,
+    Server,
+    InUse,
+    Timeout,
+    Interrupted,
+}
+
+impl Kind {
+    /// The exit code, as `zapnode --help` documents it.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::NotReady => 3,
+            Self::NoSession => 4,
+            Self::NoNumber => 5,
+            Self::Server => 6,
+            Self::InUse => 7,
+            Self::Timeout => 8,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The kind of an answer of the API, by its stable code.
+    fn of_code(code: &str) -> Self {
+        match code {
+            "session_not_ready" | "qr_not_available" => Self::NotReady,
+            "session_not_found" => Self::NoSession,
+            "invalid_session_id" | "invalid_request" => Self::Usage,
+            "number_not_on_whatsapp" | "invalid_phone_number" => Self::NoNumber,
+            "unauthorized" | "forbidden" | "wrong_host" => Self::Server,
+            "timeout" => Self::Timeout,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A command's failure.
+#[derive(Debug, Error)]
+#[error("{text}")]
+pub(crate) struct CliError {
+    pub(crate) kind: Kind,
+    pub(crate) text: String,
+    pub(crate) code: String,
+    pub(crate) hint: Option<String>,
+    /// Everything has been printed: only the exit code is left to say.
+    pub(crate) is_told: bool,
+}
+
+impl CliError {
+    pub(crate) fn new(kind: Kind, code: &str, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            code: code.to_owned(),
+            hint: None,
+            is_told: false,
+        }
+    }
+
+    pub(crate) fn other(text: impl Into<String>) -> Self {
+        Self::new(Kind::Other, "failed", text)
+    }
+
+    pub(crate) fn usage(text: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, "usage", text)
+    }
+
+    /// A failure of which the command has said everything itself.
+    pub(crate) fn told(kind: Kind) -> Self {
+        Self {
+            is_told: true,
+            ..Self::new(kind, "failed", "see above")
+        }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What the API answered with, when that was a no.
+    pub(crate) fn of_answer(status: u16, body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        let code = text("code").unwrap_or_else(|| format!("http_{status}"));
+        let mut what = text("error").unwrap_or_else(|| format!("the server answered {status}"));
+        if let Some(reason) = body["reason"]["message"].as_str() {
+            what = format!("{what}: {reason}");
+        } else if let Some(state) = body["status"].as_str() {
+            what = format!("{what} (it is {state})");
+        }
+        let kind = Kind::of_code(&code);
+        let hint = match kind {
+            // The API's hint names a route; here there is a command for it.
+            Kind::NoSession => Some("See which there are: zapnode sessions".to_owned()),
+            _ => text("hint"),
+        };
+        Self {
+            kind,
+            text: what,
+            hint,
+            code,
+            is_told: false,
+        }
+    }
+
+    /// A session that rests, or waits for a person, where it should have become ready.
+    pub(crate) fn not_ready(session: &Value) -> Self {
+        let id = session["id"].as_str().unwrap_or_default();
+        let status = session["status"].as_str().unwrap_or_default();
+        let why = session["reason"]["message"].as_str();
+        let text = match why {
+            Some(why) => format!("session {id} is {status}: {why}"),
+            None => format!("session {id} is {status}"),
+        };
+        let hint = match status {
+            "awaiting_login" | "logged_out" => {
+                format!("Log in first: zapnode login --session {id}")
+            }
+            _ => session["reason"]["hint"]
+                .as_str()
+                .unwrap_or("See what is wrong: zapnode doctor")
+                .to_owned(),
+        };
+        Self::new(Kind::NotReady, "session_not_ready", text).hint(hint)
+    }
+}
+
+impl From<zapnode_core::Error> for CliError {
+    fn from(error: zapnode_core::Error) -> Self {
+        match &error {
+            zapnode_core::Error::Owned { .. } => {
+                Self::new(Kind::InUse, "data_folder_in_use", error.to_string())
+                    .hint("Wait until it has ended, or choose another folder with --data-dir.")
+            }
+            _ => Self::other(with_causes(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn answers_lead_to_the_documented_exit_codes() {
+        for (code, exit) in [
+            ("session_not_ready", 3),
+            ("session_not_found", 4),
+            ("number_not_on_whatsapp", 5),
+            ("invalid_phone_number", 5),
+            ("unauthorized", 6),
+            ("timeout", 8),
+            ("driver_failed", 1),
+        ] {
+            let error = CliError::of_answer(400, &json!({"error": "no", "code": code}));
+            assert_eq!(error.kind.exit_code(), exit, "{code}");
+        }
+        assert_eq!(CliError::of_answer(502, &json!(null)).code, "http_502");
+    }
+
+    #[test]
+    fn a_session_that_waits_for_a_person_says_how_to_go_on() {
+        let error = CliError::not_ready(&json!({"id": "shop", "status": "awaiting_login"}));
+        assert_eq!(error.kind.exit_code(), 3);
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("Log in first: zapnode login --session shop")
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! What is printed: texts for people, JSON for programs. The only place that prints.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is what it is for"
+)]
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::error::CliError;
+
+/// Where answers go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether the reader is a program.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Whether what is printed can be drawn over.
+    pub(crate) fn is_terminal(self) -> bool {
+        !self.json && std::io::stdout().is_terminal()
+    }
+
+    /// A result: `text` for people, `value` for programs.
+    pub(crate) fn result(self, text: impl AsRef<str>, value: &Value) {
+        if self.json {
+            println!("{value}");
+        } else {
+            println!("{}", text.as_ref());
+        }
+    }
+
+    /// A word on the way, for people only.
+    pub(crate) fn note(self, text: impl AsRef<str>) {
+        if !self.json {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// Text as it is, at once.
+    pub(crate) fn raw(self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        // A pipe that was closed is the reader's wish.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// The failure of the whole command.
+    pub(crate) fn fail(self, error: &CliError) -> ExitCode {
+        if error.is_told {
+            return ExitCode::from(error.kind.exit_code());
+        }
+        if self.json {
+            let body = json!({
+                "success": false,
+                "error": error.text,
+                "code": error.code,
+                "hint": error.hint,
+            });
+            println!("{body}");
+        } else {
+            eprintln!("error: {}.", error.text.trim_end_matches('.'));
+            if let Some(hint) = &error.hint {
+                eprintln!("hint: {hint}");
+            }
+        }
+        ExitCode::from(error.kind.exit_code())
+    }
+}
+
+/// Rows under a heading, each column as wide as its widest cell.
+pub(crate) fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = heading.iter().map(|h| h.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
+            let space = width.saturating_sub(cell.chars().count());
+            format!("{cell}{}", " ".repeat(space))
+        });
+        let line = padded.collect::<Vec<_>>().join("  ");
+        line.trim_end().to_owned()
+    };
+    let mut lines = vec![line(heading.to_vec())];
+    lines.extend(
+        rows.iter()
+            .map(|row| line(row.iter().map(String::as_str).collect())),
+    );
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = vec![
+            vec!["loja".to_owned(), "ready".to_owned()],
+            vec!["é".to_owned(), "awaiting_login".to_owned()],
+        ];
+        assert_eq!(
+            table(&["SESSION", "STATUS"], &rows),
+            "SESSION  STATUS\nloja     ready\né        awaiting_login"
+        );
+    }
+}
