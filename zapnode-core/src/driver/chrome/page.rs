@@ -30,6 +30,9 @@ use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption};
 /// what it waited for, ours only says that the page is stuck.
 const STUCK_MARGIN: Duration = Duration::from_secs(2);
 
+/// For leaving the page before a close. A stuck page cannot be left and is not waited for long.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(2);
+
 /// For commands that the browser answers without the page.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -309,7 +312,18 @@ impl Pump {
     /// is about to.
     async fn ask_to_end(&mut self) -> bool {
         let channel = self.shared.channel.clone();
-        let close = channel.call(None, Browser::Close(None), BROWSER_DEADLINE);
+        let session = self.shared.session.clone();
+        let close = async {
+            // Chrome writes a document's local storage when it is left, else seconds late; a close
+            // on a busy machine has lost the login of a session that was linked a moment before.
+            let blank = navigation("about:blank".to_owned());
+            if let Err(error) = channel.call(Some(&session), blank, LEAVE_DEADLINE).await {
+                tracing::debug!(%error, "the page was not left before the end");
+            }
+            channel
+                .call(None, Browser::Close(None), BROWSER_DEADLINE)
+                .await
+        };
         tokio::pin!(close);
         loop {
             tokio::select! {
