@@ -24,11 +24,14 @@ use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
 use super::tracker::{self, Tracker};
-use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption};
+use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
 
 /// How much longer than the bridge the browser is given to answer: the bridge's own timeout names
 /// what it waited for, ours only says that the page is stuck.
 const STUCK_MARGIN: Duration = Duration::from_secs(2);
+
+/// How long after a login Chrome has surely written it: local storage is put off by 5 s.
+const LOGIN_WRITTEN: Duration = Duration::from_secs(6);
 
 /// For leaving the page before a close. A stuck page cannot be left and is not waited for long.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(2);
@@ -251,6 +254,10 @@ pub(crate) struct PumpState {
     crashes: VecDeque<Instant>,
     /// Why the session cannot go on.
     lost: Option<String>,
+    /// A login was asked for and has not been made.
+    asks_login: bool,
+    /// When a phone was linked, if that was in this run.
+    linked_at: Option<Instant>,
 }
 
 /// How a pump came to its end.
@@ -313,9 +320,14 @@ impl Pump {
     async fn ask_to_end(&mut self) -> bool {
         let channel = self.shared.channel.clone();
         let session = self.shared.session.clone();
+        let linked_at = self.state.linked_at;
         let close = async {
-            // Chrome writes a document's local storage when it is left, else seconds late; a close
-            // on a busy machine has lost the login of a session that was linked a moment before.
+            // Chrome tells nobody when it has written local storage, only that it does so within
+            // seconds; until then even a gentle close has lost a login that was just made.
+            if let Some(linked_at) = linked_at {
+                tokio::time::sleep_until((linked_at + LOGIN_WRITTEN).into()).await;
+            }
+            // What is still to be written goes when its document is left.
             let blank = navigation("about:blank".to_owned());
             if let Err(error) = channel.call(Some(&session), blank, LEAVE_DEADLINE).await {
                 tracing::debug!(%error, "the page was not left before the end");
@@ -426,6 +438,16 @@ impl Pump {
         for event in events {
             if matches!(event, DriverEvent::LoggedOut(_)) {
                 self.shared.logouts.send_modify(|count| *count += 1);
+            }
+            match &event {
+                DriverEvent::Link(LinkState::NeedsLogin) => self.state.asks_login = true,
+                DriverEvent::Link(LinkState::Ready(_)) if self.state.asks_login => {
+                    self.state.asks_login = false;
+                    self.state.linked_at = Some(Instant::now());
+                }
+                // Nothing is left that would have to be written.
+                DriverEvent::LoggedOut(_) => self.state.linked_at = None,
+                _ => {}
             }
             self.state.backlog.push_back(event);
         }
