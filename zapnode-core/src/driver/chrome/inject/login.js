@@ -56,15 +56,15 @@ function refreshIdleQr() {
 
 /** Composes the QR of the page's current ref and tells it, unless it was told already. */
 async function showQr() {
-  const ref = optional("conn")?.ref;
+  const ref = currentRef();
   if (composing || typeof ref !== "string" || ref === "") return;
   if (lastQr?.ref === ref) return;
   composing = true;
   try {
     const text = await within(10000, composeQr(ref));
     const conn = optional("conn");
-    if (text && !pairing && conn?.ref === ref && socketState() === "UNPAIRED") {
-      const validMs = qrLifetime(conn.refTTL);
+    if (text && !pairing && currentRef() === ref && socketState() === "UNPAIRED") {
+      const validMs = qrLifetime(field(conn, "refTTL"));
       if (lastQr?.text !== text) emit("qr", { text, validMs });
       lastQr = { ref, text };
       qrShown = true;
@@ -73,12 +73,16 @@ async function showQr() {
     composing = false;
   }
   // Failed, or the ref changed meanwhile: the page need not say so again.
-  if (!qrRetry && lastQr?.ref !== optional("conn")?.ref) {
+  if (!qrRetry && lastQr?.ref !== currentRef()) {
     qrRetry = later(1000, "qr", () => {
       qrRetry = null;
       publish();
     });
   }
+}
+
+function currentRef() {
+  return field(optional("conn"), "ref");
 }
 
 async function composeQr(ref) {
