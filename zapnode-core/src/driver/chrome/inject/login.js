@@ -2,6 +2,8 @@
 
 const FIRST_QR_MS = 60000;
 const LATER_QR_MS = 20000;
+/** How long after the document's start the QR waits for its last part. */
+const PLATFORM_MS = 6000;
 const CODE_RENEWAL_MS = 180000;
 const CODE_VALID_MS = 195000;
 
@@ -58,7 +60,11 @@ function refreshIdleQr() {
 async function showQr() {
   const ref = currentRef();
   if (composing || typeof ref !== "string" || ref === "") return;
-  if (lastQr?.ref === ref) return;
+  const whole = optional("platform") !== undefined;
+  if (lastQr?.ref === ref && (lastQr.whole || !whole)) return;
+  // The platform's module may come after the others (§0.1), and without it the text has four parts,
+  // which not everybody takes. The watch asks again.
+  if (!whole && native.now() - STARTED < PLATFORM_MS) return;
   composing = true;
   try {
     const text = await within(10000, composeQr(ref));
@@ -66,7 +72,7 @@ async function showQr() {
     if (text && !pairing && currentRef() === ref && socketState() === "UNPAIRED") {
       const validMs = qrLifetime(field(conn, "refTTL"));
       if (lastQr?.text !== text) emit("qr", { text, validMs });
-      lastQr = { ref, text };
+      lastQr = { ref, text, whole };
       qrShown = true;
     }
   } finally {
