@@ -276,10 +276,16 @@ async function appears(inPage, ticket) {
 /** The server's word, whenever it comes; acks also come as events of the message. */
 function watchResult(sending, inPage) {
   Promise.resolve(sending).then(
-    (result) => {
+    async (result) => {
       const outcome = typeof result === "string" ? result : result?.messageSendResult;
-      const message = inPage();
-      if (!message || outcome === undefined) return;
+      if (outcome === undefined) return;
+      // It may settle before the page shows the message.
+      let message = inPage();
+      for (let looks = 0; looks < 100 && !message; looks += 1) {
+        await sleep(100);
+        message = inPage();
+      }
+      if (!message) return;
       if (outcome === "OK") tellAck(message, Math.max(1, Number(message.ack) || 0));
       else {
         note("send.result", outcome);
