@@ -2,8 +2,9 @@
 // decided by the driver, in a table with tests (snapshot.rs); here facts are only read.
 
 // Visible words that no module tells of (fact sheet §1.1, §2.5).
-const UNSUPPORTED = /WhatsApp works with Google Chrome/i;
-const PASSKEY = /Continue on WhatsApp Web/i;
+// Any blank will do: pages like to write some of them so that a line does not break there.
+const UNSUPPORTED = /WhatsApp\s+works\s+with\s+Google\s+Chrome/i;
+const PASSKEY = /Continue\s+on\s+WhatsApp\s+Web/i;
 const CHECKPOINT = '[data-testid*="passkey" i], [id*="passkey" i], [class*="passkey-checkpoint" i]';
 
 let lastSnapshot = null;
