@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use zapnode_core::PhoneNumber;
@@ -94,7 +94,8 @@ impl Scene {
             .expect(201)?;
         let qr = client.until_qr(session).await?;
         self.phone(number)?.scan(&qr).await?;
-        client.until_ready(session).await
+        let ready = client.until_ready(session).await;
+        ready.with_context(|| format!("{session} was scanned; the sandbox: {:?}", self.sandbox))
     }
 
     /// Waits until `text` is on the phone `number`.

@@ -90,7 +90,7 @@ impl Default for Deadlines {
             sync: Duration::from_secs(180),
             offline: Duration::from_secs(120),
             heartbeat: Duration::from_secs(15),
-            close: Duration::from_secs(20),
+            close: Duration::from_secs(40),
         }
     }
 }

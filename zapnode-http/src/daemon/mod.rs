@@ -55,11 +55,6 @@ pub(crate) async fn run(
     surroundings: &Surroundings,
 ) -> Result<(), StartError> {
     let shutdown = signals::first().map_err(StartError::Signals)?;
-    // A second daemon shall hear who has the data folder, not that a port is taken.
-    if let Some(owner) = DataFolder::owner_of(&settings.data_dir) {
-        let owner = Box::new(owner);
-        return Err(zapnode_core::Error::Owned { owner }.into());
-    }
     let sandbox = start_sandbox(settings).await?;
     let mut chrome = settings.chrome_options(surroundings);
     if let Some(sandbox) = &sandbox {

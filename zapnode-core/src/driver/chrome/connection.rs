@@ -33,8 +33,9 @@ const RELOAD: Duration = Duration::from_secs(5);
 /// How long the new document may take to begin: its address has to answer.
 const RELOADED: Duration = Duration::from_secs(20);
 
-/// How long a close may take in all: asking (10 s), waiting (10 s), killing (5 s), and some.
-const CLOSE: Duration = Duration::from_secs(30);
+/// How long a close may take in all: a fresh login (6 s), leaving (2 s), asking (10 s), waiting
+/// (10 s), killing (5 s), and some.
+const CLOSE: Duration = Duration::from_secs(38);
 
 /// An open session. When the last handle is dropped, it is closed in the background.
 #[derive(Debug)]

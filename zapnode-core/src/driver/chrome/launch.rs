@@ -251,7 +251,7 @@ impl Owner {
             Ok(browser) => browser,
             Err(reason) => {
                 started.send(Err(reason)).ok();
-                return true;
+                return end_rest(&self.profile, &self.argument);
             }
         };
         let pid = browser.get_process_id().unwrap_or(0);

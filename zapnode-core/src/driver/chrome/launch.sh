@@ -12,21 +12,30 @@ unset ZAPNODE_CHROME ZAPNODE_LEASE_FD ZAPNODE_LAUNCH_FILES
 # `exec` below keeps this number.
 printf '%s\n' "$$" >"$files/pid"
 
-# Keeps what the browser says until it is up, so that a failed start has a reason. The reader is
-# started twice removed, so that the browser has no child of whose end it knows nothing.
-if mkfifo -m 600 "$files/said.fifo" 2>/dev/null; then
+# First, for the numbers below may be the lease's own.
+exec 3<"/dev/fd/$lease"
+
+# Keeps what the browser says until it is up, so that a failed start has a reason. The pipe is
+# opened for both ways first, because opening one way waits for the other: a shell that is killed
+# in between would leave the other waiting for ever. The reader is started twice removed, so that
+# the browser has no child of whose end it knows nothing.
+fifo=$files/said.fifo
+if mkfifo -m 600 "$fifo" 2>/dev/null; then
+    exec 5<>"$fifo" 6<"$fifo" 7>"$fifo" 5>&-
+    rm -f "$fifo"
     (
-        lines=0
-        while IFS= read -r line; do
-            lines=$((lines + 1))
-            [ "$lines" -gt 300 ] || printf '%s\n' "$line" >>"$files/said"
-            printf '%s\n' "$line" >&2
-            case $line in *'DevTools listening on '*) break ;; esac
-        done <"$files/said.fifo" &
+        {
+            lines=0
+            while IFS= read -r line; do
+                lines=$((lines + 1))
+                [ "$lines" -gt 300 ] || printf '%s\n' "$line" >>"$files/said"
+                printf '%s\n' "$line" >&2
+                case $line in *'DevTools listening on '*) break ;; esac
+            done
+        } <&6 3<&- 6<&- 7>&- &
     )
-    exec 2>"$files/said.fifo"
-    rm -f "$files/said.fifo"
+    exec 2>&7 6<&- 7>&-
 fi
 
-exec 3<"/dev/fd/$lease" 4>/dev/null
+exec 4>/dev/null
 exec "$chrome" --remote-debugging-pipe "$@"

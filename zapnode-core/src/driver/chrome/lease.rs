@@ -177,6 +177,7 @@ fn last_words_in(said: &str) -> Option<String> {
 mod tests {
     use std::process::{Command, Stdio};
 
+    use super::super::process::Processes;
     use super::*;
 
     fn fake_browser(folder: &Path, script: &str) -> PathBuf {
@@ -245,6 +246,32 @@ mod tests {
             wrapper.last_words().as_deref(),
             Some("libnss3.so: cannot open")
         );
+    }
+
+    #[test]
+    fn a_wrapper_that_is_killed_leaves_nobody_waiting() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let browser = fake_browser(folder.path(), "#!/bin/sh\nexec sleep 100\n");
+        let mark = format!("--user-data-dir={}", folder.path().display());
+        for microseconds in (0..6000).step_by(150) {
+            let (_lease, end) = Lease::new().expect("a lease");
+            let wrapper = Wrapper::prepare(folder.path(), "a").expect("prepared");
+            let mut child = Command::new(wrapper.script())
+                .arg(&mark)
+                .envs(wrapper.environment(&browser, &end))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("started");
+            std::thread::sleep(Duration::from_micros(microseconds));
+            child.kill().expect("killed");
+            child.wait().expect("reaped");
+        }
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while !Processes::now().with_profile(folder.path()).is_empty() {
+            assert!(std::time::Instant::now() < until, "somebody waits for ever");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     #[test]

@@ -24,17 +24,20 @@ use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
 use super::tracker::{self, Tracker};
-use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption};
+use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
 
 /// How much longer than the bridge the browser is given to answer: the bridge's own timeout names
 /// what it waited for, ours only says that the page is stuck.
 const STUCK_MARGIN: Duration = Duration::from_secs(2);
 
+/// How long after a login Chrome has surely written it: local storage is put off by 5 s.
+const LOGIN_WRITTEN: Duration = Duration::from_secs(6);
+
+/// For leaving the page before a close. A stuck page cannot be left and is not waited for long.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(2);
+
 /// For commands that the browser answers without the page.
 const BROWSER_DEADLINE: Duration = Duration::from_secs(10);
-
-/// How long the page may take to be left before the browser is closed over it.
-const LEAVE: Duration = Duration::from_secs(2);
 
 /// How many events may wait for a session that does not listen, before it is given up.
 const LONGEST_BACKLOG: usize = 50_000;
@@ -251,6 +254,10 @@ pub(crate) struct PumpState {
     crashes: VecDeque<Instant>,
     /// Why the session cannot go on.
     lost: Option<String>,
+    /// A login was asked for and has not been made.
+    asks_login: bool,
+    /// When a phone was linked, if that was in this run.
+    linked_at: Option<Instant>,
 }
 
 /// How a pump came to its end.
@@ -311,16 +318,21 @@ impl Pump {
     /// Asks the browser to end, and answers dialogs that would keep it from that. Says whether it
     /// is about to.
     async fn ask_to_end(&mut self) -> bool {
-        let shared = Arc::clone(&self.shared);
-        let close = async move {
-            // Leaving the page first has its storage written while all of Chrome still runs. Closed
-            // at once under load, a login was gone in 2 of about 60 runs on the sandbox.
-            shared
-                .call(navigation("about:blank".to_owned()), LEAVE)
-                .await
-                .ok();
-            shared
-                .channel
+        let channel = self.shared.channel.clone();
+        let session = self.shared.session.clone();
+        let linked_at = self.state.linked_at;
+        let close = async {
+            // Chrome tells nobody when it has written local storage, only that it does so within
+            // seconds; until then even a gentle close has lost a login that was just made.
+            if let Some(linked_at) = linked_at {
+                tokio::time::sleep_until((linked_at + LOGIN_WRITTEN).into()).await;
+            }
+            // What is still to be written goes when its document is left.
+            let blank = navigation("about:blank".to_owned());
+            if let Err(error) = channel.call(Some(&session), blank, LEAVE_DEADLINE).await {
+                tracing::debug!(%error, "the page was not left before the end");
+            }
+            channel
                 .call(None, Browser::Close(None), BROWSER_DEADLINE)
                 .await
         };
@@ -426,6 +438,16 @@ impl Pump {
         for event in events {
             if matches!(event, DriverEvent::LoggedOut(_)) {
                 self.shared.logouts.send_modify(|count| *count += 1);
+            }
+            match &event {
+                DriverEvent::Link(LinkState::NeedsLogin) => self.state.asks_login = true,
+                DriverEvent::Link(LinkState::Ready(_)) if self.state.asks_login => {
+                    self.state.asks_login = false;
+                    self.state.linked_at = Some(Instant::now());
+                }
+                // Nothing is left that would have to be written.
+                DriverEvent::LoggedOut(_) => self.state.linked_at = None,
+                _ => {}
             }
             self.state.backlog.push_back(event);
         }
