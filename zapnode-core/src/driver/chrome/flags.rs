@@ -13,6 +13,9 @@ use super::ChromeOptions;
 const QUIET: &[&str] = &[
     "--disable-background-networking",
     "--disable-background-timer-throttling",
+    // A document kept to go back to would hold its memory, and come back without a word of its own:
+    // its bridge has begun already.
+    "--disable-back-forward-cache",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
     "--disable-breakpad",

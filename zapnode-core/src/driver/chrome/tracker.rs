@@ -31,6 +31,8 @@ pub(crate) struct Tracker {
     logout_told: bool,
     /// We asked for the logout.
     logout_asked: bool,
+    /// The address says that there was a logout, and that was noticed.
+    at_logout_address: bool,
     told: Recent,
     sent: Recent,
 }
@@ -44,6 +46,7 @@ impl Tracker {
             unpaired: false,
             logout_told: false,
             logout_asked: false,
+            at_logout_address: false,
             told: Recent::default(),
             sent: Recent::default(),
         }
@@ -76,11 +79,19 @@ impl Tracker {
     }
 
     /// The main frame went to an address. After a logout WhatsApp says so there (§2.7).
+    ///
+    /// Only going there says so. The address may stay through the next login, and the page reloads
+    /// itself some minutes after one (§1.6): that reload is no logout. One that leads to the same
+    /// address once more is told by the page's event or state.
     pub(crate) fn address(&mut self, url: &str) -> Option<DriverEvent> {
-        let query = url.split(['?', '#']).skip(1);
-        query
-            .flat_map(|part| part.split('&'))
-            .any(|pair| pair == "post_logout=1")
+        if !url.starts_with("http") {
+            // The browser's own page for an address that did not answer.
+            return None;
+        }
+        let mut query = url.split(['?', '#']).skip(1);
+        let says_so = query.any(|part| part.split('&').any(|pair| pair == "post_logout=1"));
+        let said_so = std::mem::replace(&mut self.at_logout_address, says_so);
+        (says_so && !said_so)
             .then(|| self.logged_out(None))
             .flatten()
     }
@@ -305,6 +316,16 @@ mod tests {
         tracker.document_began();
         assert_eq!(tracker.address(url), Some(remote(None)));
         assert!(logouts(&mut tracker, &["UNPAIRED"]).is_empty());
+        // It stays through the next login and a reload of that one.
+        assert!(logouts(&mut tracker, &["PAIRING", "CONNECTED"]).is_empty());
+        tracker.document_began();
+        assert_eq!(tracker.address(url), None);
+        assert_eq!(tracker.address("chrome-error://chromewebdata/"), None);
+        assert_eq!(tracker.address(url), None);
+        assert!(logouts(&mut tracker, &["OPENING", "CONNECTED"]).is_empty());
+        // Gone there anew.
+        assert_eq!(tracker.address("https://web.whatsapp.com/"), None);
+        assert_eq!(tracker.address(url), Some(remote(None)));
     }
 
     #[test]

@@ -40,6 +40,15 @@ function words(error) {
   }
 }
 
+/** One field of the page's; a getter that throws is as good as none. */
+function field(object, name) {
+  try {
+    return object?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
 /** Half a surrogate pair cannot be written as UTF-8: it becomes the replacement character. */
 function wellFormed(text) {
   return text.replace(

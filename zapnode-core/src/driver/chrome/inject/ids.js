@@ -63,8 +63,9 @@ function wireIdOf(key) {
 }
 
 function fromMe(message) {
-  const own = message?.id?.fromMe;
-  return typeof own === "boolean" ? own : Boolean(keyText(message?.id)?.startsWith("true_"));
+  const id = field(message, "id");
+  const own = field(id, "fromMe");
+  return typeof own === "boolean" ? own : Boolean(keyText(id)?.startsWith("true_"));
 }
 
 const serverOf = (text) => text?.split("@")[1] ?? "";
@@ -106,8 +107,9 @@ async function identities(wid) {
 function meWids() {
   const phone = attempt("mePhone");
   const lid = attempt("meLid");
+  const conn = optional("conn");
   const account = { phone: null, lid: null };
-  for (const wid of [phone, lid, optional("conn")?.wid, optional("conn")?.me]) {
+  for (const wid of [phone, lid, field(conn, "wid"), field(conn, "me")]) {
     const text = widText(wid);
     if (isPhone(text)) account.phone ??= wid;
     if (isLid(text)) account.lid ??= wid;

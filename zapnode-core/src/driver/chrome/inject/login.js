@@ -2,6 +2,8 @@
 
 const FIRST_QR_MS = 60000;
 const LATER_QR_MS = 20000;
+/** How long after the document's start the QR waits for its last part. */
+const PLATFORM_MS = 6000;
 const CODE_RENEWAL_MS = 180000;
 const CODE_VALID_MS = 195000;
 
@@ -56,29 +58,37 @@ function refreshIdleQr() {
 
 /** Composes the QR of the page's current ref and tells it, unless it was told already. */
 async function showQr() {
-  const ref = optional("conn")?.ref;
+  const ref = currentRef();
   if (composing || typeof ref !== "string" || ref === "") return;
-  if (lastQr?.ref === ref) return;
+  const whole = optional("platform") !== undefined;
+  if (lastQr?.ref === ref && (lastQr.whole || !whole)) return;
+  // The platform's module may come after the others (§0.1), and without it the text has four parts,
+  // which not everybody takes. The watch asks again.
+  if (!whole && native.now() - STARTED < PLATFORM_MS) return;
   composing = true;
   try {
     const text = await within(10000, composeQr(ref));
     const conn = optional("conn");
-    if (text && !pairing && conn?.ref === ref && socketState() === "UNPAIRED") {
-      const validMs = qrLifetime(conn.refTTL);
+    if (text && !pairing && currentRef() === ref && socketState() === "UNPAIRED") {
+      const validMs = qrLifetime(field(conn, "refTTL"));
       if (lastQr?.text !== text) emit("qr", { text, validMs });
-      lastQr = { ref, text };
+      lastQr = { ref, text, whole };
       qrShown = true;
     }
   } finally {
     composing = false;
   }
   // Failed, or the ref changed meanwhile: the page need not say so again.
-  if (!qrRetry && lastQr?.ref !== optional("conn")?.ref) {
+  if (!qrRetry && lastQr?.ref !== currentRef()) {
     qrRetry = later(1000, "qr", () => {
       qrRetry = null;
       publish();
     });
   }
+}
+
+function currentRef() {
+  return field(optional("conn"), "ref");
 }
 
 async function composeQr(ref) {

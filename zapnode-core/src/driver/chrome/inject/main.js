@@ -2,7 +2,8 @@
 
 /**
  * The listeners, most important first. Each is attached in its own guard, and tried again until it
- * holds: one that throws must not leave the others deaf (fact sheet §5.1).
+ * holds: one that throws must not leave the others deaf (fact sheet §5.1). After that they are asked
+ * for again at every look, because a page may put another object in an emitter's place.
  */
 const hooks = [
   {
@@ -11,11 +12,13 @@ const hooks = [
     needed: true,
     attach: () => {
       const messages = needed("messages");
-      listen(messages, "add", "message", messageAdded);
+      if (!listen(messages, "add", "message", messageAdded)) return;
       // What came before we listened; that of history is not new, here as there.
-      for (const message of messages.getModelsArray?.() ?? []) {
-        guarded("message", () => messageAdded(message));
-      }
+      guarded("messages", () => {
+        for (const message of messages.getModelsArray?.() ?? []) {
+          guarded("message", () => messageAdded(message));
+        }
+      });
     },
   },
   {
@@ -32,8 +35,13 @@ const hooks = [
       const socket = needed("socket");
       listen(socket, "change:state", "state", publish);
       listen(socket, "change:hasSynced", "state", publish);
-      listen(socket, "change:stream", "state", publish);
     },
+  },
+  {
+    // Of its own: §2.1 knows the field, but no event of it, and a strict emitter may refuse.
+    name: "socket stream",
+    feature: "state",
+    attach: () => listen(needed("socket"), "change:stream", "state", publish),
   },
   {
     name: "stream",
@@ -92,7 +100,6 @@ function hooked(name) {
 
 function attachHooks() {
   for (const { name, attach } of hooks) {
-    if (attached.has(name)) continue;
     try {
       attach();
       attached.add(name);

@@ -215,11 +215,22 @@ function missingParts() {
   return Object.keys(PARTS).filter((name) => PARTS[name].needed && !look(name)).map(placeOf);
 }
 
-/** Listens to an emitter of the page; the listener can harm neither the page nor the others. */
+/** What is listened to already, by emitter. */
+const listening = new WeakMap();
+
+/**
+ * Listens to an emitter of the page, once however often it is asked for; says whether that is new.
+ * The listener can harm neither the page nor the others.
+ */
 function listen(emitter, events, name, listener) {
+  const known = listening.get(emitter) ?? new Set();
+  const key = `${name} ${events}`;
+  if (known.has(key)) return false;
   emitter.on(events, (...args) => {
     guarded(name, () => listener(...args));
   });
+  listening.set(emitter, known.add(key));
+  return true;
 }
 
 /** The page's build (fact sheet §8.1), or `null`. */

@@ -2,8 +2,9 @@
 // decided by the driver, in a table with tests (snapshot.rs); here facts are only read.
 
 // Visible words that no module tells of (fact sheet §1.1, §2.5).
-const UNSUPPORTED = /WhatsApp works with Google Chrome/i;
-const PASSKEY = /Continue on WhatsApp Web/i;
+// Any blank will do: pages like to write some of them so that a line does not break there.
+const UNSUPPORTED = /WhatsApp\s+works\s+with\s+Google\s+Chrome/i;
+const PASSKEY = /Continue\s+on\s+WhatsApp\s+Web/i;
 const CHECKPOINT = '[data-testid*="passkey" i], [id*="passkey" i], [class*="passkey-checkpoint" i]';
 
 let lastSnapshot = null;
@@ -22,7 +23,7 @@ const MODE_ABSENT_MS = 1500;
 const unpaired = (state) => state === "UNPAIRED" || state === "UNPAIRED_IDLE";
 
 function socketState() {
-  const state = optional("socket")?.state;
+  const state = field(optional("socket"), "state");
   return typeof state === "string" ? state : null;
 }
 
@@ -76,34 +77,35 @@ function snapshot() {
   const socket = optional("socket");
   const conn = optional("conn");
   const me = meWids();
-  const synced = socket?.hasSynced;
+  const synced = field(socket, "hasSynced");
+  const ref = Boolean(field(conn, "ref"));
   const now = native.now();
   if (unpaired(state)) unpairedSince ??= now;
   else {
     unpairedSince = null;
     passkeyAsked = false;
   }
-  if (unpaired(state) && !conn?.ref) withoutRefSince ??= now;
+  if (unpaired(state) && !ref) withoutRefSince ??= now;
   else withoutRefSince = null;
   const lacking = missingParts();
   if (state === "CONNECTED" && synced && (lacking.length > 0 || !hooked("messages"))) missingSince ??= now;
   else missingSince = null;
-  const mode = textOrNull(stream?.mode);
+  const mode = textOrNull(field(stream, "mode"));
   if (state === "CONNECTED" && mode === null) withoutModeSince ??= now;
   else withoutModeSince = null;
   return {
     ...start,
     version: version(),
-    socketStream: textOrNull(socket?.stream),
+    socketStream: textOrNull(field(socket, "stream")),
     mode,
     modeAbsent: withoutModeSince !== null && now - withoutModeSince > MODE_ABSENT_MS,
-    displayInfo: textOrNull(stream?.displayInfo ?? stream?.info),
+    displayInfo: textOrNull(field(stream, "displayInfo") ?? field(stream, "info")),
     hasSynced: typeof synced === "boolean" ? synced : null,
     phone: widText(me.phone),
     lid: widText(me.lid),
-    name: textOrNull(conn?.pushname),
+    name: textOrNull(field(conn, "pushname")),
     percent,
-    ref: Boolean(conn?.ref),
+    ref,
     passkey: passkeyMarker(state),
     receiving: hooked("messages"),
     missing: lacking,
@@ -138,11 +140,10 @@ function readProgress() {
  * may be meant instead. Acting before the sync is through has disconnected sessions (§2.2).
  */
 function mustBeReady() {
-  const socket = optional("socket");
-  if (socket?.state !== "CONNECTED" || socket.hasSynced === false) {
+  if (socketState() !== "CONNECTED" || field(optional("socket"), "hasSynced") === false) {
     throw wrongMoment("the page is not ready");
   }
-  const mode = optional("stream")?.mode;
+  const mode = field(optional("stream"), "mode");
   if (mode === "SYNCING") throw wrongMoment("the page is syncing");
   if (missingParts().length > 0 && !missingForGood()) {
     throw wrongMoment("the page is still loading its parts");
@@ -158,7 +159,7 @@ commands.evidence = async () => ({ snapshot: snapshot(), facts });
 /** Unlinks this device. That it worked is told by the page's events, its address, or its state. */
 commands.logout = async (_args, ticket) => {
   const socket = needed("socket");
-  if (unpaired(socket.state)) throw wrongMoment("no phone is linked");
+  if (unpaired(socketState())) throw wrongMoment("no phone is linked");
   if (typeof socket.logout !== "function") throw missing("WAWebSocketModel.Socket.logout");
   ticket.step("the page to begin the logout");
   // Only a fault that shows at once is ours to tell; the page may be gone before it settles.

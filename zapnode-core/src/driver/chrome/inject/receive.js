@@ -16,15 +16,15 @@ let telling = Promise.resolve();
 
 /** Thousands come when history is loaded, so what is old leaves at the first line. */
 function messageAdded(message) {
-  if (!message || !message.isNewMsg) return;
-  if (ownSends.has(wireIdOf(message.id))) return;
-  if (message.type === "ciphertext") awaitPlaintext(message);
+  if (!field(message, "isNewMsg")) return;
+  if (ownSends.has(wireIdOf(field(message, "id")))) return;
+  if (field(message, "type") === "ciphertext") awaitPlaintext(message);
   else tell(message);
 }
 
 /** Not decrypted yet: told when it is, and never if it turns out revoked (§5.2). */
 function awaitPlaintext(message) {
-  const once = (message.once ?? message.on).bind(message);
+  const once = (field(message, "once") ?? message.on).bind(message);
   once("change:type", () => {
     // The other fields may be set after this one.
     later(0, "message", () => {
@@ -51,32 +51,36 @@ function tell(message) {
 
 function readMessage(message, id) {
   const own = fromMe(message);
-  const chat = widText(message.id.remote) ?? widText(own ? message.to : message.from);
-  let writer = widText(message.author) ?? widText(message.id.participant);
+  const read = (name) => field(message, name);
+  const chat = widText(field(message.id, "remote")) ?? widText(read(own ? "to" : "from"));
+  let writer = widText(read("author")) ?? widText(field(message.id, "participant"));
   if (!writer && own) {
     const me = meWids();
     writer = widText(isLid(chat) ? (me.lid ?? me.phone) : (me.phone ?? me.lid));
   }
-  writer ??= widText(message.from) ?? chat;
+  writer ??= widText(read("from")) ?? chat;
+  const type = read("type");
+  const at = Number(read("t"));
   return {
     id,
     chat,
     from: writer,
     wid: writer,
-    name: textOrNull(message.notifyName) ?? nameOf(writer),
+    name: textOrNull(read("notifyName")) ?? nameOf(writer),
     fromMe: own,
-    kind: typeof message.type === "string" ? message.type : "unknown",
+    kind: typeof type === "string" ? type : "unknown",
     text: bodyOf(message),
-    at: Number.isFinite(Number(message.t)) ? Math.trunc(Number(message.t)) : null,
+    at: Number.isFinite(at) ? Math.trunc(at) : null,
   };
 }
 
 function bodyOf(message) {
-  const body = message.directPath || MEDIA.has(message.type)
-    ? message.caption
-    : message.type === "location"
-      ? message.loc
-      : message.body || message.pollName || message.eventName;
+  const read = (name) => field(message, name);
+  const body = read("directPath") || MEDIA.has(read("type"))
+    ? read("caption")
+    : read("type") === "location"
+      ? read("loc")
+      : read("body") || read("pollName") || read("eventName");
   return typeof body === "string" && body !== "" ? body : null;
 }
 
@@ -84,7 +88,7 @@ function nameOf(writer) {
   try {
     const contacts = optional("contacts");
     const contact = contacts?.get(writer) ?? contacts?.get(widFor(writer));
-    return textOrNull(contact?.pushname) ?? textOrNull(contact?.name);
+    return textOrNull(field(contact, "pushname")) ?? textOrNull(field(contact, "name"));
   } catch {
     return null;
   }

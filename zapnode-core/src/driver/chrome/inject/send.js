@@ -9,7 +9,7 @@ const SEND_ATTEMPTS_MS = [150, 400, 1000, 2000];
 /** Asks WhatsApp who has an id; the page then also knows both names (§4.1). `null`: nobody. */
 async function queryContact(text, ticket) {
   const answer = await ticket.wait("WhatsApp to say who has this number", invoke("queryWidExists", widFor(text)));
-  const wid = answer?.wid ?? answer?.jid;
+  const wid = field(answer, "wid") ?? field(answer, "jid");
   return widText(wid) ? wid : null;
 }
 
@@ -76,8 +76,8 @@ async function findOrCreateChat(text, ticket) {
   const found = isPerson(text)
     ? await ticket.wait("the chat", invoke("findChat", wid, "createChat"))
     : await ticket.wait("the chat", findKnownChat(wid));
-  const chat = found?.chat ?? found;
-  const id = widText(chat?.id);
+  const chat = field(found, "chat") ?? found;
+  const id = widText(field(chat, "id"));
   if (!id) throw new Error("the page gave no chat");
   // It may be a plain record instead of the model (§4.2), which may take a moment to be there.
   for (let looks = 0; looks < 5 && !chatInPage(id); looks += 1) {
@@ -164,7 +164,7 @@ function sentMessage(message) {
 commands.findMessage = async (wanted, ticket) => {
   // Off line will do: the page answers this by itself. Before its messages are loaded, "not there"
   // would be a guess.
-  if (socketState() === null || optional("socket")?.hasSynced === false) {
+  if (socketState() === null || field(optional("socket"), "hasSynced") === false) {
     throw wrongMoment("the page has not loaded its messages");
   }
   const message = await findMessage(wanted, ticket);
@@ -276,10 +276,16 @@ async function appears(inPage, ticket) {
 /** The server's word, whenever it comes; acks also come as events of the message. */
 function watchResult(sending, inPage) {
   Promise.resolve(sending).then(
-    (result) => {
+    async (result) => {
       const outcome = typeof result === "string" ? result : result?.messageSendResult;
-      const message = inPage();
-      if (!message || outcome === undefined) return;
+      if (outcome === undefined) return;
+      // It may settle before the page shows the message.
+      let message = inPage();
+      for (let looks = 0; looks < 100 && !message; looks += 1) {
+        await sleep(100);
+        message = inPage();
+      }
+      if (!message) return;
       if (outcome === "OK") tellAck(message, Math.max(1, Number(message.ack) || 0));
       else {
         note("send.result", outcome);
