@@ -48,7 +48,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             config::run(&args, &context);
             Ok(())
         }
-        Command::Doctor(args) => interruptible(doctor::run(&args, &context)).await,
+        Command::Doctor(args) => doctor::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(&args, &context).await,
         Command::Login(args) => {
             with_api(&context, async |api| login::run(&args, &context, api).await).await
@@ -90,7 +90,9 @@ async fn with_api(
 }
 
 /// Runs `work` until it ends or somebody asks for the end.
-async fn interruptible<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+pub(crate) async fn interruptible<T>(
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
     tokio::select! {
         result = work => result,
         () = asked_to_end() => Err(CliError::new(Kind::Interrupted, "interrupted", "interrupted")),
