@@ -9,6 +9,7 @@ pub(crate) mod send;
 pub(crate) mod sessions;
 
 use std::future::Future;
+use std::time::Duration;
 
 use zapnode_http::settings::{Settings, Surroundings};
 
@@ -17,6 +18,9 @@ use crate::client::Api;
 use crate::error::{CliError, Kind};
 use crate::output::Output;
 use crate::progress::Progress;
+
+/// How long another command may have the data folder before we give up.
+const IN_USE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a command works with.
 pub(crate) struct Context {
@@ -81,6 +85,7 @@ async fn with_api(
         &context.settings,
         &context.surroundings,
         &context.progress,
+        context.global.patience(IN_USE_WITHIN).min(IN_USE_WITHIN),
     );
     let api = interruptible(connecting).await?;
     let result = interruptible(work(&api)).await;
