@@ -1,5 +1,6 @@
 //! The command tree. Doc comments are the help text.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -50,7 +51,7 @@ pub(crate) struct GlobalArgs {
     pub(crate) sandbox: bool,
 
     /// Seconds to wait for a session to be ready
-    /// [default: 60; login: 600]
+    /// [default: 60; login: 600; doctor, for the page: 45]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub(crate) timeout: Option<u64>,
 
@@ -103,6 +104,13 @@ impl GlobalArgs {
     }
 }
 
+/// Whether a program reads the answer, for arguments that could not be understood as a whole.
+pub(crate) fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    // What follows `--` is a text to send.
+    let mut flags = arguments.take_while(|argument| argument != "--");
+    flags.any(|argument| argument == "--json")
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Login(login::LoginArgs),
@@ -112,4 +120,23 @@ pub(crate) enum Command {
     Sandbox(sandbox::SandboxArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_text_that_looks_like_the_flag_is_none() {
+        let wants = |line: &str| wants_json(line.split(' ').map(OsString::from));
+        assert!(wants("zapnode send --json"));
+        assert!(!wants("zapnode send"));
+        assert!(!wants("zapnode send --to 1 -- --json"));
+    }
 }

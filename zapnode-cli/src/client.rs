@@ -18,9 +18,6 @@ use crate::embedded::Embedded;
 use crate::error::{CliError, Kind};
 use crate::progress::Progress;
 
-/// How long another command may have the data folder before we give up.
-const IN_USE_WITHIN: Duration = Duration::from_secs(30);
-
 /// Longer than any answer of ours takes: a send waits 10 s, a pairing code a little more.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
@@ -50,11 +47,12 @@ impl Api {
         settings: &Settings,
         surroundings: &Surroundings,
         progress: &Progress,
+        patience: Duration,
     ) -> Result<Self, CliError> {
         if let Some(server) = server {
             return Self::remote(server, settings.api_key.clone());
         }
-        let end = Instant::now() + IN_USE_WITHIN;
+        let end = Instant::now() + patience;
         // A lock tells nobody when it is free: it is looked at until then.
         let mut look = tokio::time::interval(Duration::from_millis(200));
         loop {
@@ -109,6 +107,14 @@ impl Api {
     /// Whether sessions run in this process, and only those that are started.
     pub(crate) fn is_embedded(&self) -> bool {
         matches!(self.transport, Transport::Embedded(_))
+    }
+
+    /// Says so when sessions that run in this process would find no page to open.
+    pub(crate) async fn check_page(&self) -> Result<(), CliError> {
+        match &self.transport {
+            Transport::Embedded(embedded) => embedded.check_page().await,
+            Transport::Remote(_) => Ok(()),
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, CliError> {
@@ -205,6 +211,7 @@ impl Api {
         // Unknown sessions are told as such, not made.
         let known = self.get(&format!("/sessions/{id}")).await?;
         if self.is_embedded() && known["session"]["isReady"] != true {
+            self.check_page().await?;
             self.post(&format!("/sessions/{id}/start"), json!({}))
                 .await?;
         }

@@ -1,6 +1,7 @@
 //! The core in this process, behind the daemon's own routes and without a socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -11,12 +12,17 @@ use zapnode_core::driver::chrome::ChromeDriver;
 use zapnode_http::settings::{Settings, Surroundings};
 use zapnode_http::{App, AppOptions};
 
-use crate::error::CliError;
+use crate::error::{CliError, Kind};
+
+/// How long the simulated WhatsApp, which is on this machine, may take to answer.
+const SANDBOX_WITHIN: Duration = Duration::from_secs(2);
 
 /// An API of our own, for as long as the command runs.
 pub(crate) struct Embedded {
     manager: SessionManager,
     app: App,
+    /// Where the simulated WhatsApp is, if that is what sessions open.
+    sandbox_port: Option<u16>,
 }
 
 impl Embedded {
@@ -38,7 +44,31 @@ impl Embedded {
                 ..AppOptions::new(settings.session_name.clone())
             },
         );
-        Ok(Self { manager, app })
+        Ok(Self {
+            manager,
+            app,
+            sandbox_port: settings.sandbox.then_some(settings.sandbox_port),
+        })
+    }
+
+    /// Says so when the simulated WhatsApp is wanted and not there: a session would only find an
+    /// unreachable page, after a Chrome was started for it.
+    pub(crate) async fn check_page(&self) -> Result<(), CliError> {
+        let Some(port) = self.sandbox_port else {
+            return Ok(());
+        };
+        let there = tokio::net::TcpStream::connect(("127.0.0.1", port));
+        match tokio::time::timeout(SANDBOX_WITHIN, there).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(CliError::new(
+                Kind::Server,
+                "sandbox_not_running",
+                format!("no simulated WhatsApp answers on port {port}"),
+            )
+            .hint(format!(
+                "Start it in another terminal: zapnode sandbox --port {port}"
+            ))),
+        }
     }
 
     /// Asks it, as one would ask a daemon.

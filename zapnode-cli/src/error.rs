@@ -104,9 +104,10 @@ impl CliError {
             what = format!("{what} (it is {state})");
         }
         let kind = Kind::of_code(&code);
-        let hint = match kind {
-            // The API's hint names a route; here there is a command for it.
-            Kind::NoSession => Some("See which there are: zapnode sessions".to_owned()),
+        // The API's hints name routes; here there are commands for them.
+        let hint = match (kind, body["sessionId"].as_str()) {
+            (Kind::NoSession, _) => Some("See which there are: zapnode sessions".to_owned()),
+            (Kind::NotReady, Some(id)) => Some(way_to_ready(id, body)),
             _ => text("hint"),
         };
         Self {
@@ -127,16 +128,30 @@ impl CliError {
             Some(why) => format!("session {id} is {status}: {why}"),
             None => format!("session {id} is {status}"),
         };
-        let hint = match status {
-            "awaiting_login" | "logged_out" => {
-                format!("Log in first: zapnode login --session {id}")
-            }
-            _ => session["reason"]["hint"]
-                .as_str()
-                .unwrap_or("See what is wrong: zapnode doctor")
-                .to_owned(),
-        };
-        Self::new(Kind::NotReady, "session_not_ready", text).hint(hint)
+        Self::new(Kind::NotReady, "session_not_ready", text).hint(way_to_ready(id, session))
+    }
+}
+
+/// What a person can do about a session that is not ready, by its `status` and `reason`.
+fn way_to_ready(id: &str, state: &Value) -> String {
+    match state["status"].as_str().unwrap_or_default() {
+        "awaiting_login" | "logged_out" => format!("Log in first: zapnode login --session {id}"),
+        "stopped" => format!("Start it: zapnode sessions start {id}"),
+        _ => state["reason"]["hint"]
+            .as_str()
+            .unwrap_or("See what is wrong: zapnode doctor")
+            .to_owned(),
+    }
+}
+
+impl From<clap::Error> for CliError {
+    fn from(refusal: clap::Error) -> Self {
+        // `error: what was wrong`, an empty line, then usage and how to get help.
+        let text = refusal.to_string();
+        let what = text.split("\n\n").next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what);
+        let words: Vec<_> = what.split_whitespace().collect();
+        Self::usage(words.join(" ")).hint("See how it is used: zapnode --help")
     }
 }
 
@@ -173,6 +188,36 @@ mod tests {
             assert_eq!(error.kind.exit_code(), exit, "{code}");
         }
         assert_eq!(CliError::of_answer(502, &json!(null)).code, "http_502");
+    }
+
+    #[test]
+    fn the_hints_of_the_api_become_commands() {
+        let error = CliError::of_answer(
+            503,
+            &json!({
+                "error": "Session shop is not ready",
+                "code": "session_not_ready",
+                "hint": "Start it: POST /sessions/{id}/start.",
+                "sessionId": "shop",
+                "status": "stopped",
+            }),
+        );
+        assert_eq!(error.text, "Session shop is not ready (it is stopped)");
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("Start it: zapnode sessions start shop")
+        );
+    }
+
+    #[test]
+    fn a_wrong_use_is_one_line_for_programs() {
+        let command = clap::Command::new("zapnode").arg(clap::arg!(--to <NUMBER>).required(true));
+        let refusal = command
+            .try_get_matches_from(["zapnode"])
+            .expect_err("no --to");
+        let error = CliError::from(refusal);
+        assert_eq!(error.kind.exit_code(), 2);
+        assert!(error.text.ends_with("provided: --to <NUMBER>"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,18 @@ use crate::cli::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are what was asked for, and texts in any case.
+        Err(refusal) if refusal.use_stderr() && cli::wants_json(std::env::args_os()) => {
+            return Output::new(true).fail(&refusal.into());
+        }
+        Err(answer) => {
+            // A pipe that was closed is the reader's wish.
+            let _ = answer.print();
+            return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
     let output = Output::new(cli.global.json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

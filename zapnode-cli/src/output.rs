@@ -1,10 +1,7 @@
 //! What is printed: texts for people, JSON for programs. The only place that prints.
-
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is what it is for"
-)]
+//!
+//! Written, not `println!`ed: that panics when the reader has gone, as `head` has after its ten
+//! lines, and a panic would leave a session unclosed.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -37,16 +34,16 @@ impl Output {
     /// A result: `text` for people, `value` for programs.
     pub(crate) fn result(self, text: impl AsRef<str>, value: &Value) {
         if self.json {
-            println!("{value}");
+            self.raw(&format!("{value}\n"));
         } else {
-            println!("{}", text.as_ref());
+            self.raw(&format!("{}\n", text.as_ref()));
         }
     }
 
     /// A word on the way, for people only.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.json {
-            eprintln!("{}", text.as_ref());
+            complain(text.as_ref());
         }
     }
 
@@ -62,22 +59,37 @@ impl Output {
         if error.is_told {
             return ExitCode::from(error.kind.exit_code());
         }
+        self.failure(None, error);
+        ExitCode::from(error.kind.exit_code())
+    }
+
+    /// A failure; `to` says of which recipient where there are several.
+    pub(crate) fn failure(self, to: Option<&str>, error: &CliError) {
         if self.json {
-            let body = json!({
+            let mut body = json!({
                 "success": false,
                 "error": error.text,
                 "code": error.code,
                 "hint": error.hint,
             });
-            println!("{body}");
-        } else {
-            eprintln!("error: {}.", error.text.trim_end_matches('.'));
-            if let Some(hint) = &error.hint {
-                eprintln!("hint: {hint}");
+            if let Some(to) = to {
+                body["to"] = to.into();
             }
+            self.raw(&format!("{body}\n"));
+            return;
         }
-        ExitCode::from(error.kind.exit_code())
+        let of = to.map(|to| format!("{to}: ")).unwrap_or_default();
+        complain(&format!("error: {of}{}.", error.text.trim_end_matches('.')));
+        if let Some(hint) = &error.hint {
+            // As it is: one that ends with a command is there to be copied.
+            complain(&format!("hint: {hint}"));
+        }
     }
+}
+
+/// A line on standard error. Where nobody reads it there is nobody left to tell.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Rows under a heading, each column as wide as its widest cell.

@@ -5,16 +5,20 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-fn zapnode(folder: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_zapnode"))
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zapnode"));
+    command
         .env_clear()
         .env("HOME", folder)
         .env("COLUMNS", "100")
         .env("ZAPNODE_DATA_DIR", folder.join("data"))
         .current_dir(folder)
-        .args(arguments)
-        .output()
-        .expect("it runs")
+        .args(arguments);
+    command
+}
+
+fn zapnode(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().expect("it runs")
 }
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
@@ -40,6 +44,7 @@ fn the_help_text_is_the_one_in_the_repository() {
         &["login"],
         &["send"],
         &["sessions"],
+        &["sessions", "delete"],
         &["doctor"],
         &["sandbox"],
         &["config"],
@@ -98,17 +103,66 @@ fn wrong_use_has_its_exit_code_and_says_what_to_do() {
         ),
         (&["send", "--to", "244929782402", ""], 2, "empty"),
         (&["sessions", "show", "nope"], 4, "Session not found"),
+        (&["sessions", "show", "a/b"], 2, "a session id has"),
+        (&["sessions", "restart", "shop"], 2, "no daemon is running"),
     ] {
         let (got, out, err) = run(arguments);
         assert_eq!(got, code, "{arguments:?}: {out}{err}");
         assert!(err.contains(words), "{arguments:?}: {err}");
     }
-    let (code, out, _) = run(&["sessions", "show", "nope", "--json"]);
-    let error: serde_json::Value = serde_json::from_str(&out).expect("one JSON object");
-    assert_eq!(
-        (code, error["code"].as_str()),
-        (4, Some("session_not_found"))
+    for (arguments, code, name) in [
+        (
+            &["sessions", "show", "nope", "--json"][..],
+            4,
+            "session_not_found",
+        ),
+        (&["send", "x", "--json"], 2, "usage"),
+        (
+            &["config", "--web-url", "ftp://x", "--json"],
+            2,
+            "bad_setting",
+        ),
+    ] {
+        let (got, out, err) = run(arguments);
+        let error: serde_json::Value = serde_json::from_str(&out).expect("one JSON object");
+        assert_eq!((got, error["code"].as_str()), (code, Some(name)), "{error}");
+        assert_eq!(
+            (error["success"].as_bool(), err.as_str()),
+            (Some(false), "")
+        );
+    }
+}
+
+#[test]
+fn a_sandbox_that_does_not_run_is_missed_before_a_browser_is_started() {
+    // A port that nobody listens on: taken, then given back.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port().to_string();
+    drop(listener);
+    let folder = TempDir::new().expect("a folder");
+    let output = command(folder.path(), &["login", "--sandbox"])
+        .env("ZAPNODE_SANDBOX_PORT", &port)
+        .output()
+        .expect("it runs");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{err}");
+    assert!(
+        err.contains(&format!("zapnode sandbox --port {port}")),
+        "{err}"
     );
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_reason_to_panic() {
+    let folder = TempDir::new().expect("a folder");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = command(folder.path(), &["config"])
+        .stdout(writer)
+        .output()
+        .expect("it runs");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*err), (Some(0), ""));
 }
 
 #[test]

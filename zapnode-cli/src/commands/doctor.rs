@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,11 +12,17 @@ use zapnode_core::options::SessionOptions;
 use zapnode_core::owner::DataFolder;
 use zapnode_core::with_causes;
 
-use super::Context;
+use super::{Context, interruptible};
 use crate::error::{CliError, Kind};
 
 /// How long the page may take to say where it stands.
 const PAGE_WITHIN: Duration = Duration::from_secs(45);
+
+/// How long a browser may take to end.
+const GONE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a login and its caches take; below this the next one may not fit.
+const SPACE_WANTED_MB: u64 = 500;
 
 /// Look at everything a session needs, and say what is wrong and what to do
 ///
@@ -89,7 +95,7 @@ pub(crate) async fn run(_: &DoctorArgs, context: &Context) -> Result<(), CliErro
         context
             .progress
             .say("opening the page in a throw-away profile");
-        findings.extend(page(&driver).await);
+        findings.extend(page(&driver, context.global.patience(PAGE_WITHIN)).await?);
     }
     let failed = findings.iter().any(|f| f.verdict == Verdict::Fail);
     report(&findings, !failed, context);
@@ -139,15 +145,39 @@ fn folder(what: &'static str, path: &Path) -> Finding {
         Some(probe) => std::fs::write(probe, b"x").and_then(|()| std::fs::remove_file(probe)),
         None => Err(std::io::ErrorKind::NotFound.into()),
     };
-    match written {
-        Ok(()) if path.is_dir() => Finding::ok(what, path.display().to_string()),
-        Ok(()) => Finding::ok(what, format!("{} (will be made)", path.display())),
-        Err(error) => Finding::fail(
+    if let Err(error) = written {
+        return Finding::fail(
             what,
             format!("{}: {error}", path.display()),
             "Give this user the right to write there, or choose another folder.",
-        ),
+        );
     }
+    let mut detail = path.display().to_string();
+    if !path.is_dir() {
+        detail += " (will be made)";
+    }
+    room(what, detail, existing.and_then(free_mb))
+}
+
+/// A folder that can be written, judged by the room on its disk, where the system tells it.
+fn room(what: &'static str, folder: String, free_mb: Option<u64>) -> Finding {
+    let Some(free_mb) = free_mb else {
+        return Finding::ok(what, folder);
+    };
+    let detail = format!("{folder}, {free_mb} MB free");
+    if free_mb >= SPACE_WANTED_MB {
+        return Finding::ok(what, detail);
+    }
+    let hint = format!("Make room: {SPACE_WANTED_MB} MB should be free for a session's browser.");
+    Finding {
+        hint: Some(hint),
+        ..Finding::new(Verdict::Warn, what, detail)
+    }
+}
+
+fn free_mb(folder: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize) / (1024 * 1024))
 }
 
 fn owner(data_dir: &Path) -> Finding {
@@ -176,50 +206,75 @@ async fn browser(driver: &ChromeDriver) -> Finding {
     }
 }
 
-/// Opens the page as a session would, and asks the bridge what it found.
-async fn page(driver: &ChromeDriver) -> Vec<Finding> {
+/// Opens the page as a session would, and asks the bridge what it found. Whatever comes between,
+/// the browser is closed and the throw-away profile deleted.
+async fn page(driver: &ChromeDriver, within: Duration) -> Result<Vec<Finding>, CliError> {
     let url = &driver.options().web_url;
-    let Ok(session) = SessionId::new("doctor") else {
-        return vec![];
-    };
-    let name = format!("zapnode-doctor-{}", std::process::id());
+    let session = SessionId::new("doctor").map_err(|error| CliError::other(error.to_string()))?;
+    let folder = tempfile::Builder::new().prefix("zapnode-doctor-").tempdir();
+    let folder = folder
+        .map_err(|error| CliError::other(format!("no folder for a throw-away profile: {error}")))?;
     let login = StoredLogin {
-        folder: std::env::temp_dir().join(name),
+        folder: folder.path().join(session.profile_folder()),
         session,
     };
     let request = OpenRequest {
         login: login.clone(),
         options: SessionOptions::default(),
     };
-    let findings = match driver.open(request).await {
-        Ok(mut opened) => {
-            let findings = look(url, &mut opened).await;
+    let opening = interruptible(async { Ok(driver.open(request).await) }).await;
+    let findings = match opening {
+        Ok(Ok(mut opened)) => {
+            let looked = interruptible(async { Ok(look(url, &mut opened, within).await) }).await;
             if let Err(error) = opened.connection.close().await {
                 tracing::warn!(
                     error = with_causes(&error),
                     "the browser did not close well"
                 );
             }
-            findings
+            looked
         }
-        Err(error @ DriverError::PageUnreachable { .. }) => vec![Finding::fail(
-            "page",
-            error.to_string(),
-            "Check the network of this machine and the address.",
-        )],
-        Err(error) => vec![Finding::fail(
-            "browser",
-            with_causes(&error),
-            "Start it by hand with --headless and see what it says.",
-        )],
+        Ok(Err(error)) => Ok(vec![not_opened(&error)]),
+        Err(interrupted) => Err(interrupted),
     };
-    if let Err(error) = driver.forget(&login).await {
-        tracing::warn!(error = with_causes(&error), "the throw-away profile stays");
-    }
+    forget(driver, &login).await;
     findings
 }
 
-async fn look(url: &str, opened: &mut Opened) -> Vec<Finding> {
+/// Deletes the throw-away profile. A browser whose opening was interrupted is ended in the
+/// background and tells nobody when it has gone, so it is asked again until then.
+async fn forget(driver: &ChromeDriver, login: &StoredLogin) {
+    let end = Instant::now() + GONE_WITHIN;
+    let mut look = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        look.tick().await;
+        match driver.forget(login).await {
+            Ok(()) => return,
+            Err(DriverError::ProfileInUse { .. }) if Instant::now() < end => {}
+            Err(error) => {
+                tracing::warn!(error = with_causes(&error), "the throw-away profile stays");
+                return;
+            }
+        }
+    }
+}
+
+fn not_opened(error: &DriverError) -> Finding {
+    match error {
+        DriverError::PageUnreachable { .. } => Finding::fail(
+            "page",
+            error.to_string(),
+            "Check the network of this machine and the address.",
+        ),
+        _ => Finding::fail(
+            "browser",
+            with_causes(error),
+            "Start it by hand with --headless and see what it says.",
+        ),
+    }
+}
+
+async fn look(url: &str, opened: &mut Opened, within: Duration) -> Vec<Finding> {
     let spoken = async {
         while let Some(event) = opened.events.recv().await {
             match event {
@@ -231,7 +286,7 @@ async fn look(url: &str, opened: &mut Opened) -> Vec<Finding> {
         }
         None
     };
-    let page = match tokio::time::timeout(PAGE_WITHIN, spoken).await {
+    let page = match tokio::time::timeout(within, spoken).await {
         Ok(Some(LinkState::Refused(why))) => Finding::fail(
             "page",
             format!("{url} refuses this browser: {why:?}"),
@@ -245,7 +300,7 @@ async fn look(url: &str, opened: &mut Opened) -> Vec<Finding> {
         ),
         Err(_) => Finding::fail(
             "page",
-            format!("{url} said nothing within {} s", PAGE_WITHIN.as_secs()),
+            format!("{url} said nothing within {} s", within.as_secs()),
             "Check the network; or the page is no WhatsApp Web.",
         ),
     };
@@ -291,4 +346,28 @@ fn bridge(test: &SelfTest) -> Finding {
             .to_owned(),
     );
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_warned_of_and_an_unknown_one_is_not() {
+        let judged = |free| room("data folder", "/data".to_owned(), free);
+        let roomy = judged(Some(SPACE_WANTED_MB));
+        assert!(roomy.verdict == Verdict::Ok && roomy.hint.is_none());
+        let tight = judged(Some(3));
+        assert!(tight.verdict == Verdict::Warn && tight.hint.is_some());
+        assert_eq!(tight.detail, "/data, 3 MB free");
+        assert!(judged(None).verdict == Verdict::Ok);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_yet_is_judged_by_the_one_it_will_be_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let finding = super::folder("logins", &folder.path().join("a/b"));
+        assert!(finding.verdict != Verdict::Fail);
+        assert!(finding.detail.contains("(will be made)"));
+    }
 }

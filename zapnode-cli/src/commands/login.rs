@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
+use zapnode_core::SessionId;
 use zapnode_http::qr;
 
 use super::Context;
@@ -18,17 +19,20 @@ const LOGIN_WITHIN: Duration = Duration::from_secs(600);
 pub(crate) struct LoginArgs {
     /// Session to log in; made if there is none
     #[arg(long, short, default_value = "default")]
-    session: String,
+    session: SessionId,
     /// Ask for a code to type on the phone with this number, instead of the QR
     #[arg(long, value_name = "NUMBER")]
     pairing_code: Option<String>,
 }
 
 pub(crate) async fn run(args: &LoginArgs, context: &Context, api: &Api) -> Result<(), CliError> {
+    api.check_page().await?;
     let created = api
         .post("/sessions", json!({"sessionId": args.session}))
         .await?;
-    let id = created["session"]["id"].as_str().unwrap_or(&args.session);
+    let id = created["session"]["id"]
+        .as_str()
+        .unwrap_or(args.session.as_str());
     let screen = Screen {
         output: context.output,
         lines: Cell::new(0),

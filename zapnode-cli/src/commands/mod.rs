@@ -9,6 +9,7 @@ pub(crate) mod send;
 pub(crate) mod sessions;
 
 use std::future::Future;
+use std::time::Duration;
 
 use zapnode_http::settings::{Settings, Surroundings};
 
@@ -17,6 +18,9 @@ use crate::client::Api;
 use crate::error::{CliError, Kind};
 use crate::output::Output;
 use crate::progress::Progress;
+
+/// How long another command may have the data folder before we give up.
+const IN_USE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a command works with.
 pub(crate) struct Context {
@@ -48,7 +52,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             config::run(&args, &context);
             Ok(())
         }
-        Command::Doctor(args) => interruptible(doctor::run(&args, &context)).await,
+        Command::Doctor(args) => doctor::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(&args, &context).await,
         Command::Login(args) => {
             with_api(&context, async |api| login::run(&args, &context, api).await).await
@@ -81,6 +85,7 @@ async fn with_api(
         &context.settings,
         &context.surroundings,
         &context.progress,
+        context.global.patience(IN_USE_WITHIN).min(IN_USE_WITHIN),
     );
     let api = interruptible(connecting).await?;
     let result = interruptible(work(&api)).await;
@@ -90,7 +95,9 @@ async fn with_api(
 }
 
 /// Runs `work` until it ends or somebody asks for the end.
-async fn interruptible<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+pub(crate) async fn interruptible<T>(
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
     tokio::select! {
         result = work => result,
         () = asked_to_end() => Err(CliError::new(Kind::Interrupted, "interrupted", "interrupted")),

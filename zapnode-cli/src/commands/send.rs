@@ -5,6 +5,7 @@ use clap::Args;
 use hyper::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
+use zapnode_core::SessionId;
 
 use super::Context;
 use crate::client::Api;
@@ -24,7 +25,7 @@ const MOST_BYTES: u64 = 1024 * 1024;
 pub(crate) struct SendArgs {
     /// Session to send from
     #[arg(long, short, default_value = "default")]
-    session: String,
+    session: SessionId,
     /// Phone number, country code first, or a chat id; may be given several times
     #[arg(long, short, required = true, value_name = "NUMBER")]
     to: Vec<String>,
@@ -68,23 +69,30 @@ pub(crate) async fn run(
     api: &Api,
 ) -> Result<(), CliError> {
     let within = context.global.patience(READY_WITHIN);
-    api.ready(&args.session, within, &context.progress).await?;
+    api.ready(args.session.as_str(), within, &context.progress)
+        .await?;
+    // The exit code is that of the first failure; what became of each is told as it happens.
     let mut failed = None;
     for (index, to) in args.to.iter().enumerate() {
         context.progress.say(format!("sending to {to}"));
         match send(args, index, to, &message, api).await {
-            Ok(answer) => context.progress.hide(|| report(context, to, &answer)),
+            Ok(answer) => {
+                let text = outcome(to, &answer, api.is_embedded());
+                context
+                    .progress
+                    .hide(|| context.output.result(text, &answer));
+            }
             // One wrong number of many does not keep the others from theirs.
             Err(error) if args.to.len() > 1 => {
                 context
                     .progress
-                    .hide(|| context.output.note(format!("{to}: {error}.")));
-                failed = Some(error);
+                    .hide(|| context.output.failure(Some(to), &error));
+                failed.get_or_insert(error.kind);
             }
             Err(error) => return Err(error),
         }
     }
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(()), |kind| Err(CliError::told(kind)))
 }
 
 async fn send(
@@ -108,13 +116,30 @@ async fn send(
     api.ask(Method::POST, &path, Some(body), &headers).await
 }
 
-fn report(context: &Context, to: &str, answer: &Value) {
-    let text = if answer["ack"].as_i64() >= Some(1) {
-        format!("Sent to {to}.")
+/// What became of a message, in words. What runs in this process ends with it, so then a message
+/// that is still under way waits for the next run.
+fn outcome(to: &str, answer: &Value, is_embedded: bool) -> String {
+    if answer["ack"].as_i64() >= Some(1) {
+        return format!("Sent to {to}.");
+    }
+    let next = if is_embedded {
+        "It goes on when the session runs again: at the next zapnode send, or under zapnode-http."
     } else {
-        format!(
-            "Stored for {to}; WhatsApp has not confirmed it yet. It goes on by itself while the session runs."
-        )
+        "It goes on by itself while the session runs."
     };
-    context.output.result(text, answer);
+    format!("Stored for {to}; WhatsApp has not confirmed it yet. {next}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_stored_is_not_called_sent() {
+        let sent = outcome("5511912345678", &json!({"ack": 1}), false);
+        assert_eq!(sent, "Sent to 5511912345678.");
+        let stored = |is_embedded| outcome("5511912345678", &json!({"ack": 0}), is_embedded);
+        assert!(stored(false).contains("by itself"));
+        assert!(stored(true).contains("at the next zapnode send"));
+    }
 }

@@ -3,6 +3,7 @@ use std::io::IsTerminal;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use zapnode_core::SessionId;
 
 use super::Context;
 use crate::client::Api;
@@ -23,12 +24,12 @@ enum Action {
     /// Show one session
     Show {
         /// Its id
-        id: String,
+        id: SessionId,
     },
     /// Delete a session: unlink it, close its Chrome, remove its profile
     Delete {
         /// Its id
-        id: String,
+        id: SessionId,
         /// Leave the device linked and the profile on disk
         #[arg(long)]
         keep_login: bool,
@@ -39,22 +40,22 @@ enum Action {
     /// Start a session of a running daemon
     Start {
         /// Its id
-        id: String,
+        id: SessionId,
     },
     /// Stop a session and keep its login
     Stop {
         /// Its id
-        id: String,
+        id: SessionId,
     },
-    /// Stop and start a session
+    /// Stop and start a session of a running daemon
     Restart {
         /// Its id
-        id: String,
+        id: SessionId,
     },
     /// Unlink a session from its phone; it stays listed
     Logout {
         /// Its id
-        id: String,
+        id: SessionId,
     },
 }
 
@@ -67,9 +68,9 @@ pub(crate) async fn run(args: &SessionsArgs, context: &Context, api: &Api) -> Re
             keep_login,
             yes,
         } => delete(id, *keep_login, *yes, context, api).await,
-        Action::Start { id } if api.is_embedded() => Err(CliError::usage(format!(
-            "no daemon is running, so nothing would keep {id} started"
-        ))
+        Action::Start { id } | Action::Restart { id } if api.is_embedded() => Err(CliError::usage(
+            format!("no daemon is running, so nothing would keep {id} started"),
+        )
         .hint("Start zapnode-http, or use: zapnode send, zapnode login")),
         Action::Start { id } => act(id, "start", context, api).await,
         Action::Stop { id } => act(id, "stop", context, api).await,
@@ -108,7 +109,7 @@ fn row(session: &Value) -> Vec<String> {
     ]
 }
 
-async fn show(id: &str, context: &Context, api: &Api) -> Result<(), CliError> {
+async fn show(id: &SessionId, context: &Context, api: &Api) -> Result<(), CliError> {
     let answer = api.get(&format!("/sessions/{id}")).await?;
     let session = &answer["session"];
     let mut lines = vec![];
@@ -136,7 +137,7 @@ async fn show(id: &str, context: &Context, api: &Api) -> Result<(), CliError> {
 }
 
 async fn delete(
-    id: &str,
+    id: &SessionId,
     keep_login: bool,
     yes: bool,
     context: &Context,
@@ -161,7 +162,7 @@ async fn delete(
     Ok(())
 }
 
-async fn confirm(id: &str, keep_login: bool, context: &Context) -> Result<(), CliError> {
+async fn confirm(id: &SessionId, keep_login: bool, context: &Context) -> Result<(), CliError> {
     if context.output.is_json() || !std::io::stdin().is_terminal() {
         return Err(CliError::usage("nobody is here to confirm the deletion")
             .hint("Add --yes to delete without being asked."));
@@ -189,11 +190,11 @@ async fn confirm(id: &str, keep_login: bool, context: &Context) -> Result<(), Cl
 
 /// Only a session that is up can tell the phone that it goes. Where it cannot come up, what is on
 /// disk is removed all the same.
-async fn bring_up(id: &str, context: &Context, api: &Api) -> Result<(), CliError> {
+async fn bring_up(id: &SessionId, context: &Context, api: &Api) -> Result<(), CliError> {
     let linked = api.get(&format!("/sessions/{id}")).await?["session"]["linked"] == true;
     if api.is_embedded() && linked {
         let within = context.global.patience(std::time::Duration::from_secs(60));
-        if let Err(error) = api.ready(id, within, &context.progress).await {
+        if let Err(error) = api.ready(id.as_str(), within, &context.progress).await {
             context.progress.hide(|| {
                 context.output.note(format!(
                     "{error}; so remove the device on the phone too: Settings, Linked devices."
@@ -204,7 +205,7 @@ async fn bring_up(id: &str, context: &Context, api: &Api) -> Result<(), CliError
     Ok(())
 }
 
-async fn act(id: &str, verb: &str, context: &Context, api: &Api) -> Result<(), CliError> {
+async fn act(id: &SessionId, verb: &str, context: &Context, api: &Api) -> Result<(), CliError> {
     context.progress.say(format!("{id}: {verb}"));
     let answer = api
         .post(&format!("/sessions/{id}/{verb}"), json!({}))

@@ -1,0 +1,354 @@
+//! The command beside a daemon: the daemon's own server in this process, on the scripted driver, and
+//! the real binary that goes to it.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::Value;
+use support::{ANA, BRUNO, Daemon, KEY, PATIENCE, Run, id, phone};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use zapnode_core::SessionId;
+
+/// No number that begins with 000 has WhatsApp.
+const NOBODY: &str = "00012345678";
+
+/// Runs a login to its end, with a phone that scans the first QR.
+async fn log_in(daemon: &Daemon, session: &SessionId) -> Vec<Value> {
+    let mut child = daemon
+        .command(&["login", "--session", session.as_str(), "--json"])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut events: Vec<Value> = vec![];
+    let ended = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let event: Value = serde_json::from_str(&line).unwrap();
+            if event["event"] == "qr" && !events.iter().any(|e| e["event"] == "qr") {
+                daemon.driver.scan(session, &phone(ANA)).await;
+            }
+            events.push(event);
+        }
+        child.wait().await.unwrap()
+    };
+    let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{events:?}");
+    events
+}
+
+#[tokio::test]
+async fn a_login_tells_a_program_what_happens_line_by_line() {
+    let daemon = Daemon::start().await;
+    let events = log_in(&daemon, &id("shop")).await;
+    let named = |name: &str| events.iter().filter(|e| e["event"] == name).count();
+    assert!(named("status") >= 1 && named("qr") >= 1, "{events:?}");
+    let last = events.last().unwrap();
+    assert_eq!(last["event"], "ready", "{last}");
+    assert_eq!(last["session"]["me"]["phone"], ANA, "{last}");
+
+    // Once more, for a person: there is nothing left to scan.
+    let run = daemon.run(&["login", "--session", "shop"]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(
+        run.out.starts_with("Logged in as ") && run.out.contains(ANA),
+        "{run:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_login_shows_a_person_a_qr_that_changes() {
+    let daemon = Daemon::start().await;
+    let shop = id("shop");
+    let mut child = daemon
+        .command(&["login", "--session", "shop"])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut shown = 0;
+    let mut last = String::new();
+    let ended = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            assert!(
+                !line.contains('\u{1b}'),
+                "a pipe is not drawn over: {line:?}"
+            );
+            if line.contains("Linked devices") {
+                shown += 1;
+                match shown {
+                    1 => daemon.driver.rotate_qr(&shop).await,
+                    _ => daemon.driver.scan(&shop, &phone(ANA)).await,
+                }
+            }
+            last = line;
+        }
+        child.wait().await.unwrap()
+    };
+    let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!((status.code(), shown), (Some(0), 2), "{last}");
+    assert!(last.starts_with("Logged in as "), "{last}");
+}
+
+#[tokio::test]
+async fn a_login_by_code_says_what_to_type() {
+    let daemon = Daemon::start().await;
+    let mut child = daemon
+        .command(&["login", "--session", "shop", "--pairing-code", ANA])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ended = async {
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.contains("Link with phone number"), "{line}");
+        daemon.driver.scan(&id("shop"), &phone(ANA)).await;
+        child.wait().await.unwrap()
+    };
+    let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_scans_ends_in_time_and_one_can_leave_it() {
+    let daemon = Daemon::start().await;
+    let run = daemon
+        .run(&["login", "--session", "shop", "--timeout", "1"])
+        .await;
+    assert_eq!(run.code, 8, "{run:?}");
+    assert!(run.err.contains("hint: "), "{run:?}");
+
+    let mut child = daemon
+        .command(&["login", "--session", "shop"])
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ended = async {
+        lines.next_line().await.unwrap().unwrap();
+        support::interrupt(&child);
+        while lines.next_line().await.unwrap().is_some() {}
+        child.wait().await.unwrap()
+    };
+    let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!(status.code(), Some(130));
+}
+
+#[tokio::test]
+async fn a_text_comes_from_the_argument_or_a_pipe() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    let send = ["send", "--session", "shop", "--to", BRUNO];
+    let run = daemon.run(&[&send[..], &["olá"]].concat()).await;
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (0, "Sent to 5511912345678.\n"),
+        "{run:?}"
+    );
+    for arguments in [&send[..], &[&send[..], &["-", "--json"]].concat()] {
+        let run = daemon.run_with_input(arguments, "do cano\nfim\n").await;
+        assert_eq!(run.code, 0, "{run:?}");
+    }
+    assert_eq!(daemon.texts(BRUNO), ["olá", "do cano\nfim", "do cano\nfim"]);
+}
+
+#[tokio::test]
+async fn of_several_recipients_each_is_told_and_a_wrong_one_shows_in_the_exit_code() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    let to = [
+        "send",
+        "--session",
+        "shop",
+        "--to",
+        NOBODY,
+        "--to",
+        BRUNO,
+        "x",
+    ];
+    let run = daemon.run(&to).await;
+    assert_eq!(run.code, 5, "{run:?}");
+    assert!(run.err.starts_with("error: 00012345678: "), "{run:?}");
+    assert_eq!(run.out, "Sent to 5511912345678.\n");
+
+    let run = daemon.run(&[&to[..], &["--json"]].concat()).await;
+    let lines = run.json();
+    assert_eq!((run.code, lines.len()), (5, 2), "{run:?}");
+    assert_eq!(lines[0]["to"], NOBODY);
+    assert_eq!(lines[0]["code"], "number_not_on_whatsapp");
+    assert_eq!(
+        (&lines[1]["to"], &lines[1]["success"]),
+        (&BRUNO.into(), &true.into())
+    );
+    assert_eq!(daemon.texts(BRUNO), ["x", "x"]);
+}
+
+#[tokio::test]
+async fn a_repeated_key_sends_once() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    for _ in 0..2 {
+        let arguments = [
+            "send",
+            "--session",
+            "shop",
+            "--to",
+            BRUNO,
+            "--idempotency-key",
+            "k",
+            "x",
+        ];
+        assert_eq!(daemon.run(&arguments).await.code, 0);
+    }
+    assert_eq!(daemon.texts(BRUNO), ["x"]);
+}
+
+#[tokio::test]
+async fn what_whatsapp_has_not_confirmed_is_not_called_sent() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    daemon.driver.hold_acks(true);
+    let run = daemon
+        .run(&["send", "--session", "shop", "--to", BRUNO, "x"])
+        .await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(run.out.starts_with("Stored for 5511912345678"), "{run:?}");
+}
+
+#[tokio::test]
+async fn refusals_have_their_exit_codes_and_say_what_to_do() {
+    let daemon = Daemon::start().await;
+    daemon.post_session("new").await;
+    daemon.until_qr("new").await;
+    let send = |session| ["send", "--session", session, "--to", BRUNO, "x"];
+    let told = |run: &Run, code: i32, hint: &str| {
+        assert_eq!(run.code, code, "{run:?}");
+        assert!(
+            run.err.starts_with("error: ") && run.err.contains(hint),
+            "{run:?}"
+        );
+        assert!(run.out.is_empty(), "{run:?}");
+    };
+    told(
+        &daemon.run(&send("new")).await,
+        3,
+        "hint: Log in first: zapnode login --session new",
+    );
+    told(
+        &daemon.run(&send("nope")).await,
+        4,
+        "hint: See which there are: zapnode sessions",
+    );
+    told(&daemon.run(&send("../x")).await, 2, "a session id has");
+
+    let run = daemon.run(&["sessions", "stop", "new"]).await;
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (0, "Session new is stopped.\n")
+    );
+    told(
+        &daemon.run(&send("new")).await,
+        3,
+        "hint: Start it: zapnode sessions start new",
+    );
+
+    let run = daemon
+        .run(&["sessions", "--api-key", "some-other-secret-key"])
+        .await;
+    told(&run, 6, "hint: ");
+    let run = daemon.run(&["sessions", "show", "nope", "--json"]).await;
+    assert_eq!(
+        (run.code, &run.json()[0]["code"]),
+        (4, &"session_not_found".into())
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_listed_shown_and_acted_on() {
+    let daemon = Daemon::start().await;
+    let run = daemon.run(&["sessions"]).await;
+    assert_eq!(run.code, 0);
+    assert!(run.out.starts_with("There are no sessions."), "{run:?}");
+
+    daemon.link("shop").await;
+    let run = daemon.run(&["sessions", "list"]).await;
+    let rows: Vec<_> = run.out.lines().collect();
+    assert!(
+        rows[0].starts_with("SESSION  STATUS") && rows.len() == 2,
+        "{run:?}"
+    );
+    assert!(
+        rows[1].starts_with("shop") && rows[1].contains(ANA),
+        "{run:?}"
+    );
+    assert_eq!(
+        daemon.run(&["sessions", "--json"]).await.json()[0]["count"],
+        1
+    );
+    let run = daemon.run(&["sessions", "show", "shop"]).await;
+    assert!(run.out.contains("Status   ready"), "{run:?}");
+
+    for (verb, status) in [
+        ("stop", "stopped"),
+        ("start", "starting"),
+        ("logout", "logged_out"),
+    ] {
+        if verb == "logout" {
+            daemon.until_ready("shop").await;
+        }
+        let run = daemon.run(&["sessions", verb, "shop", "--json"]).await;
+        assert_eq!(
+            (run.code, &run.json()[0]["session"]["status"]),
+            (0, &status.into()),
+            "{run:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_that_nobody_confirmed() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    let run = daemon.run(&["sessions", "delete", "shop"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.err.contains("--yes"), "{run:?}");
+    assert_eq!(
+        daemon
+            .run(&["sessions", "delete", "nope", "--yes"])
+            .await
+            .code,
+        4
+    );
+    assert_eq!(daemon.run(&["sessions", "show", "shop"]).await.code, 0);
+    let run = daemon.run(&["sessions", "delete", "shop", "--yes"]).await;
+    assert_eq!(
+        (run.code, run.out.as_str()),
+        (0, "Session shop deleted successfully.\n")
+    );
+    assert_eq!(daemon.run(&["sessions", "show", "shop"]).await.code, 4);
+}
+
+#[tokio::test]
+async fn the_owner_of_the_data_folder_is_found_without_being_named() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    daemon.publish();
+    let run = daemon
+        .run_local(&["send", "--session", "shop", "--to", BRUNO, "x"])
+        .await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(daemon.texts(BRUNO), ["x"]);
+}
+
+#[tokio::test]
+async fn an_owner_that_cannot_be_reached_is_waited_for_and_named() {
+    let daemon = Daemon::start().await;
+    let run = daemon
+        .run_local(&["sessions", "--timeout", "1", "--json"])
+        .await;
+    let error = &run.json()[0];
+    assert_eq!(
+        (run.code, &error["code"]),
+        (7, &"data_folder_in_use".into()),
+        "{run:?}"
+    );
+    let pid = std::process::id().to_string();
+    assert!(error["error"].as_str().unwrap().contains(&pid), "{error}");
+    assert!(!run.out.contains(KEY));
+}
