@@ -31,6 +31,10 @@ use crate::store::{self, Store};
 /// How long the server may leave a message unconfirmed before the page is asked for it again.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 
+/// How long the end of a session waits for its last changes to be written. A store that cannot
+/// write keeps them, and writes them when it can.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often a message is tried on a session that says it is ready.
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -173,7 +177,7 @@ impl Worker {
                 input = self.inbox.recv() => match input {
                     Some(Input::End(done)) => {
                         self.fail_all(FailureCode::SessionRemoved, "the session was removed");
-                        while self.writing.join_next().await.is_some() {}
+                        self.written().await;
                         // The manager waits for it; if it went away there is nobody to tell.
                         let _ = done.send(());
                         return;
@@ -189,7 +193,16 @@ impl Worker {
                 _ = checks.tick() => self.check_unconfirmed(),
             }
         }
-        while self.writing.join_next().await.is_some() {}
+        self.written().await;
+    }
+
+    /// Waits until what is on its way to the store is there.
+    async fn written(&mut self) {
+        let all = async { while self.writing.join_next().await.is_some() {} };
+        if tokio::time::timeout(WRITTEN_WITHIN, all).await.is_err() {
+            tracing::warn!(session = %self.session, "the store has not written all changes yet");
+            self.writing.detach_all();
+        }
     }
 
     async fn load(&mut self) {
@@ -418,7 +431,8 @@ impl Worker {
             match write.await {
                 Ok(Some(message)) => announce(&bus, message),
                 Ok(None) => {}
-                // Not lost: what is not written down is asked of the page at the next start.
+                // The store waits out a full disk by itself, so this is its end, or damage. Not
+                // lost: what is not written down is asked of the page at the next start.
                 Err(error) => tracing::error!(%session, %error, "a message's state was not stored"),
             }
         });

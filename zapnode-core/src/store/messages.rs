@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// Stores a message that appeared on the page. One that is known by its wire id is left alone
-    /// and `None` is returned.
+    /// and `None` is returned. While the store cannot write it waits there.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -80,7 +80,7 @@ impl Store {
         &self,
         message: Message,
     ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
-        self.run(move |t| {
+        let kept = self.keep(move |t| {
             let known = t
                 .query_row(
                     "SELECT 1 FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = ?3",
@@ -94,13 +94,14 @@ impl Store {
                 .optional()?;
             match known {
                 Some(()) => Ok(None),
-                None => insert(t, message).map(Some),
+                None => insert(t, message.clone()).map(Some),
             }
-        })
+        });
+        kept.stored()
     }
 
     /// Changes a session's own message, found by its wire id, and gives it as it is then. `None`
-    /// when there is none, or `change` leaves it alone.
+    /// when there is none, or `change` leaves it alone. While the store cannot write it waits there.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -113,25 +114,33 @@ impl Store {
     where
         F: FnOnce(&mut Message) -> bool + Send + 'static,
     {
-        self.run(move |t| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM messages
-                 WHERE session = ?1 AND wire_id = ?2 AND from_me = 1"
-            );
-            let mut query = t.prepare_cached(&sql)?;
-            let found = query
-                .query_row(params![session.as_str(), wire_id.as_str()], read)
-                .optional()?;
-            let Some(mut message) = found else {
-                return Ok(None);
-            };
-            if !change(&mut message) {
-                return Ok(None);
+        let mut change = Some(change);
+        let mut changed = None;
+        let kept = self.keep(move |t| {
+            if change.is_some() {
+                let sql = format!(
+                    "SELECT {COLUMNS} FROM messages
+                     WHERE session = ?1 AND wire_id = ?2 AND from_me = 1"
+                );
+                let mut query = t.prepare_cached(&sql)?;
+                let found = query
+                    .query_row(params![session.as_str(), wire_id.as_str()], read)
+                    .optional()?;
+                let (Some(mut message), Some(change)) = (found, change.take()) else {
+                    return Ok(None);
+                };
+                if change(&mut message) {
+                    message.updated_at = super::now();
+                    changed = Some(message);
+                }
             }
-            message.updated_at = super::now();
-            write_progress(t, &message)?;
-            Ok(Some(message))
-        })
+            // Once more after a failed commit: on the same row, since changes keep their order.
+            if let Some(message) = &changed {
+                write_progress(t, message)?;
+            }
+            Ok(changed.clone())
+        });
+        kept.stored()
     }
 
     /// What a session still has to send, in the order of acceptance.

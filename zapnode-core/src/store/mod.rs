@@ -6,22 +6,38 @@
 //!
 //! The tables are in `migrations/`, numbered, never edited after a release. A database from an
 //! older version is brought up when it is opened; one from a newer version is refused.
+//!
+//! - `writer`: the thread, and what happens when the disk is full.
+//! - `health`: how the store is, told by [`Store::health`].
+//! - `open`: opening, upgrading, looking for damage.
+//! - `maintenance`: old messages are deleted, the file shrinks. `copy`: a copy while it is written.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Transaction;
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+mod copy;
+mod health;
+mod maintenance;
 mod messages;
+pub(crate) mod open;
 mod sessions;
+mod writer;
 
+pub use health::{StoreHealth, StoreState};
+pub use maintenance::Spare;
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
 pub(crate) use sessions::now;
+pub(crate) use writer::Kept;
+
+use writer::{Ask, Keep, Once, Writer};
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "zapnode.db";
@@ -30,10 +46,8 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0006_message_age.sql"),
 ];
-
-/// The most jobs in one transaction: bounds how long the first of them waits for the last.
-const GROUP: usize = 256;
 
 /// Why the store could not.
 #[derive(Debug, Error)]
@@ -58,54 +72,61 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("the database is damaged; restore it from a backup")]
     Damaged(#[source] rusqlite::Error),
+    /// The file cannot be written or read.
+    #[error("the file of the database cannot be written or read")]
+    Io(#[source] rusqlite::Error),
     /// Something else in SQLite.
     #[error("the database failed")]
     Sqlite(#[source] rusqlite::Error),
     /// The store was closed, or its thread ended.
     #[error("the database is closed")]
     Closed,
+    /// The store's thread does not answer.
+    #[error("the database did not answer within {} s", .after.as_secs())]
+    Stalled {
+        /// How long it was waited for.
+        after: Duration,
+    },
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full(error),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(error),
-            _ => Self::Sqlite(error),
-        }
+        health::situation(error)
     }
-}
-
-/// One job for the thread: does its part of a transaction, and is told how the commit went.
-trait Job: Send {
-    /// Does the work. An error undoes this job alone.
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError>;
-    /// Answers the caller; `commit` is the error of the whole transaction, if it failed.
-    fn settle(self: Box<Self>, commit: Result<(), StoreError>);
 }
 
 /// The open store. Cheap to clone; the file is closed when the last clone is gone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    asks: mpsc::Sender<Ask>,
+    health: watch::Receiver<StoreHealth>,
+    folder: PathBuf,
 }
 
 impl Store {
-    /// Opens the store in `folder`, making or upgrading it.
+    /// Opens the store in `folder`, making or upgrading it. A file of up to 256 MiB is looked
+    /// through for damage.
     ///
     /// # Errors
     /// By situation; see [`StoreError`].
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE_NAME);
-        let (jobs, queue) = mpsc::channel::<Box<dyn Job>>();
+        let (asks, queue) = mpsc::channel::<Ask>();
         let (opened, answer) = oneshot::channel();
+        let (health, watched) = watch::channel(StoreHealth::well());
+        let writes_in = folder.to_owned();
         thread::Builder::new()
             .name("zapnode-store".to_owned())
-            .spawn(move || match connect(&path) {
+            .spawn(move || match open::connect(&path) {
                 Ok(connection) => {
+                    let writer = Writer {
+                        connection,
+                        folder: writes_in,
+                        health,
+                        waiting: VecDeque::new(),
+                    };
                     if opened.send(Ok(())).is_ok() {
-                        work(connection, &queue);
+                        writer.work(&queue);
                     }
                 }
                 Err(error) => {
@@ -115,7 +136,11 @@ impl Store {
             })
             .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs })
+        Ok(Self {
+            asks,
+            health: watched,
+            folder: folder.to_owned(),
+        })
     }
 
     /// Runs `work` in a transaction and returns once it is durable.
@@ -134,145 +159,78 @@ impl Store {
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task {
+        let job = Box::new(Once {
             work: Some(work),
             outcome: None,
             reply,
         });
-        let queued = self.jobs.send(job).map_err(|_| StoreError::Closed);
+        let queued = self.ask(Ask::Job(job));
         async move {
             queued?;
             answer.await.map_err(|_| StoreError::Closed)?
         }
     }
-}
 
-struct Task<T, F> {
-    work: Option<F>,
-    outcome: Option<Result<T, StoreError>>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Job for Task<T, F>
-where
-    T: Send,
-    F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send,
-{
-    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let Some(work) = self.work.take() else {
-            return Ok(());
-        };
-        match work(transaction) {
-            Ok(value) => {
-                self.outcome = Some(Ok(value));
-                Ok(())
-            }
-            Err(error) => {
-                self.outcome = Some(Err(error));
-                Err(StoreError::Closed)
-            }
-        }
-    }
-
-    fn settle(self: Box<Self>, commit: Result<(), StoreError>) {
-        let answer = match (self.outcome, commit) {
-            (Some(Err(own)), _) => Err(own),
-            (_, Err(commit)) => Err(commit),
-            (Some(Ok(value)), Ok(())) => Ok(value),
-            (None, Ok(())) => Err(StoreError::Closed),
-        };
-        // A caller that stopped waiting has still been served.
-        let _ = self.reply.send(answer);
-    }
-}
-
-/// The thread: groups jobs into transactions until the last handle is gone.
-fn work(mut connection: Connection, queue: &mpsc::Receiver<Box<dyn Job>>) {
-    while let Ok(first) = queue.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match queue.try_recv() {
-                Ok(job) => group.push(job),
-                Err(_) => break,
-            }
-        }
-        commit(&mut connection, group);
-    }
-}
-
-fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Job>>) {
-    if let Err(error) = try_commit(connection, &mut group) {
-        tracing::error!(%error, jobs = group.len(), "a transaction failed");
-        let mut error = Some(error);
-        for job in group {
-            // The first gets the cause itself, the others its like.
-            let told = error.take().unwrap_or(StoreError::Closed);
-            let like = alike(&told);
-            job.settle(Err(told));
-            error = Some(like);
-        }
-        return;
-    }
-    for job in group {
-        job.settle(Ok(()));
-    }
-}
-
-fn try_commit(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for job in group.iter_mut() {
-        transaction.execute_batch("SAVEPOINT job")?;
-        let undo = match job.run(&transaction) {
-            Ok(()) => "RELEASE job",
-            Err(_) => "ROLLBACK TO job; RELEASE job",
-        };
-        transaction.execute_batch(undo)?;
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
-/// The same situation, for the others of a failed group (SQLite's errors cannot be cloned).
-fn alike(error: &StoreError) -> StoreError {
-    let failure = |code: &rusqlite::Error| {
-        let extended = code.sqlite_error().map_or(1, |e| e.extended_code);
-        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(extended), None)
-    };
-    match error {
-        StoreError::Full(e) => StoreError::Full(failure(e)),
-        StoreError::Damaged(e) => StoreError::Damaged(failure(e)),
-        StoreError::Sqlite(e) => StoreError::Sqlite(failure(e)),
-        StoreError::Newer { .. } | StoreError::Closed => StoreError::Closed,
-    }
-}
-
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    // WAL so that readers never wait; FULL because "accepted" promises that it is on disk.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    migrate(&mut connection, path)?;
-    Ok(connection)
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > MIGRATIONS.len() {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found,
-            known: MIGRATIONS.len(),
+    /// As [`run`](Self::run), for what must not be lost: while the store cannot write, `work`
+    /// waits in memory, in order, and is run again until it is durable. It may be run more than
+    /// once, each time on the rows as they were the first time.
+    pub(crate) fn keep<T, F>(&self, work: F) -> Kept<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+        let job = Box::new(Keep {
+            work,
+            outcome: None,
+            tell,
         });
+        let queued = self.ask(Ask::Job(job));
+        Kept {
+            told: queued.ok().map(|()| told),
+        }
     }
-    for (index, sql) in MIGRATIONS.iter().enumerate().skip(found) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(sql)?;
-        transaction.pragma_update(None, "user_version", index + 1)?;
-        transaction.commit()?;
+
+    /// How the store is.
+    pub fn health(&self) -> StoreHealth {
+        self.health.borrow().clone()
     }
-    Ok(())
+
+    /// Follows how the store is.
+    pub fn watch_health(&self) -> watch::Receiver<StoreHealth> {
+        self.health.clone()
+    }
+
+    /// Returns when the store's thread has answered, after what was asked before.
+    ///
+    /// # Errors
+    /// [`StoreError::Stalled`] after `within`, [`StoreError::Closed`].
+    pub async fn ping(&self, within: Duration) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Ask::Ping(reply))?;
+        match tokio::time::timeout(within, answer).await {
+            Ok(answered) => answered.map_err(|_| StoreError::Closed),
+            Err(_) => Err(StoreError::Stalled { after: within }),
+        }
+    }
+
+    /// Folds the log beside the file into it, so that the one file is all there is; after what was
+    /// asked before. Best at the end: it is no harm if it fails.
+    pub async fn tidy(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.ask(Ask::Tidy(reply)).is_ok() {
+            // A store that is closed is as tidy as it gets.
+            let _ = answer.await;
+        }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn ask(&self, ask: Ask) -> Result<(), StoreError> {
+        self.asks.send(ask).map_err(|_| StoreError::Closed)
+    }
 }
 
 #[cfg(test)]
@@ -315,7 +273,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         drop(Store::open(dir.path()).await.expect("opens"));
         let file = dir.path().join(FILE_NAME);
-        let raw = Connection::open(&file).expect("opens");
+        let raw = rusqlite::Connection::open(&file).expect("opens");
         raw.pragma_update(None, "user_version", 999).expect("set");
         drop(raw);
         match Store::open(dir.path()).await {

@@ -85,6 +85,7 @@ impl Store {
     }
 
     /// Notes whether a session is linked and meant to run. A session that is gone is left so.
+    /// While the store cannot write it waits there, and this returns.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -94,27 +95,28 @@ impl Store {
         linked: bool,
         wanted: bool,
     ) -> Result<(), StoreError> {
-        self.run(move |t| {
+        let noted = self.keep(move |t| {
             t.execute(
                 "UPDATE sessions SET linked = ?2, wanted = ?3 WHERE id = ?1",
                 params![id.as_str(), linked, wanted],
             )?;
             Ok(())
-        })
-        .await
+        });
+        noted.stored_or_waiting().await.map(|_| ())
     }
 
-    /// Forgets a session. What it still had to send has failed and stays readable.
+    /// Forgets a session. What it still had to send has failed and stays readable. While the store
+    /// cannot write it waits there, and this returns.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
-        self.run(move |t| {
+        let forgotten = self.keep(move |t| {
             fail_open_messages(t, &id)?;
             t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
             Ok(())
-        })
-        .await
+        });
+        forgotten.stored_or_waiting().await.map(|_| ())
     }
 }
 
