@@ -232,6 +232,8 @@ impl SessionManager {
         id: &SessionId,
         keep_login: bool,
     ) -> Result<(), Error> {
+        // Not under the hands of whoever works with its files.
+        let _nobody_else = session.shared.closed.lock().await;
         let ended = session.ask(|done| Command::End { keep_login, done }).await;
         let (done, quiet) = oneshot::channel();
         if session.shared.outbox.send(worker::Input::End(done)).is_ok() {
@@ -318,6 +320,7 @@ impl SessionManager {
             state: SessionState::Stopped,
             since: OffsetDateTime::now_utc(),
             reason: None,
+            step: None,
             me: None,
             linked: row.linked,
             created_at: row.created_at,
@@ -344,6 +347,7 @@ impl SessionManager {
                 outbox,
                 progress: progress.clone(),
                 contacts: Mutex::default(),
+                closed: tokio::sync::Mutex::default(),
                 ending: AtomicBool::new(false),
             }),
         };

@@ -93,13 +93,14 @@ impl ApiError {
         error.retry_after = Some(match state {
             SessionState::Starting | SessionState::Syncing { .. } => 5,
             SessionState::Ready | SessionState::Recovering { .. } => 5,
+            SessionState::Hibernating => 5,
             _ => 30,
         });
         error.hint = Some(match (&reason, state) {
-            (Some(reason), _) => reason.code.hint(),
-            (None, SessionState::AwaitingLogin { .. }) => {
+            (_, SessionState::AwaitingLogin { .. }) => {
                 "Scan the QR of GET /sessions/{id}/qr with the phone: Settings, Linked devices."
             }
+            (Some(reason), _) => reason.code.hint(),
             (None, SessionState::Stopped) => "Start it: POST /sessions/{id}/start.",
             (None, SessionState::LoggedOut | SessionState::Failed) => {
                 "Start it for a new QR: POST /sessions/{id}/start."

@@ -145,6 +145,14 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// [`DriverError::Unsupported`] where the driver has nothing to show.
     async fn screenshot(&self) -> Result<Vec<u8>, DriverError>;
 
+    /// Connects to WhatsApp anew without loading anything. Returns once that was begun; whether it
+    /// helped is told by [`DriverEvent::Link`].
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where it cannot be asked for,
+    /// [`DriverError::WrongMoment`] when no phone is linked or another browser has the session.
+    async fn reconnect(&self) -> Result<(), DriverError>;
+
     /// Loads the session anew without closing it. Calls under way are interrupted.
     ///
     /// # Errors

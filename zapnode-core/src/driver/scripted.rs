@@ -74,8 +74,23 @@ struct Inside {
     messages: HashMap<WireId, SentMessage>,
     closed: bool,
     stalled: bool,
+    /// WhatsApp cannot be reached, and what mends that.
+    unlinked: Option<Unlinked>,
+    reconnects: usize,
+    reloads: usize,
     ended: bool,
     interrupt_next_send: Option<bool>,
+}
+
+/// How long a lost link stays lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlinked {
+    /// Until the session is asked to reconnect.
+    UntilReconnect,
+    /// Until it is reloaded.
+    UntilReload,
+    /// Until it is opened anew.
+    UntilRelaunch,
 }
 
 impl ScriptedDriver {
@@ -224,6 +239,20 @@ impl ScriptedDriver {
     /// The page answers nothing any more, until it is reloaded.
     pub fn stall(&self, session: &SessionId) {
         lock(&self.page(session).inside).stalled = true;
+    }
+
+    /// The link to WhatsApp is lost, and does not come back before that.
+    pub async fn unlink(&self, session: &SessionId, until: Unlinked) {
+        let page = self.page(session);
+        lock(&page.inside).unlinked = Some(until);
+        page.tell(DriverEvent::Link(LinkState::Offline)).await;
+    }
+
+    /// How often the open session was asked to reconnect and to reload.
+    pub fn times_mended(&self, session: &SessionId) -> (usize, usize) {
+        let page = self.page(session);
+        let inside = lock(&page.inside);
+        (inside.reconnects, inside.reloads)
     }
 
     /// The next send is interrupted; `arrives` says whether the page had it already.
@@ -375,6 +404,7 @@ impl ScriptedDriver {
     async fn boot(&self, page: &Arc<Page>) {
         let account = lock(&page.inside).account.clone();
         match account {
+            Some(_) if lock(&page.inside).unlinked.is_some() => {}
             Some(account) => {
                 let ready = LinkState::Ready(identity(&account));
                 page.tell(DriverEvent::Link(ready)).await;
@@ -536,8 +566,15 @@ impl Connection for ScriptedConnection {
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {
         self.alive("evidence").await?;
-        let account = lock(&self.page.inside).account.clone();
-        let link = account.map_or(LinkState::NeedsLogin, |a| LinkState::Ready(identity(&a)));
+        let (account, unlinked) = {
+            let inside = lock(&self.page.inside);
+            (inside.account.clone(), inside.unlinked.is_some())
+        };
+        let link = match account {
+            None => LinkState::NeedsLogin,
+            Some(_) if unlinked => LinkState::Offline,
+            Some(account) => LinkState::Ready(identity(&account)),
+        };
         Ok(Evidence {
             facts: vec![("scripted".to_owned(), "true".to_owned())],
             version: Some("2.3000.0".to_owned()),
@@ -568,6 +605,32 @@ impl Connection for ScriptedConnection {
         })
     }
 
+    async fn reconnect(&self) -> Result<(), DriverError> {
+        self.alive("reconnect").await?;
+        let account = self.account("reconnect")?;
+        let unlinked = {
+            let mut inside = lock(&self.page.inside);
+            inside.reconnects += 1;
+            inside.unlinked
+        };
+        self.driver.world.changed.notify_waiters();
+        match unlinked {
+            Some(Unlinked::UntilReconnect) => {
+                lock(&self.page.inside).unlinked = None;
+                let ready = LinkState::Ready(identity(&account));
+                self.page.tell(DriverEvent::Link(ready)).await;
+            }
+            Some(Unlinked::UntilReload | Unlinked::UntilRelaunch) => {}
+            // A link that was well goes down for a moment and comes back.
+            None => {
+                self.page.tell(DriverEvent::Link(LinkState::Offline)).await;
+                let ready = LinkState::Ready(identity(&account));
+                self.page.tell(DriverEvent::Link(ready)).await;
+            }
+        }
+        Ok(())
+    }
+
     async fn reload(&self) -> Result<(), DriverError> {
         {
             let mut inside = lock(&self.page.inside);
@@ -575,6 +638,10 @@ impl Connection for ScriptedConnection {
                 return Err(DriverError::Closed);
             }
             inside.stalled = false;
+            inside.reloads += 1;
+            if inside.unlinked != Some(Unlinked::UntilRelaunch) {
+                inside.unlinked = None;
+            }
         }
         self.page.tell(DriverEvent::Reloaded).await;
         self.page

@@ -48,6 +48,15 @@ pub(crate) enum Command {
     Connection(oneshot::Sender<Option<Arc<dyn Connection>>>),
     /// The last reasons, newest first.
     Reasons(oneshot::Sender<Vec<PastReason>>),
+    /// Close it and keep it closed.
+    Hold {
+        /// Why.
+        reason: Reason,
+        /// Answered when nothing is open.
+        granted: oneshot::Sender<()>,
+        /// It may be opened again when this ends, however it does.
+        released: oneshot::Receiver<()>,
+    },
     /// End the session for good; the task ends with it.
     End {
         /// Leave the login on disk and linked.
@@ -64,6 +73,8 @@ enum Report {
     Opened(Result<Opened, DriverError>),
     Closed,
     LoggedOut(Result<(), DriverError>),
+    /// Whoever held it closed is done.
+    Released,
     /// A look, and how many link events had been seen when it began.
     Looked(Result<Evidence, DriverError>, u64),
     CleanUp {
@@ -108,6 +119,8 @@ pub(crate) struct Actor {
     stored: (bool, bool),
     waiting: Vec<oneshot::Sender<SessionInfo>>,
     ending: Option<Ending>,
+    /// Told when nothing is open any more.
+    holding: Option<oneshot::Sender<()>>,
 }
 
 enum Ending {
@@ -154,6 +167,7 @@ impl Actor {
             stored: (parts.linked, parts.wanted),
             waiting: Vec::new(),
             ending: None,
+            holding: None,
         }
     }
 
@@ -230,6 +244,20 @@ impl Actor {
             }
             Command::Reasons(reply) => {
                 let _ = reply.send(self.reasons.iter().rev().cloned().collect());
+            }
+            Command::Hold {
+                reason,
+                granted,
+                released,
+            } => {
+                self.impatience.cancel();
+                self.holding = Some(granted);
+                self.step(Input::Hold(reason)).await;
+                self.beside(async move {
+                    // Also an error: whoever held it is gone.
+                    let _ = released.await;
+                    Report::Released
+                });
             }
             Command::End { keep_login, done } => {
                 self.ending = Some(Ending::Removed(done));
@@ -322,6 +350,10 @@ impl Actor {
                 tracing::warn!(session = %self.id, %error, "logging out was not confirmed");
                 self.step(Input::LogOutFailed).await;
             }
+            Report::Released => {
+                self.holding = None;
+                self.step(Input::Release).await;
+            }
             Report::Looked(result, links_seen) => {
                 self.looking = false;
                 match result {
@@ -376,6 +408,17 @@ impl Actor {
             }
             Effect::Open => self.launch(),
             Effect::Close => self.close(),
+            Effect::Reconnect => {
+                let Some(connection) = self.connection.clone() else {
+                    return;
+                };
+                tokio::spawn(async move {
+                    // If it fails there is still no evidence, and the next step is taken.
+                    if let Err(error) = connection.reconnect().await {
+                        tracing::debug!(%error, "reconnect failed");
+                    }
+                });
+            }
             Effect::Reload => {
                 let Some(connection) = self.connection.clone() else {
                     return;
@@ -505,13 +548,15 @@ impl Actor {
             self.prompt = None;
         }
         let state = self.public_state();
-        let reason = self.machine.reason.clone();
+        let reason = self.machine.why();
+        let step = self.machine.current_step();
         let me = self.machine.me.clone();
         let linked = self.machine.linked;
         let mut history = None;
         let changed = self.info.send_if_modified(|info| {
             let same = info.state == state
                 && info.reason == reason
+                && info.step == step
                 && info.me == me
                 && info.linked == linked;
             if same {
@@ -529,7 +574,8 @@ impl Actor {
                 state if state.is_settled() => info.ready_at = None,
                 _ => {}
             }
-            if let Some(reason) = reason.clone().filter(|_| moved || info.reason != reason) {
+            let happened = self.machine.reason.clone();
+            if let Some(reason) = happened.filter(|_| moved || info.reason != reason) {
                 history = Some(PastReason {
                     at: now,
                     state: state.as_str(),
@@ -538,6 +584,7 @@ impl Actor {
             }
             info.state = state;
             info.reason = reason;
+            info.step = step;
             info.me = me;
             info.linked = linked;
             info.generation += 1;
@@ -573,9 +620,10 @@ impl Actor {
             },
             Phase::Syncing { percent } => SessionState::Syncing { percent: *percent },
             Phase::Ready { .. } => SessionState::Ready,
-            Phase::Shaken | Phase::Waiting => SessionState::Recovering {
+            Phase::Shaken { .. } | Phase::Waiting => SessionState::Recovering {
                 attempt: attempt.max(1),
             },
+            Phase::Hibernating { .. } => SessionState::Hibernating,
             Phase::LoggedOut { .. } => SessionState::LoggedOut,
             Phase::Failed => SessionState::Failed,
             Phase::Closing {
@@ -587,6 +635,7 @@ impl Actor {
             } => SessionState::Starting,
             Phase::Closing { next, .. } => match next {
                 Next::Stopped => SessionState::Stopped,
+                Next::Hibernate { .. } => SessionState::Hibernating,
                 Next::LoggedOut { .. } => SessionState::LoggedOut,
                 Next::Failed => SessionState::Failed,
                 Next::Retry { .. } | Next::Restart => SessionState::Recovering {
@@ -629,6 +678,12 @@ impl Actor {
 
     /// Answers those who waited for the browser to end. Returns whether the task is over.
     fn settle(&mut self) -> bool {
+        if self.machine.is_at_rest()
+            && let Some(granted) = self.holding.take()
+        {
+            // If nobody waits for it any more, its release is on the way.
+            let _ = granted.send(());
+        }
         if self.machine.is_ending() {
             return false;
         }

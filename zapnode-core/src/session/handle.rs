@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) contacts: Mutex<HashMap<Recipient, (Contact, Instant)>>,
+    /// Held while somebody keeps it closed.
+    pub(crate) closed: tokio::sync::Mutex<()>,
     /// Set once it is being removed; it never comes back from that.
     pub(crate) ending: AtomicBool,
 }
@@ -177,6 +179,33 @@ impl SessionHandle {
     /// [`Error::SessionNotFound`] if it was removed.
     pub async fn log_out(&self) -> Result<SessionInfo, Error> {
         self.ask(Command::LogOut).await
+    }
+
+    /// Closes the session so that its login is kept, does `work` while nothing has its files open,
+    /// and opens it again if it ran. Meanwhile it is hibernating for `reason`: sends are accepted
+    /// and wait, and a `start` takes effect afterwards. Dropping the future releases the session.
+    ///
+    /// Closing takes at most as long as a launch and a close under way (see
+    /// [`Deadlines`](crate::options::Deadlines)); how long `work` may take is the caller's to say.
+    /// One caller at a time: the next waits.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it is removed before it is closed; `work` is not begun then.
+    pub async fn while_closed<T>(
+        &self,
+        reason: Reason,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let _turn = self.shared.closed.lock().await;
+        // Dropped at the end, whichever that is.
+        let (_release, released) = oneshot::channel::<()>();
+        self.ask(|granted| Command::Hold {
+            reason,
+            granted,
+            released,
+        })
+        .await?;
+        Ok(work.await)
     }
 
     /// Asks for a code that is typed on the phone instead of scanning the QR.
@@ -438,9 +467,10 @@ impl Shared {
 fn admits(info: &SessionInfo) -> bool {
     match info.state {
         SessionState::Ready => true,
-        SessionState::Starting | SessionState::Syncing { .. } | SessionState::Recovering { .. } => {
-            info.linked
-        }
+        SessionState::Starting
+        | SessionState::Syncing { .. }
+        | SessionState::Recovering { .. }
+        | SessionState::Hibernating => info.linked,
         _ => false,
     }
 }

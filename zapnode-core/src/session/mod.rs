@@ -11,4 +11,5 @@ pub mod machine;
 pub mod status;
 
 pub use handle::{Diagnostics, MAX_TEXT_CHARACTERS, PastReason, SendReceipt, SessionHandle};
+pub use machine::ladder::{Step, Tried};
 pub use status::{Prompt, Reason, ReasonCode, SessionInfo, SessionState};

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::driver::Identity;
 use crate::id::{PhoneNumber, SessionId};
 use crate::options::SessionOptions;
+use crate::session::machine::Step;
 
 /// The state of a session. The table of transitions is in `session::machine`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,9 @@ pub enum SessionState {
         /// Which attempt this is, from 1.
         attempt: u32,
     },
+    /// Closed although it is meant to run: to save memory while nobody needs it, or because
+    /// something else is done with its files. A send is accepted and wakes it.
+    Hibernating,
     /// The phone or WhatsApp removed this device, or we logged out. `start` gives a new QR.
     LoggedOut,
     /// Given up; the reason says why and what to do. `start` begins anew.
@@ -41,7 +45,7 @@ pub enum SessionState {
 
 impl SessionState {
     /// The word on our wires: `stopped`, `starting`, `awaiting_login`, `syncing`, `ready`,
-    /// `recovering`, `logged_out`, `failed`.
+    /// `recovering`, `hibernating`, `logged_out`, `failed`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -50,6 +54,7 @@ impl SessionState {
             Self::Syncing { .. } => "syncing",
             Self::Ready => "ready",
             Self::Recovering { .. } => "recovering",
+            Self::Hibernating => "hibernating",
             Self::LoggedOut => "logged_out",
             Self::Failed => "failed",
         }
@@ -218,6 +223,33 @@ reason_codes! {
     /// We logged out because somebody asked.
     LogoutRequested = "logout_requested",
         "Start the session for a new QR.";
+    /// The browser is being started.
+    Launching = "launching",
+        "Wait; Chrome takes some seconds. Sessions start a few at a time.";
+    /// The page is being loaded.
+    PageLoading = "page_loading",
+        "Wait; the page takes some seconds to say where it stands.";
+    /// A person must log in.
+    LoginNeeded = "login_needed",
+        "Scan the QR with the phone: Settings, Linked devices.";
+    /// The chats are being loaded.
+    Syncing = "syncing",
+        "Wait; keep the phone on the network.";
+    /// Messages arrive on the page and are not told.
+    PageDeaf = "page_deaf",
+        "It is loaded anew by itself; if it repeats, look for a newer bridge.";
+    /// It takes more memory than it may.
+    MemoryLimit = "memory_limit",
+        "It is loaded or started anew by itself; raise memorySoftMb or memoryHardMb if that is too often.";
+    /// Nobody needed it.
+    Idle = "idle",
+        "Send a message or start it, and it wakes.";
+    /// It was asleep and is opened.
+    Woken = "woken",
+        "Wait; it is ready in some seconds.";
+    /// A backup of its files is being made.
+    Backup = "backup",
+        "It is opened again by itself when the backup is done.";
     /// Files could not be written or read.
     StorageFailed = "storage_failed",
         "Check free space and the rights of the data folder.";
@@ -238,8 +270,11 @@ pub struct SessionInfo {
     pub state: SessionState,
     /// Since when it is in this state.
     pub since: OffsetDateTime,
-    /// Why it is in this state, where there is something to say.
+    /// Why it is in this state: what happened, or what it waits for. Absent only when it is ready,
+    /// or was never started.
     pub reason: Option<Reason>,
+    /// What is being tried right now to bring it back.
+    pub step: Option<Step>,
     /// The account, once known.
     pub me: Option<Identity>,
     /// Whether a phone was linked the last time anything was known: it starts without a QR.

@@ -195,6 +195,10 @@ impl Connection for ChromeConnection {
         })
     }
 
+    async fn reconnect(&self) -> Result<(), DriverError> {
+        self.shared.command(Command::RECONNECT, &json!({})).await
+    }
+
     async fn reload(&self) -> Result<(), DriverError> {
         const COMMAND: &str = "reload";
         self.shared.check_open()?;

@@ -9,33 +9,34 @@
 //!  Closing(next) ◄──────┼── any fault ◄──────┴────┼────────────────► Syncing
 //!     │                 │                         │                     │ ready
 //!     └──► Waiting ─────┘                         └──── Shaken ◄────► Ready
-//!     └──► Stopped, LoggedOut, Failed
+//!     └──► Stopped, LoggedOut, Failed; Hibernating ──► Opening when it is needed
 //! ```
 //!
 //! `Closing` publishes the state it leads to, and whoever asked for that state is answered only
-//! when the browser has ended. `Shaken` is a session that was ready and has lost its evidence.
+//! when the browser has ended. `Shaken` is a session that was ready and has lost its evidence; what
+//! is tried against that is in [`ladder`].
 
+mod healing;
+pub mod ladder;
+mod reasons;
+mod rest;
 mod words;
 
 use std::time::{Duration, Instant};
 
+pub use ladder::{Step, Tried, Trouble};
 pub use words::{Effect, Input, Next, Phase};
 
+use self::reasons::{refused, requested};
 use super::status::{Reason, ReasonCode};
-use crate::driver::{Identity, LinkState, LogoutReason, Refusal};
+use crate::driver::{Identity, LinkState, LogoutReason};
 use crate::options::Deadlines;
 
 /// How often a session is opened in a row without being ready for [`STEADY`] in between.
-pub const MAX_ATTEMPTS: u32 = 6;
+pub const MAX_ATTEMPTS: u32 = 10;
 
 /// A session that was ready this long is counted as healthy again.
 pub const STEADY: Duration = Duration::from_secs(60);
-
-/// So many looks without an answer, and the page is loaded anew.
-const MISSES_TO_RELOAD: u32 = 3;
-
-/// So many, and the browser is started anew: it did not even manage the reload.
-const MISSES_TO_RELAUNCH: u32 = 5;
 
 /// One session's table.
 #[derive(Clone, Debug)]
@@ -50,8 +51,20 @@ pub struct Machine {
     pub reason: Option<Reason>,
     /// The account, once known.
     pub me: Option<Identity>,
-    /// How many times it has been opened or reloaded since it was last healthy.
+    /// How many times its browser has been given up since it was last healthy.
     pub attempt: u32,
+    /// What was tried since it was last healthy.
+    pub tried: Tried,
+    /// The harshest step that was tried on this browser since it was last healthy.
+    last_step: Option<Step>,
+    /// Why it is held closed, if it is.
+    held: Option<Reason>,
+    /// It is unlinked as soon as it is up: it hibernated when that was asked for.
+    log_out_next: bool,
+    /// How often its page was loaded anew since it was opened or healthy.
+    page_loads: u32,
+    /// How far this loading of the chats has come at most.
+    furthest: Option<u8>,
     /// Whether it has been ready since it was opened.
     was_ready: bool,
     /// Whether the unlinking that is under way was asked for by us.
@@ -69,6 +82,12 @@ impl Machine {
             reason: None,
             me: None,
             attempt: 0,
+            tried: Tried::default(),
+            last_step: None,
+            held: None,
+            log_out_next: false,
+            page_loads: 0,
+            furthest: None,
             was_ready: false,
             logging_out: false,
             deadlines,
@@ -86,13 +105,19 @@ impl Machine {
             Input::Opened => self.opened(),
             Input::OpenFailed { reason, again } => self.open_failed(reason, again, jitter),
             Input::Link(link) => self.link(link, now),
-            Input::Reloaded => self.reloaded(now),
+            Input::Reloaded => self.reloaded(now, jitter),
             Input::LoggedOut(reason) => self.logged_out(&reason),
             Input::LogOutFailed => self.log_out_failed(),
             Input::Lost(why) => self.lost(why, now, jitter),
             Input::Closed => self.closed(),
-            Input::DeadlinePassed => self.deadline_passed(jitter),
+            Input::DeadlinePassed => self.deadline_passed(now, jitter),
             Input::NoEvidence { misses } => self.no_evidence(misses, now, jitter),
+            Input::Deaf => self.deaf(now, jitter),
+            Input::TooHeavy { reason, relaunch } => self.too_heavy(reason, relaunch),
+            Input::Hold(reason) => self.hold(reason),
+            Input::Release => self.release(),
+            Input::Sleep(reason) => self.sleep(reason),
+            Input::Wake(reason) => self.wake(reason),
         }
     }
 
@@ -104,25 +129,34 @@ impl Machine {
                 | Phase::AwaitingLogin
                 | Phase::Syncing { .. }
                 | Phase::Ready { .. }
-                | Phase::Shaken
+                | Phase::Shaken { .. }
+        )
+    }
+
+    /// Whether nothing is open, and nothing is opening or closing.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Stopped | Phase::Hibernating { .. } | Phase::LoggedOut { .. } | Phase::Failed
         )
     }
 
     /// Whether something that ends the browser is under way.
     pub fn is_ending(&self) -> bool {
-        self.logging_out || matches!(self.phase, Phase::Closing { .. })
+        self.logging_out || self.log_out_next || matches!(self.phase, Phase::Closing { .. })
     }
 
     fn start(&mut self) -> Vec<Effect> {
         self.wanted = true;
         match &mut self.phase {
             Phase::Stopped | Phase::LoggedOut { .. } | Phase::Failed => {
-                self.attempt = 0;
+                self.begin_anew();
                 self.reason = None;
                 self.open()
             }
             // Asked by a person: do not make them wait for the pause to end.
             Phase::Waiting => self.open(),
+            Phase::Hibernating { .. } => self.wake(reasons::woken("it was started")),
             Phase::Closing { start_after, .. } => {
                 *start_after = true;
                 vec![]
@@ -132,7 +166,14 @@ impl Machine {
     }
 
     fn open(&mut self) -> Vec<Effect> {
+        if let Some(reason) = &self.held {
+            self.reason = Some(reason.clone());
+            self.phase = Phase::Hibernating { open_again: true };
+            return vec![Effect::Deadline(None)];
+        }
         self.phase = Phase::Opening;
+        self.page_loads = 0;
+        self.last_step = None;
         self.was_ready = false;
         self.logging_out = false;
         // The driver's own deadline runs from when it is this session's turn to start.
@@ -148,7 +189,7 @@ impl Machine {
                 }
                 vec![]
             }
-            Phase::Waiting => {
+            Phase::Waiting | Phase::Hibernating { .. } => {
                 self.rest(Phase::Stopped);
                 vec![Effect::Deadline(None)]
             }
@@ -173,15 +214,17 @@ impl Machine {
     fn restart(&mut self) -> Vec<Effect> {
         self.wanted = true;
         match self.phase {
-            Phase::Stopped | Phase::LoggedOut { .. } | Phase::Failed | Phase::Waiting => {
-                self.start()
-            }
+            Phase::Stopped
+            | Phase::LoggedOut { .. }
+            | Phase::Failed
+            | Phase::Waiting
+            | Phase::Hibernating { .. } => self.start(),
             Phase::Closing { .. } => {
                 self.start();
                 vec![]
             }
             _ => {
-                self.attempt = 0;
+                self.begin_anew();
                 self.close(Next::Restart, requested())
             }
         }
@@ -199,15 +242,27 @@ impl Machine {
                 self.phase = Phase::LoggedOut { remotely: false };
                 vec![Effect::Deadline(None), Effect::Forget]
             }
+            // The phone is to know of it, so it is brought up for that.
+            Phase::Hibernating { .. } if self.linked => {
+                self.log_out_next = true;
+                self.wake(asked)
+            }
+            Phase::Hibernating { .. } => {
+                self.rest(Phase::LoggedOut { remotely: false });
+                self.reason = Some(asked);
+                vec![Effect::Deadline(None), Effect::Forget]
+            }
             Phase::Closing { .. } => {
                 self.close_towards(Next::LoggedOut { remotely: false }, asked);
                 vec![]
             }
-            Phase::Ready { .. } | Phase::Syncing { .. } | Phase::Shaken if !self.logging_out => {
+            Phase::Ready { .. } | Phase::Syncing { .. } | Phase::Shaken { .. }
+                if !self.logging_out =>
+            {
                 self.logging_out = true;
                 vec![Effect::LogOut]
             }
-            _ if self.logging_out => vec![],
+            _ if self.logging_out || self.log_out_next => vec![],
             _ => self.close(Next::LoggedOut { remotely: false }, asked),
         }
     }
@@ -227,17 +282,13 @@ impl Machine {
     fn open_failed(&mut self, reason: Reason, again: bool, jitter: f64) -> Vec<Effect> {
         match self.phase {
             Phase::Opening if again => {
-                self.phase = Phase::Closing {
-                    next: self.retry_or_fail(jitter),
-                    start_after: false,
-                };
-                self.reason = Some(reason);
+                let (next, reason) = self.retry_or_fail(reason, jitter);
+                self.close_towards(next, reason);
                 self.closed()
             }
             Phase::Opening => {
-                self.reason = Some(reason);
-                self.phase = Phase::Failed;
-                vec![Effect::Deadline(None)]
+                self.close_towards(Next::Failed, reason);
+                self.closed()
             }
             // It was stopped while it was opening: there is nothing left to close.
             Phase::Closing { .. } => self.closed(),
@@ -259,6 +310,10 @@ impl Machine {
                 self.was_ready = true;
                 self.reason = None;
                 self.phase = Phase::Ready { since: now };
+                if std::mem::take(&mut self.log_out_next) {
+                    self.logging_out = true;
+                    return vec![Effect::Deadline(None), Effect::LogOut];
+                }
                 vec![Effect::Deadline(None)]
             }
             LinkState::Pairing => self.syncing(None),
@@ -268,6 +323,9 @@ impl Machine {
                 // It was linked a moment ago: somebody removed the device.
                 _ if self.was_ready => self.logged_out(&LogoutReason::Remote(None)),
                 _ => {
+                    if self.log_out_next {
+                        return self.close(Next::LoggedOut { remotely: false }, requested());
+                    }
                     self.linked = false;
                     self.me = None;
                     self.reason = None;
@@ -296,44 +354,15 @@ impl Machine {
             return vec![];
         }
         self.linked = true;
+        let began = !matches!(self.phase, Phase::Syncing { .. });
         self.phase = fresh;
-        // Each progress gives it the whole time again.
-        vec![Effect::Deadline(Some(self.deadlines.sync))]
-    }
-
-    /// The page cannot reach WhatsApp. Only a session that was ready has lost anything by it.
-    fn unlinked(&mut self, reason: Reason, now: Instant) -> Vec<Effect> {
-        match self.phase {
-            Phase::Ready { since } => {
-                self.forgive(since, now);
-                self.attempt += 1;
-                self.reason = Some(reason);
-                self.phase = Phase::Shaken;
-                vec![Effect::Deadline(Some(self.deadlines.offline))]
-            }
-            _ => vec![],
-        }
-    }
-
-    fn reloaded(&mut self, now: Instant) -> Vec<Effect> {
-        if !self.is_open() || self.logging_out {
+        if !began && percent <= self.furthest {
+            // Going back and forth is no progress, and must not last for ever.
             return vec![];
         }
-        if let Phase::Ready { since } = self.phase {
-            self.forgive(since, now);
-        }
-        if self.linked && self.reason.is_none() {
-            self.reason = Some(Reason::new(
-                ReasonCode::PageReloaded,
-                "the page was loaded anew",
-            ));
-        }
-        self.phase = if self.was_ready {
-            Phase::Shaken
-        } else {
-            Phase::Loading
-        };
-        vec![Effect::Deadline(Some(self.deadlines.page))]
+        self.furthest = percent;
+        // Each progress gives it the whole time again.
+        vec![Effect::Deadline(Some(self.deadlines.sync))]
     }
 
     fn logged_out(&mut self, reason: &LogoutReason) -> Vec<Effect> {
@@ -387,107 +416,8 @@ impl Machine {
         }
     }
 
-    fn deadline_passed(&mut self, jitter: f64) -> Vec<Effect> {
-        let seconds = |d: Duration| d.as_secs();
-        match self.phase {
-            Phase::Waiting => self.open(),
-            Phase::Loading => {
-                let reason = Reason::new(
-                    ReasonCode::PageUnreachable,
-                    format!(
-                        "the page did not say where it stands within {} s",
-                        seconds(self.deadlines.page)
-                    ),
-                );
-                let next = self.retry_or_fail(jitter);
-                self.close(next, reason)
-            }
-            Phase::AwaitingLogin => {
-                self.wanted = false;
-                self.close(
-                    Next::Failed,
-                    Reason::new(
-                        ReasonCode::LoginTimeout,
-                        format!(
-                            "nobody logged in within {} s",
-                            seconds(self.deadlines.login)
-                        ),
-                    ),
-                )
-            }
-            Phase::Syncing { .. } => {
-                let reason = Reason::new(
-                    ReasonCode::SyncTimeout,
-                    format!(
-                        "the chats were not loaded within {} s of the last progress",
-                        seconds(self.deadlines.sync)
-                    ),
-                );
-                let next = self.retry_or_fail(jitter);
-                self.close(next, reason)
-            }
-            Phase::Shaken => {
-                let reason = self.reason.clone().unwrap_or_else(|| {
-                    Reason::new(ReasonCode::Offline, "WhatsApp cannot be reached")
-                });
-                let next = self.retry_or_fail(jitter);
-                self.close(next, reason)
-            }
-            _ => vec![],
-        }
-    }
-
-    fn no_evidence(&mut self, misses: u32, now: Instant, jitter: f64) -> Vec<Effect> {
-        if !self.is_open() || self.logging_out {
-            return vec![];
-        }
-        let reason = Reason::new(
-            ReasonCode::PageStalled,
-            format!("the page did not answer {misses} times in a row"),
-        );
-        if misses >= MISSES_TO_RELAUNCH {
-            return self.give_up_this_one(reason, now, jitter);
-        }
-        if misses == MISSES_TO_RELOAD {
-            self.unlinked(reason.clone(), now);
-            self.reason = Some(reason);
-            return vec![Effect::Reload, Effect::Deadline(Some(self.deadlines.page))];
-        }
-        vec![]
-    }
-
-    /// Closes what runs and opens it again, or gives up.
-    fn give_up_this_one(&mut self, reason: Reason, now: Instant, jitter: f64) -> Vec<Effect> {
-        if let Phase::Ready { since } = self.phase {
-            self.forgive(since, now);
-        }
-        let next = self.retry_or_fail(jitter);
-        self.close(next, reason)
-    }
-
-    /// Forgets earlier attempts once a session was ready for long enough.
-    fn forgive(&mut self, since: Instant, now: Instant) {
-        if now.saturating_duration_since(since) >= STEADY {
-            self.attempt = 0;
-        }
-    }
-
-    fn retry_or_fail(&mut self, jitter: f64) -> Next {
-        self.attempt += 1;
-        if self.attempt >= MAX_ATTEMPTS {
-            return Next::Failed;
-        }
-        Next::Retry {
-            pause: pause(self.attempt, jitter),
-        }
-    }
-
     fn close(&mut self, next: Next, reason: Reason) -> Vec<Effect> {
         let opening = matches!(self.phase, Phase::Opening);
-        self.phase = Phase::Closing {
-            next,
-            start_after: false,
-        };
         self.close_towards(next, reason);
         if opening {
             // `opened` closes it: before that there is nothing to close.
@@ -498,6 +428,7 @@ impl Machine {
     }
 
     fn close_towards(&mut self, next: Next, reason: Reason) {
+        let (next, reason) = self.unless_logging_out(next, reason);
         self.phase = Phase::Closing {
             next,
             start_after: false,
@@ -517,7 +448,13 @@ impl Machine {
         let mut effects = vec![];
         match next {
             Next::Restart => return self.open(),
-            Next::Retry { .. } if start_after => return self.open(),
+            Next::Retry { .. } | Next::Hibernate { .. } if start_after => return self.open(),
+            Next::Retry { pause } if pause.is_zero() => return self.open(),
+            Next::Hibernate { open_again } => {
+                self.phase = Phase::Hibernating { open_again };
+                self.was_ready = false;
+                return vec![Effect::Deadline(None)];
+            }
             Next::Retry { pause } => {
                 self.phase = Phase::Waiting;
                 return vec![Effect::Deadline(Some(pause))];
@@ -543,47 +480,14 @@ impl Machine {
         }
         self.phase = phase;
         self.was_ready = false;
+        self.log_out_next = false;
     }
 }
 
 /// The pause before attempt `attempt` + 1: 1 s doubling to 60 s, 20 % either way.
 pub fn pause(attempt: u32, jitter: f64) -> Duration {
     let base = 2f64.powi(attempt.saturating_sub(1).min(6) as i32).min(60.0);
-    Duration::from_secs_f64(base * (0.8 + 0.4 * jitter.clamp(0.0, 1.0)))
-}
-
-fn requested() -> Reason {
-    Reason::new(ReasonCode::Requested, "stopped on request")
-}
-
-fn refused(refusal: Refusal) -> Reason {
-    let (code, detail) = match refusal {
-        Refusal::UnsupportedBrowser => (
-            ReasonCode::UnsupportedBrowser,
-            "the page says that this browser is not supported",
-        ),
-        Refusal::OutdatedBuild => (
-            ReasonCode::OutdatedBuild,
-            "WhatsApp says that this page's build is too old",
-        ),
-        Refusal::TermsOfService => (
-            ReasonCode::TermsOfService,
-            "WhatsApp asks the owner to accept its terms, or has restricted the account",
-        ),
-        Refusal::BlockedNetwork => (
-            ReasonCode::BlockedNetwork,
-            "WhatsApp is blocked from this network",
-        ),
-        Refusal::MissingParts => (
-            ReasonCode::BridgeMissingModules,
-            "the page has not all the parts that a session needs; see the self-test",
-        ),
-        Refusal::PasskeyRequired => (
-            ReasonCode::PasskeyRequired,
-            "WhatsApp asks for the account's passkey",
-        ),
-    };
-    Reason::new(code, detail)
+    ladder::spread(base, jitter)
 }
 
 #[cfg(test)]

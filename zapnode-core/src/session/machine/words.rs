@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::ladder::{Step, Trouble};
 use crate::driver::{LinkState, LogoutReason};
 use crate::session::status::Reason;
 
@@ -26,8 +27,13 @@ pub enum Phase {
         /// Since when.
         since: Instant,
     },
-    /// Was ready; the page tries by itself to come back.
-    Shaken,
+    /// Was ready and has lost its evidence.
+    Shaken {
+        /// What is wrong.
+        trouble: Trouble,
+        /// What has been tried against it; absent while the page tries by itself.
+        step: Option<Step>,
+    },
     /// The driver is closing it.
     Closing {
         /// What comes after.
@@ -37,6 +43,11 @@ pub enum Phase {
     },
     /// Waits before it is opened again.
     Waiting,
+    /// Nothing runs, but it is meant to: it is opened when it is needed.
+    Hibernating {
+        /// Whether it is opened as soon as nobody holds it closed any more.
+        open_again: bool,
+    },
     /// The device was removed.
     LoggedOut {
         /// Whether the phone or WhatsApp did it, not we.
@@ -57,6 +68,11 @@ pub enum Next {
     Retry {
         /// How long.
         pause: Duration,
+    },
+    /// Rest until it is needed.
+    Hibernate {
+        /// Whether that is as soon as nobody holds it closed any more.
+        open_again: bool,
     },
     /// Rest, login deleted.
     LoggedOut {
@@ -106,6 +122,23 @@ pub enum Input {
         /// How many.
         misses: u32,
     },
+    /// The page says that it is well, and yet messages on it are not told.
+    Deaf,
+    /// It takes more memory than it may.
+    TooHeavy {
+        /// Why.
+        reason: Reason,
+        /// Whether loading the page anew is not enough.
+        relaunch: bool,
+    },
+    /// Close it and keep it closed until [`Input::Release`].
+    Hold(Reason),
+    /// Nobody holds it closed any more.
+    Release,
+    /// It is not needed at the moment.
+    Sleep(Reason),
+    /// It is needed again.
+    Wake(Reason),
 }
 
 /// What is to be done.
@@ -115,6 +148,8 @@ pub enum Effect {
     Open,
     /// Close the driver; [`Input::Closed`] follows.
     Close,
+    /// Have the page connect anew.
+    Reconnect,
     /// Load the page anew.
     Reload,
     /// Unlink the device; [`Input::LoggedOut`] or [`Input::LogOutFailed`] follows.

@@ -103,9 +103,10 @@ fn no_qr(state: &SessionState) -> ApiError {
         SessionState::AwaitingLogin { .. } => {
             "A pairing code was asked for; restart the session to get a QR."
         }
-        SessionState::Syncing { .. } | SessionState::Ready | SessionState::Recovering { .. } => {
-            "A phone is linked already; none is needed."
-        }
+        SessionState::Syncing { .. }
+        | SessionState::Ready
+        | SessionState::Recovering { .. }
+        | SessionState::Hibernating => "A phone is linked already; none is needed.",
         SessionState::Stopped | SessionState::LoggedOut | SessionState::Failed => {
             "Start the session: POST /sessions/{id}/start."
         }

@@ -156,6 +156,23 @@ function missingForGood() {
 
 commands.evidence = async () => ({ snapshot: snapshot(), facts });
 
+/**
+ * Has the page connect anew, or at least look at its connection (fact sheet §2.1). Not where another
+ * browser has the session: that would take it back.
+ */
+commands.reconnect = async (_args, ticket) => {
+  const socket = needed("socket");
+  const state = socketState();
+  if (state === null || unpaired(state)) throw wrongMoment("no phone is linked");
+  if (state === "CONFLICT") throw wrongMoment("another browser has taken the session over");
+  const name = ["reconnect", "poke"].find((each) => typeof field(socket, each) === "function");
+  if (!name) throw missing("WAWebSocketModel.Socket.reconnect");
+  ticket.step("the page to begin connecting");
+  // Only a fault that shows at once is ours to tell: off line it may never settle.
+  await Promise.race([Promise.resolve(socket[name]()), sleep(500)]);
+  return null;
+};
+
 /** Unlinks this device. That it worked is told by the page's events, its address, or its state. */
 commands.logout = async (_args, ticket) => {
   const socket = needed("socket");
