@@ -80,6 +80,9 @@ pub enum Error {
     /// The store could not.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// There is no backup, or it was not restored.
+    #[error(transparent)]
+    Backup(#[from] crate::backup::BackupError),
     /// Another process owns the data folder.
     #[error("{owner}")]
     Owned {

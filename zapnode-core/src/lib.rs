@@ -31,6 +31,7 @@
 //! - [`SessionHandle`]: one session, to act on and to follow. Its states are in [`session`].
 //! - [`driver`]: the contract with whatever speaks to WhatsApp, and [`driver::chrome`], which does
 //!   it with headless Chrome and the real WhatsApp Web page.
+//! - [`backup`]: one file with the store and the logins, and back.
 //! - [`event`]: what happens, as it happens: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.
@@ -41,6 +42,7 @@
 //! is its caller's. It tells what happens through [`tracing`] and never logs message texts above
 //! `debug`. It needs a Tokio runtime with more than one thread.
 
+pub mod backup;
 pub mod driver;
 mod error;
 pub mod event;

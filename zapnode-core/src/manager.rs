@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot, watch};
 use ulid::Ulid;
 
+use crate::backup::{self, BackupError, BackupReport, Profiles};
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
 use crate::event::Event;
@@ -21,7 +23,7 @@ use crate::owner::{DataFolder, private_folder};
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
-use crate::store::{self, SessionRow, Store};
+use crate::store::{self, SessionRow, Spare, Store, StoreError, StoreHealth};
 
 /// How many events a reader may fall behind before it loses the oldest.
 const EVENTS_KEPT: usize = 4096;
@@ -48,6 +50,8 @@ struct Inner {
     registry: tokio::sync::Mutex<Option<()>>,
     /// Told whenever a session is gone.
     removed: Notify,
+    /// Held while a backup is made.
+    backup: tokio::sync::Mutex<()>,
 }
 
 /// What [`SessionManager::create`] did.
@@ -88,6 +92,7 @@ impl SessionManager {
             auth_dir,
             ..options
         };
+        crate::backup::sweep(folder.path());
         let store = Store::open(folder.path()).await?;
         let rows = store.sessions().await?;
         let logins: Vec<StoredLogin> = rows.iter().map(login_of).collect();
@@ -115,12 +120,13 @@ impl SessionManager {
                 sessions: Mutex::default(),
                 registry: tokio::sync::Mutex::new(Some(())),
                 removed: Notify::new(),
+                backup: tokio::sync::Mutex::default(),
             }),
         };
         for row in rows {
             manager.spawn(row);
         }
-        tokio::spawn(forget_old_keys(Arc::downgrade(&manager.inner)));
+        tokio::spawn(forget_what_is_old(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
         Ok(manager)
     }
@@ -279,6 +285,48 @@ impl SessionManager {
         found.ok_or(Error::MessageNotFound)
     }
 
+    /// Writes a [backup](crate::backup) to `out` while everything runs, and gives that back. A
+    /// session whose profile goes into it is closed for that moment, hibernating with the reason
+    /// `backup`; sends to it are accepted and wait. One backup at a time.
+    ///
+    /// # Errors
+    /// [`Error::Backup`], [`Error::Store`], [`Error::SessionNotFound`]; what was written to `out`
+    /// is of no use then.
+    pub async fn backup<W: Write + Send + 'static>(
+        &self,
+        profiles: &Profiles,
+        out: W,
+    ) -> Result<(W, BackupReport), Error> {
+        let turn = self.inner.backup.try_lock();
+        let _turn = turn.map_err(|_| BackupError::Running)?;
+        backup::make(self, &self.inner.context.store, profiles, out).await
+    }
+
+    /// Deletes messages that were written before `before`, in both directions, and gives their
+    /// space back to the disk; says how many messages and how many bytes. What is still to be sent
+    /// stays, and so does what an idempotency key stands for. Nobody is held up by it.
+    ///
+    /// # Errors
+    /// [`Error::Store`]; what was deleted until then stays deleted.
+    pub async fn delete_messages(&self, before: OffsetDateTime) -> Result<(usize, u64), Error> {
+        let store = &self.inner.context.store;
+        let deleted = store.delete_messages(before).await?;
+        Ok((deleted, store.shrink(Spare::None).await?))
+    }
+
+    /// How the store is.
+    pub fn store_health(&self) -> StoreHealth {
+        self.inner.context.store.health()
+    }
+
+    /// Returns when the store has answered.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when it has not `within` this time.
+    pub async fn ping_store(&self, within: Duration) -> Result<(), Error> {
+        Ok(self.inner.context.store.ping(within).await?)
+    }
+
     /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
     /// oldest and is told how many.
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -307,6 +355,7 @@ impl SessionManager {
             .collect();
         // One that ended before it was asked is closed as well.
         futures_util::future::join_all(closing).await;
+        self.inner.context.store.tidy().await;
     }
 
     fn spawn(&self, row: SessionRow) -> SessionHandle {
@@ -373,8 +422,8 @@ impl SessionManager {
     }
 }
 
-/// Forgets idempotency keys that are too old, until the manager is gone.
-async fn forget_old_keys(manager: Weak<Inner>) {
+/// Forgets idempotency keys and messages that are too old, until the manager is gone.
+async fn forget_what_is_old(manager: Weak<Inner>) {
     let mut hourly = tokio::time::interval(Duration::from_secs(3600));
     loop {
         hourly.tick().await;
@@ -384,6 +433,20 @@ async fn forget_old_keys(manager: Weak<Inner>) {
         let before = OffsetDateTime::now_utc() - inner.options.idempotency_keys_kept;
         if let Err(error) = inner.context.store.forget_keys(before).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");
+        }
+        let Some(kept) = inner.options.messages_kept else {
+            continue;
+        };
+        let store = &inner.context.store;
+        let before = OffsetDateTime::now_utc() - kept;
+        let forgotten = async {
+            let deleted = store.delete_messages(before).await?;
+            Ok::<_, StoreError>((deleted, store.shrink(Spare::Some).await?))
+        };
+        match forgotten.await {
+            Ok((0, 0)) => {}
+            Ok((deleted, bytes)) => tracing::info!(deleted, bytes, "old messages were deleted"),
+            Err(error) => tracing::error!(%error, "old messages could not be deleted"),
         }
     }
 }

@@ -39,6 +39,9 @@ pub struct ManagerOptions {
     /// Removes a session (its row, its browser, its profile) this long after it was logged out
     /// from the phone. `None`: it stays listed as logged out.
     pub cleanup_after_logout: Option<Duration>,
+    /// Deletes messages that are older than this, in both directions, once an hour. Those still to
+    /// be sent stay. `None`: they are kept.
+    pub messages_kept: Option<Duration>,
     /// How long an idempotency key stands for the message it was first used for.
     pub idempotency_keys_kept: Duration,
     /// How long each phase may take.
@@ -55,6 +58,7 @@ impl ManagerOptions {
             max_sessions: None,
             launches_at_once: 2,
             cleanup_after_logout: Some(Duration::from_secs(2)),
+            messages_kept: None,
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
             deadlines: Deadlines::default(),
         }

@@ -64,6 +64,8 @@ words! {
         LoggedOut = "logged_out",
         /// The session was removed before it was sent.
         SessionRemoved = "session_removed",
+        /// A backup was restored in which it was not sent yet; it may have been sent since.
+        Restored = "restored",
         /// It was tried too often.
         AttemptsExhausted = "attempts_exhausted",
     }

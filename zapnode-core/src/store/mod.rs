@@ -34,7 +34,7 @@ pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
-pub(crate) use sessions::now;
+pub(crate) use sessions::{from_millis, millis, now};
 pub(crate) use writer::Kept;
 
 use writer::{Ask, Keep, Once, Writer};
@@ -48,6 +48,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002_messages.sql"),
     include_str!("../../migrations/0006_message_age.sql"),
 ];
+
+/// The version of the tables that this program writes.
+pub(crate) fn schema() -> usize {
+    MIGRATIONS.len()
+}
 
 /// Why the store could not.
 #[derive(Debug, Error)]

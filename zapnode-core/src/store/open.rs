@@ -22,7 +22,7 @@ const LOG_AT_MOST: i64 = 16 << 20;
 /// `auto_vacuum` that leaves it to us when.
 const INCREMENTAL: i64 = 2;
 
-pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     // Before anything is changed in it.
