@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use zapnode_core::backup::BackupError;
 use zapnode_core::driver::DriverError;
 use zapnode_core::outbox::FailureCode;
 use zapnode_core::session::{Reason, SessionState};
@@ -198,11 +199,59 @@ impl From<Error> for ApiError {
             Error::ShuttingDown => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
             }
-            Error::Store(StoreError::Full(_)) => storage_full(),
+            Error::Store(error) => error.into(),
+            Error::Backup(error) => error.into(),
             Error::Folder { source, path } => storage(&source, &path.display()),
             other => {
                 tracing::error!(error = &other as &dyn std::error::Error, "internal error");
                 Self::internal()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let internal = |code, text| Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, text);
+        // The store logs its own trouble, once.
+        let answer = match &error {
+            StoreError::Full(_) => storage_full(),
+            StoreError::Damaged(_) => internal("storage_damaged", "the database is damaged"),
+            StoreError::Io(_) => {
+                internal("storage_failed", "the database cannot be written or read")
+            }
+            other => {
+                tracing::error!(error = other as &dyn std::error::Error, "internal error");
+                Self::internal()
+            }
+        };
+        match error.hint() {
+            Some(hint) => answer.hint(hint),
+            None => answer,
+        }
+    }
+}
+
+impl From<BackupError> for ApiError {
+    fn from(error: BackupError) -> Self {
+        if error.is_no_room() {
+            return storage_full().hint("A backup needs room for itself and for a copy of the database in the data folder until it is sent.");
+        }
+        match error {
+            BackupError::Running => Self::new(
+                StatusCode::CONFLICT,
+                "backup_running",
+                "another backup is being made",
+            )
+            .hint("Ask again when it has ended."),
+            other => {
+                tracing::error!(error = &other as &dyn std::error::Error, "a backup failed");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "backup_failed",
+                    "the backup could not be made",
+                )
+                .hint("The log has more under this requestId.")
             }
         }
     }
@@ -222,6 +271,11 @@ impl From<FailureCode> for ApiError {
                 StatusCode::CONFLICT,
                 "the session ended before the message was sent",
             ),
+            FailureCode::Restored => failed(
+                StatusCode::CONFLICT,
+                "it was not sent when the backup was made; whether it was sent later cannot be known",
+            )
+            .hint("Look on the phone; if it is not there, send it again under a new Idempotency-Key."),
             _ => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "message_failed",
@@ -300,4 +354,5 @@ fn storage_full() -> ApiError {
         "storage_full",
         "there is no space left on the disk",
     )
+    .hint("Make room on the disk of the data folder; then ask again.")
 }

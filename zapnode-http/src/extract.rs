@@ -22,7 +22,7 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// The JSON object in a request's body. Fields we do not know are ignored: the original's clients
 /// may send more. `null` and an absent field are the same.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct JsonBody(Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for JsonBody {
@@ -121,6 +121,21 @@ impl JsonBody {
     /// 400 for another type.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         text_in(&self.0, name)
+    }
+
+    /// A list of texts, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type, and for an empty list.
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, ApiError> {
+        let wrong = || ApiError::invalid(format!("{name} must be a list of strings, not empty"));
+        let Some(value) = self.field(name) else {
+            return Ok(None);
+        };
+        let texts: Option<Vec<_>> = value
+            .as_array()
+            .and_then(|list| list.iter().map(serde_json::Value::as_str).collect());
+        texts.filter(|texts| !texts.is_empty()).ok_or_else(wrong).map(Some)
     }
 
     /// A truth value, if the field is there.

@@ -139,7 +139,7 @@ async fn health_has_the_guides_shape() {
         health,
         json!({"status": "ok", "timestamp": "<date>", "defaultSession": {"status": "connected"},
                "multiSession": {"enabled": true, "totalSessions": 1, "sessions": null},
-               "version": env!("CARGO_PKG_VERSION"), "uptimeSeconds": 0})
+               "version": env!("CARGO_PKG_VERSION"), "uptimeSeconds": 0, "store": {"status": "ok"}})
     );
     api.delete("/sessions/default").await.expect(200);
     let health = api.get("/health").await.expect(200);

@@ -94,6 +94,18 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Newer { .. } => Some(
+                "Start the newer ZapNode again, or restore a backup into another data folder.",
+            ),
+            other => health::trouble(other).and_then(StoreState::hint),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         health::situation(error)

@@ -15,6 +15,7 @@ use zapnode_http::{App, AppOptions, Hosts, Secret, Server, ServerOptions};
 
 mod banner;
 mod console;
+pub(crate) mod init;
 pub(crate) mod logging;
 mod signals;
 
@@ -38,6 +39,28 @@ pub(crate) enum StartError {
     /// The signals could not be listened for.
     #[error("signals cannot be received: {0}")]
     Signals(io::Error),
+}
+
+impl StartError {
+    /// The exit code, as `zapnode-http --help` documents it.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Core(zapnode_core::Error::Owned { .. }) => 7,
+            Self::Core(zapnode_core::Error::Store(_)) => 9,
+            _ => 1,
+        }
+    }
+
+    /// What a person can do about it, where the text does not say.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Core(zapnode_core::Error::Owned { .. }) => {
+                Some("Use that one, end it, or choose another folder with --data-dir.")
+            }
+            Self::Core(zapnode_core::Error::Store(error)) => error.hint(),
+            _ => None,
+        }
+    }
 }
 
 fn port_hint(error: &io::Error) -> &'static str {

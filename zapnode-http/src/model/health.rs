@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use time::OffsetDateTime;
+use zapnode_core::store::StoreHealth;
 
 use super::{SessionModel, iso};
 
@@ -17,6 +18,33 @@ pub struct Health {
     multi_session: MultiSession,
     version: &'static str,
     uptime_seconds: u64,
+    store: StoreModel,
+}
+
+/// How the store is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoreModel {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+    /// Changes that are kept in memory until they can be written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
+impl From<&StoreHealth> for StoreModel {
+    fn from(store: &StoreHealth) -> Self {
+        let in_trouble = !store.is_well();
+        Self {
+            status: store.state.as_str(),
+            since: in_trouble.then(|| iso(store.since)),
+            waiting: in_trouble.then_some(store.waiting),
+            hint: store.state.hint(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -34,9 +62,14 @@ struct MultiSession {
 
 impl Health {
     /// How things are right now.
-    pub fn new(sessions: Vec<SessionModel>, default_is_ready: bool, uptime: Duration) -> Self {
+    pub fn new(
+        sessions: Vec<SessionModel>,
+        default_is_ready: bool,
+        uptime: Duration,
+        store: &StoreHealth,
+    ) -> Self {
         Self {
-            status: "ok",
+            status: Self::status_of(store),
             timestamp: iso(OffsetDateTime::now_utc()),
             default_session: DefaultSession {
                 status: if default_is_ready {
@@ -52,7 +85,13 @@ impl Health {
             },
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: uptime.as_secs(),
+            store: store.into(),
         }
+    }
+
+    /// `degraded` while the store refuses what is new.
+    pub(crate) fn status_of(store: &StoreHealth) -> &'static str {
+        if store.is_well() { "ok" } else { "degraded" }
     }
 }
 

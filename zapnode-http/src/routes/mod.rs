@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod database;
 mod health;
 mod messages;
 mod sessions;
@@ -22,6 +23,8 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/health", get(health::health)),
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
+        ("/backup", post(database::backup)),
+        ("/database/cleanup", post(database::cleanup)),
         ("/sessions", get(read::list).post(create::create)),
         ("/sessions/{id}", get(read::one).delete(control::delete)),
         ("/sessions/{id}/status", get(read::status)),

@@ -64,6 +64,8 @@ pub mod names {
     pub const BRIDGE_DIR: Spec = Spec::flag("ZAPNODE_BRIDGE_DIR", "--bridge-dir");
     /// The most sessions.
     pub const MAX_SESSIONS: Spec = Spec::variable("ZAPNODE_MAX_SESSIONS");
+    /// How many days messages are kept.
+    pub const RETENTION_DAYS: Spec = Spec::variable("ZAPNODE_RETENTION_DAYS");
     /// How long an answer to a send waits for WhatsApp's server.
     pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
     /// What is logged.
@@ -122,6 +124,8 @@ pub struct Settings {
     pub max_sessions: Option<usize>,
     /// How long the answer to a send waits for WhatsApp's server.
     pub send_wait: Duration,
+    /// How many days messages are kept; 0: for ever.
+    pub retention_days: u32,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -205,6 +209,7 @@ impl Settings {
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
+            retention_days: r.required(names::RETENTION_DAYS, "0", value::days)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,

@@ -83,6 +83,14 @@ pub(super) fn session_limit(text: &str) -> Value<usize> {
     }
 }
 
+/// Days to keep something; 0 is for ever.
+pub(super) fn days(text: &str) -> Value<u32> {
+    match text.parse() {
+        Ok(days @ 0..=36_500) => Ok(days),
+        _ => Err("a number of days from 1 to 36500, or 0 to keep messages for ever"),
+    }
+}
+
 /// `10` and `10s` are seconds, `500ms` milliseconds.
 pub(super) fn duration(text: &str) -> Value<Duration> {
     const ALLOWED: &str = "0 to 300 seconds, as 10, 10s or 500ms";
