@@ -10,6 +10,7 @@ use std::time::Duration;
 pub mod chrome;
 pub mod client;
 pub mod daemon;
+pub mod disk;
 pub mod scene;
 
 pub use client::{Answer, Client};

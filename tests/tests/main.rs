@@ -4,6 +4,7 @@
 //! and can run beside the others.
 
 mod api;
+mod container;
 mod contract;
 mod healing;
 mod logout;
@@ -12,3 +13,4 @@ mod once;
 mod reference;
 mod restart;
 mod shell;
+mod storage;

@@ -1,7 +1,7 @@
 //! Several sessions in one daemon.
 
-use anyhow::Result;
-use serde_json::json;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
 use zapnode_tests::{ANA, BRUNO, PATIENCE, Scene};
 
 #[tokio::test]
@@ -64,6 +64,15 @@ async fn ten_sessions_at_once() -> Result<()> {
     // And all of them again, from their profiles.
     let mut daemon = scene.daemon().await?;
     let client = daemon.client().clone();
+    // The API is there long before they are, and tells the truth meanwhile.
+    client.get("/livez").await?.expect(200)?;
+    let ready = client.get("/readyz").await?.expect(200)?;
+    let by_state = ready["sessions"].as_object().context("sessions")?;
+    let count = |state: &str| by_state.get(state).and_then(Value::as_u64).unwrap_or(0);
+    assert_eq!(by_state.values().filter_map(Value::as_u64).sum::<u64>(), 10);
+    assert!(count("starting") > 0 && count("ready") < 10, "{ready}");
+    let health = client.get("/health").await?.expect(200)?;
+    assert_eq!(health["multiSession"]["totalSessions"], 10, "{health}");
     for n in 0..10 {
         client
             .session_until(&format!("s{n}"), PATIENCE, |s| s["isReady"] == true)

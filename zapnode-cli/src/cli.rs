@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
-use crate::commands::{completions, config, doctor, login, sandbox, send, sessions};
+use crate::commands::{backup, completions, config, doctor, login, restore, sandbox, send, sessions};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -14,7 +14,8 @@ Exit codes:
   1  failed for another reason     6  server not reached, or it refused the key
   2  used in a wrong way           7  data folder in use by another program
   3  session not ready             8  not done in time
-  4  no such session             130  interrupted
+  4  no such session               9  database too new, damaged, or no room
+                                 130  interrupted
 
 Where it works: alone, it opens the sessions of the data folder by itself and closes them again.
 Beside a running zapnode-http on the same data folder it goes through that. With --server it goes
@@ -117,6 +118,8 @@ pub(crate) enum Command {
     Send(send::SendArgs),
     Sessions(sessions::SessionsArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Sandbox(sandbox::SandboxArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),

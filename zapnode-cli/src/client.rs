@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
@@ -168,6 +169,69 @@ impl Api {
         Err(CliError::of_answer(status.as_u16(), &value))
     }
 
+    /// Asks for a file and gives it to `take` piece by piece; says how many bytes came.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        body: Value,
+        within: Duration,
+        mut take: impl FnMut(&[u8]) -> Result<(), CliError>,
+    ) -> Result<u64, CliError> {
+        let (base, key) = match &self.transport {
+            Transport::Remote(remote) => (remote.base.as_str(), remote.key.as_deref()),
+            Transport::Embedded(_) => ("", None),
+        };
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{base}{path}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        if base.is_empty() {
+            request = request.header(header::HOST, "localhost");
+        }
+        if let Some(key) = key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = finish(request, Bytes::from(body.to_string()))?;
+        let exchange = async {
+            let mut answer = match &self.transport {
+                Transport::Remote(remote) => remote.open(request).await?,
+                Transport::Embedded(embedded) => {
+                    let answer = embedded.open_answer(request).await;
+                    answer.map(|body| {
+                        UnsyncBoxBody::new(body.map_err(|error| CliError::other(error.to_string())))
+                    })
+                }
+            };
+            let status = answer.status();
+            if !status.is_success() {
+                let body = answer.into_body().collect().await?.to_bytes();
+                let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+                return Err(CliError::of_answer(status.as_u16(), &value));
+            }
+            let expected = answer.headers().get(header::CONTENT_LENGTH);
+            let expected = expected.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+            let mut size = 0;
+            while let Some(frame) = answer.frame().await {
+                if let Ok(piece) = frame?.into_data() {
+                    take(&piece)?;
+                    size += piece.len() as u64;
+                }
+            }
+            if expected.is_some_and(|expected| expected != size) {
+                return Err(CliError::other("the answer was cut off"));
+            }
+            Ok(size)
+        };
+        match tokio::time::timeout(within, exchange).await {
+            Ok(done) => done,
+            Err(_) => {
+                let text = format!("not done within {} s", within.as_secs());
+                Err(CliError::new(Kind::Timeout, "timeout", text)
+                    .hint("Wait longer with --timeout."))
+            }
+        }
+    }
+
     /// Follows a session until `enough` holds; gives it as it is then. Each look is told to `seen`.
     pub(crate) async fn follow(
         &self,
@@ -248,7 +312,27 @@ impl Api {
     }
 }
 
+/// An answer whose body is still to come.
+pub(crate) type Opened = hyper::Response<UnsyncBoxBody<Bytes, CliError>>;
+
 impl Remote {
+    /// Asks, and gives the answer before its body is there.
+    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Opened, CliError> {
+        let unreachable = |base: &str, why: String| {
+            let text = format!("{base} could not be reached: {why}");
+            CliError::new(Kind::Server, "server_unreachable", text)
+                .hint("Check that zapnode-http runs there, and the address.")
+        };
+        let answer = self.http.request(request).await.map_err(|error| {
+            unreachable(&self.base, zapnode_core::with_causes(&error))
+        })?;
+        let base = self.base.clone();
+        Ok(answer.map(|body| {
+            let body = body.map_err(move |error| unreachable(&base, error.to_string()));
+            UnsyncBoxBody::new(body)
+        }))
+    }
+
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CliError> {
         let unreachable = |why: String| {
             let text = format!("{} could not be reached: {why}", self.base);

@@ -76,19 +76,20 @@ impl Embedded {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Bytes), CliError> {
-        let answer = match self
-            .app
-            .router()
-            .oneshot(request.map(axum::body::Body::new))
-            .await
-        {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
+        let answer = self.open_answer(request).await;
         let status = answer.status();
         let body = answer.into_body().collect().await;
         let body = body.map_err(|error| CliError::other(error.to_string()))?;
         Ok((status, body.to_bytes()))
+    }
+
+    /// Asks it, and gives the answer before its body is there.
+    pub(crate) async fn open_answer(&self, request: Request<Full<Bytes>>) -> axum::response::Response {
+        let asked = self.app.router().oneshot(request.map(axum::body::Body::new));
+        match asked.await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
     }
 
     /// Closes every Chrome so that logins are kept.

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use thiserror::Error;
+use zapnode_core::store::StoreError;
 use zapnode_core::with_causes;
 
 /// The kinds, each with its exit code.
@@ -15,6 +16,7 @@ pub(crate) enum Kind {
     Server,
     InUse,
     Timeout,
+    Storage,
     Interrupted,
 }
 
@@ -30,6 +32,7 @@ impl Kind {
             Self::Server => 6,
             Self::InUse => 7,
             Self::Timeout => 8,
+            Self::Storage => 9,
             Self::Interrupted => 130,
         }
     }
@@ -43,6 +46,7 @@ impl Kind {
             "number_not_on_whatsapp" | "invalid_phone_number" => Self::NoNumber,
             "unauthorized" | "forbidden" | "wrong_host" => Self::Server,
             "timeout" => Self::Timeout,
+            "storage_full" | "storage_damaged" | "storage_failed" => Self::Storage,
             _ => Self::Other,
         }
     }
@@ -162,6 +166,21 @@ impl From<zapnode_core::Error> for CliError {
                 Self::new(Kind::InUse, "data_folder_in_use", error.to_string())
                     .hint("Wait until it has ended, or choose another folder with --data-dir.")
             }
+            zapnode_core::Error::Store(cause) => {
+                let text = with_causes(&error);
+                let code = match cause {
+                    StoreError::Newer { .. } => "database_newer",
+                    StoreError::Full(_) => "storage_full",
+                    StoreError::Damaged(_) => "storage_damaged",
+                    _ => "storage_failed",
+                };
+                let failed = Self::new(Kind::Storage, code, text);
+                match cause.hint() {
+                    Some(hint) => failed.hint(hint),
+                    None => failed,
+                }
+            }
+            zapnode_core::Error::Backup(cause) => crate::commands::restore::refused(cause),
             _ => Self::other(with_causes(&error)),
         }
     }
@@ -182,6 +201,7 @@ mod tests {
             ("invalid_phone_number", 5),
             ("unauthorized", 6),
             ("timeout", 8),
+            ("storage_full", 9),
             ("driver_failed", 1),
         ] {
             let error = CliError::of_answer(400, &json!({"error": "no", "code": code}));

@@ -1,9 +1,11 @@
 //! A file for each command: its arguments, whose doc comments are its help, then what it does.
 
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod login;
+pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod send;
 pub(crate) mod sessions;
@@ -54,6 +56,15 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         }
         Command::Doctor(args) => doctor::run(&args, &context).await,
         Command::Sandbox(args) => sandbox::run(&args, &context).await,
+        Command::Backup(args) => {
+            // Seen before anything is opened.
+            let target = args.target()?;
+            with_api(&context, async |api| {
+                backup::run(&args, &target, &context, api).await
+            })
+            .await
+        }
+        Command::Restore(args) => restore::run(&args, &context).await,
         Command::Login(args) => {
             with_api(&context, async |api| login::run(&args, &context, api).await).await
         }

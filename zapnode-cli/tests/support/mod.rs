@@ -1,6 +1,7 @@
 //! A daemon in this process, and runs of the real binary against it.
 
-#![allow(unreachable_pub, clippy::unwrap_used)]
+// Each test file uses its part of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::path::PathBuf;
 use std::process::Stdio;
