@@ -22,7 +22,13 @@ impl SmallDisk {
     pub fn mount(path: &Path, megabytes: u32) -> Result<Self> {
         std::fs::create_dir_all(path)?;
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=0700"), "tmpfs"])
+            .args([
+                "-t",
+                "tmpfs",
+                "-o",
+                &format!("size={megabytes}m,mode=0700"),
+                "tmpfs",
+            ])
             .arg(path)
             .output()
             .context("mount")?;

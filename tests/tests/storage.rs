@@ -53,7 +53,10 @@ async fn a_full_disk_refuses_sends_loses_nothing_and_passes_by_itself() -> Resul
         let text = format!("antes {n}");
         let answer = send(&client, &text).await?.json();
         let id = answer["id"].as_str().context("an id")?.to_owned();
-        until(&client, &format!("/messages/{id}"), |m| m["message"]["state"] == "sent").await?;
+        until(&client, &format!("/messages/{id}"), |m| {
+            m["message"]["state"] == "sent"
+        })
+        .await?;
         accepted.insert(text, id);
     }
     disk.fill()?;
@@ -76,7 +79,10 @@ async fn a_full_disk_refuses_sends_loses_nothing_and_passes_by_itself() -> Resul
 
     // It says so, and goes on: reading works, nothing ended.
     let ready = client.get("/readyz").await?;
-    assert_eq!((ready.status.as_u16(), ready.code()), (503, "storage_full".to_owned()));
+    assert_eq!(
+        (ready.status.as_u16(), ready.code()),
+        (503, "storage_full".to_owned())
+    );
     client.get("/livez").await?.expect(200)?;
     let health = client.get("/health").await?.expect(200)?;
     assert_eq!(health["status"], "degraded", "{health}");
@@ -85,7 +91,10 @@ async fn a_full_disk_refuses_sends_loses_nothing_and_passes_by_itself() -> Resul
 
     // What WhatsApp tells of the accepted ones meanwhile cannot be written, and is kept.
     bruno.set_online(true).await;
-    until(&client, "/health", |h| h["store"]["waiting"].as_u64() > Some(0)).await?;
+    until(&client, "/health", |h| {
+        h["store"]["waiting"].as_u64() > Some(0)
+    })
+    .await?;
     assert_eq!(send(&client, "ainda cheio").await?.code(), "storage_full");
 
     disk.free()?;
@@ -102,7 +111,10 @@ async fn a_full_disk_refuses_sends_loses_nothing_and_passes_by_itself() -> Resul
     assert_eq!(texts.len(), accepted.len() + 1, "each once");
     assert!(!texts.contains(&refused) && !texts.contains(&"ainda cheio".to_owned()));
     assert_eq!(
-        daemon.output().matches("the database is in trouble").count(),
+        daemon
+            .output()
+            .matches("the database is in trouble")
+            .count(),
         1,
         "told once: {}",
         daemon.output()
@@ -159,16 +171,23 @@ async fn a_backup_of_a_running_daemon_is_ready_elsewhere_without_a_qr() -> Resul
             .await?;
         send(&client, "durante").await
     };
-    let (made, during) = tokio::join!(zapnode(&scene, &["backup", &file]), held);
+    let arguments = ["backup", &*file];
+    let (made, during) = tokio::join!(zapnode(&scene, &arguments), held);
     let (code, said) = made?;
     assert_eq!(code, 0, "{said}");
     let during = during?;
     assert!(during.status.is_success(), "{:?}", during.json());
     client.until_ready("shop").await?;
     scene.arrives(BRUNO, "durante").await?;
-    let (profile, archive) = (size_of(&scene.profile("shop")), std::fs::metadata(&*file)?.len());
+    let (profile, archive) = (
+        size_of(&scene.profile("shop")),
+        std::fs::metadata(&*file)?.len(),
+    );
     eprintln!("profile {profile} bytes, archive {archive} bytes");
-    ensure!(archive < profile / 2, "caches stay out: {archive} of {profile}");
+    ensure!(
+        archive < profile / 2,
+        "caches stay out: {archive} of {profile}"
+    );
     daemon.stop().await?;
 
     let elsewhere = scene.folder().join("elsewhere");
@@ -189,7 +208,10 @@ async fn a_backup_of_a_running_daemon_is_ready_elsewhere_without_a_qr() -> Resul
     let mut daemon = Daemon::start(&DaemonOptions {
         web_url: scene.sandbox.url(),
         data_dir: data,
-        env: vec![("ZAPNODE_AUTH_DIR".to_owned(), auth.to_string_lossy().into_owned())],
+        env: vec![(
+            "ZAPNODE_AUTH_DIR".to_owned(),
+            auth.to_string_lossy().into_owned(),
+        )],
         flags: vec![],
     })
     .await?;
@@ -202,7 +224,10 @@ async fn a_backup_of_a_running_daemon_is_ready_elsewhere_without_a_qr() -> Resul
         .await?;
     assert_eq!(session["me"]["phone"], ANA);
     let known = first["id"].as_str().context("an id")?;
-    client.get(&format!("/messages/{known}")).await?.expect(200)?;
+    client
+        .get(&format!("/messages/{known}"))
+        .await?
+        .expect(200)?;
     send(&client, "de outro lugar").await?.expect(202)?;
     scene.arrives(BRUNO, "de outro lugar").await?;
     assert_eq!(scene.phone(BRUNO)?.messages().len(), 3, "nothing twice");

@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
-use crate::commands::{backup, completions, config, doctor, login, restore, sandbox, send, sessions};
+use crate::commands::{
+    backup, completions, config, doctor, login, restore, sandbox, send, sessions,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -323,9 +323,11 @@ impl Remote {
             CliError::new(Kind::Server, "server_unreachable", text)
                 .hint("Check that zapnode-http runs there, and the address.")
         };
-        let answer = self.http.request(request).await.map_err(|error| {
-            unreachable(&self.base, zapnode_core::with_causes(&error))
-        })?;
+        let answer = self
+            .http
+            .request(request)
+            .await
+            .map_err(|error| unreachable(&self.base, zapnode_core::with_causes(&error)))?;
         let base = self.base.clone();
         Ok(answer.map(|body| {
             let body = body.map_err(move |error| unreachable(&base, error.to_string()));

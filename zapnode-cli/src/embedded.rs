@@ -84,8 +84,14 @@ impl Embedded {
     }
 
     /// Asks it, and gives the answer before its body is there.
-    pub(crate) async fn open_answer(&self, request: Request<Full<Bytes>>) -> axum::response::Response {
-        let asked = self.app.router().oneshot(request.map(axum::body::Body::new));
+    pub(crate) async fn open_answer(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> axum::response::Response {
+        let asked = self
+            .app
+            .router()
+            .oneshot(request.map(axum::body::Body::new));
         match asked.await {
             Ok(answer) => answer,
             Err(never) => match never {},

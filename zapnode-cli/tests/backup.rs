@@ -30,26 +30,50 @@ async fn a_backup_through_the_daemon_is_one_private_file_that_is_not_overwritten
 
     let run = daemon.run_local(&["backup", path]).await;
     assert_eq!(run.code, 2, "{run:?}");
-    assert!(run.err.contains("exists") && run.err.contains("--force"), "{run:?}");
+    assert!(
+        run.err.contains("exists") && run.err.contains("--force"),
+        "{run:?}"
+    );
     assert_eq!(std::fs::read(&file).unwrap(), before);
-    let run = daemon.run_local(&["backup", path, "--force", "--no-profiles"]).await;
+    let run = daemon
+        .run_local(&["backup", path, "--force", "--no-profiles"])
+        .await;
     assert_eq!(run.code, 0, "{run:?}");
     assert_ne!(std::fs::read(&file).unwrap(), before);
 
     // From elsewhere, into a folder, under a name of its own.
     let folder = daemon.data_dir().join("..");
-    let run = daemon.run(&["backup", folder.to_str().unwrap(), "--session", "shop", "--json"]).await;
+    let run = daemon
+        .run(&[
+            "backup",
+            folder.to_str().unwrap(),
+            "--session",
+            "shop",
+            "--json",
+        ])
+        .await;
     assert_eq!(run.code, 0, "{run:?}");
     let named = run.json()[0]["file"].as_str().unwrap().to_owned();
-    assert!(named.ends_with(".tar.gz") && named.contains("zapnode-20"), "{named}");
-    let run = daemon.run(&["backup", path, "--force", "--session", "nope"]).await;
+    assert!(
+        named.ends_with(".tar.gz") && named.contains("zapnode-20"),
+        "{named}"
+    );
+    let run = daemon
+        .run(&["backup", path, "--force", "--session", "nope"])
+        .await;
     assert_eq!(run.code, 4, "{run:?}");
     let left = std::fs::read_dir(&folder).unwrap().flatten();
-    let drafts = left.filter(|e| e.file_name().to_string_lossy().starts_with(".zapnode-backup"));
+    let drafts = left.filter(|e| {
+        e.file_name()
+            .to_string_lossy()
+            .starts_with(".zapnode-backup")
+    });
     assert_eq!(drafts.count(), 0);
 
     // A running daemon's folder is not restored into; an empty one is.
-    let run = daemon.run_local(&["restore", &named, "--force", "--json"]).await;
+    let run = daemon
+        .run_local(&["restore", &named, "--force", "--json"])
+        .await;
     assert_eq!(run.code, 7, "{run:?}");
     assert_eq!(run.json()[0]["code"], "data_folder_in_use");
     let elsewhere = folder.join("elsewhere");
@@ -60,7 +84,11 @@ async fn a_backup_through_the_daemon_is_one_private_file_that_is_not_overwritten
     let answer: &Value = &run.json()[0];
     assert_eq!(answer["sessions"], serde_json::json!(["shop"]));
     assert_eq!(answer["profiles"], serde_json::json!(["shop"]));
-    assert!(elsewhere.join(".wwebjs_auth/session-shop/Local State").exists());
+    assert!(
+        elsewhere
+            .join(".wwebjs_auth/session-shop/Local State")
+            .exists()
+    );
     let run = daemon.run_local(&restore).await;
     assert_eq!(run.code, 2, "{run:?}");
     assert_eq!(run.json()[0]["code"], "not_empty");
@@ -87,7 +115,9 @@ async fn a_file_that_is_no_backup_and_a_database_that_is_too_new_say_what_to_do(
     let mut bytes = std::fs::read(&database).unwrap();
     bytes[60..64].copy_from_slice(&999u32.to_be_bytes());
     std::fs::write(&database, bytes).unwrap();
-    let run = daemon.run_local(&["sessions", to[0], to[1], "--json"]).await;
+    let run = daemon
+        .run_local(&["sessions", to[0], to[1], "--json"])
+        .await;
     assert_eq!(run.code, 9, "{run:?}");
     assert_eq!(run.json()[0]["code"], "database_newer");
     assert!(run.json()[0]["hint"].is_string(), "{run:?}");

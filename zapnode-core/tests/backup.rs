@@ -29,7 +29,10 @@ const NOW: Duration = Duration::ZERO;
 fn fill(profile: &Path) {
     for (file, text) in [
         ("Local State", "{}"),
-        ("Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb/000003.log", "keys"),
+        (
+            "Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb/000003.log",
+            "keys",
+        ),
         ("Default/Cache/Cache_Data/data_0", "a cache"),
         ("Default/Code Cache/js/index", "a cache"),
         ("GPUCache/data_1", "a cache"),
@@ -39,7 +42,10 @@ fn fill(profile: &Path) {
         fs::create_dir_all(file.parent().expect("a folder")).expect("made");
         fs::write(file, text).expect("written");
     }
-    let long = profile.join("Default").join("l".repeat(120)).join("x".repeat(140));
+    let long = profile
+        .join("Default")
+        .join("l".repeat(120))
+        .join("x".repeat(140));
     fs::create_dir_all(long.parent().expect("a folder")).expect("made");
     fs::write(long, "a long name").expect("written");
     symlink("host-1", profile.join("SingletonLock")).expect("linked");
@@ -49,11 +55,18 @@ fn fill(profile: &Path) {
 async fn backed_up(scene: &Scene, profiles: Profiles) -> Vec<u8> {
     let manager = scene.manager().await;
     let shop = scene.ready(&manager, "shop").await;
-    scene.ready(&manager, "support").await.stop().await.expect("stopped");
+    scene
+        .ready(&manager, "support")
+        .await
+        .stop()
+        .await
+        .expect("stopped");
     for name in ["shop", "support"] {
         fill(&scene.profile(&id(name)));
     }
-    let sent = shop.send_text(bruno(), "chegou", Duration::from_secs(5)).await;
+    let sent = shop
+        .send_text(bruno(), "chegou", Duration::from_secs(5))
+        .await;
     assert_eq!(sent.expect("sent").ack, Ack::Server);
     scene.driver.hold_acks(true);
     let waits = shop.send_text(bruno(), "a caminho", NOW).await;
@@ -122,7 +135,11 @@ impl Elsewhere {
                 } else if !["zapnode.lock", "owner.json"]
                     .contains(&&*entry.file_name().to_string_lossy())
                 {
-                    found.push(path.strip_prefix(self.folder.path()).expect("inside").to_owned());
+                    found.push(
+                        path.strip_prefix(self.folder.path())
+                            .expect("inside")
+                            .to_owned(),
+                    );
                 }
             }
         }
@@ -143,16 +160,37 @@ async fn it_comes_back_elsewhere_with_logins_and_messages_and_without_caches() {
     assert_eq!(report.replaced, [PathBuf::new(); 0]);
 
     let profile = elsewhere.auth().join("session-shop");
-    let file = profile.join("Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb/000003.log");
+    let file =
+        profile.join("Default/IndexedDB/https_web.whatsapp.com_0.indexeddb.leveldb/000003.log");
     assert_eq!(fs::read_to_string(&file).expect("there"), "keys");
-    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
-    assert_eq!(profile.metadata().expect("there").permissions().mode() & 0o777, 0o700);
-    let long = profile.join("Default").join("l".repeat(120)).join("x".repeat(140));
+    assert_eq!(
+        file.metadata().expect("there").permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(
+        profile.metadata().expect("there").permissions().mode() & 0o777,
+        0o700
+    );
+    let long = profile
+        .join("Default")
+        .join("l".repeat(120))
+        .join("x".repeat(140));
     assert!(long.exists());
-    for cache in ["Default/Cache", "Default/Code Cache", "GPUCache", "Crashpad", "SingletonLock"] {
+    for cache in [
+        "Default/Cache",
+        "Default/Code Cache",
+        "GPUCache",
+        "Crashpad",
+        "SingletonLock",
+    ] {
         assert!(profile.join(cache).symlink_metadata().is_err(), "{cache}");
     }
-    assert!(!elsewhere.files().iter().any(|file| file.to_string_lossy().contains(".restore-")));
+    assert!(
+        !elsewhere
+            .files()
+            .iter()
+            .any(|file| file.to_string_lossy().contains(".restore-"))
+    );
 
     // The scripted driver keeps its logins in memory, by folder.
     let auth = elsewhere.auth().canonicalize().expect("there");
@@ -161,20 +199,35 @@ async fn it_comes_back_elsewhere_with_logins_and_messages_and_without_caches() {
     manager.restore().await;
     let shop = manager.get(&id("shop")).expect("there");
     until(&shop, SessionInfo::is_ready).await;
-    let messages = shop.messages(MessageFilter::default(), 9).await.expect("read");
+    let messages = shop
+        .messages(MessageFilter::default(), 9)
+        .await
+        .expect("read");
     let seen: Vec<_> = messages
         .iter()
-        .map(|m| (m.text.as_deref().expect("a text"), m.state, m.failure.as_ref().map(|f| f.code)))
+        .map(|m| {
+            (
+                m.text.as_deref().expect("a text"),
+                m.state,
+                m.failure.as_ref().map(|f| f.code),
+            )
+        })
         .collect();
     assert_eq!(
         seen,
         [
             ("planeada", MessageState::Queued, None),
-            ("a caminho", MessageState::Failed, Some(FailureCode::Restored)),
+            (
+                "a caminho",
+                MessageState::Failed,
+                Some(FailureCode::Restored)
+            ),
             ("chegou", MessageState::Sent, None),
         ]
     );
-    shop.send_text(bruno(), "de volta", Duration::from_secs(5)).await.expect("sent");
+    shop.send_text(bruno(), "de volta", Duration::from_secs(5))
+        .await
+        .expect("sent");
     manager.shutdown().await;
 }
 
@@ -209,7 +262,9 @@ async fn only_the_chosen_profiles_are_in_it() {
     assert_eq!(report.sessions.len(), 2);
 
     let manager = scene.manager().await;
-    let unknown = manager.backup(&Profiles::Only([id("nope")].into()), Vec::new()).await;
+    let unknown = manager
+        .backup(&Profiles::Only([id("nope")].into()), Vec::new())
+        .await;
     assert!(matches!(unknown, Err(Error::SessionNotFound { .. })));
 }
 
@@ -221,12 +276,18 @@ async fn what_is_there_is_not_touched_without_a_word_and_moved_aside_with_one() 
     elsewhere.restore(&archive).expect("restored");
     let before = elsewhere.files();
     let refused = elsewhere.restore(&archive).expect_err("refused");
-    assert!(matches!(refused, Error::Backup(BackupError::NotEmpty { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Backup(BackupError::NotEmpty { .. })),
+        "{refused:?}"
+    );
     assert_eq!(elsewhere.files(), before);
     // A profile alone is enough: it would be somebody's login.
     fs::remove_file(elsewhere.data().join("zapnode.db")).expect("removed");
     let refused = elsewhere.restore(&archive).expect_err("refused");
-    assert!(matches!(refused, Error::Backup(BackupError::NotEmpty { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Backup(BackupError::NotEmpty { .. })),
+        "{refused:?}"
+    );
 
     let mark = elsewhere.auth().join("session-shop/mark");
     fs::write(&mark, "the old one").expect("written");
@@ -239,7 +300,10 @@ async fn what_is_there_is_not_touched_without_a_word_and_moved_aside_with_one() 
     assert!(!mark.exists());
     assert!(!elsewhere.data().join("zapnode.db-wal").exists());
     assert_eq!(report.replaced.len(), 2, "{report:?}");
-    let aside = report.replaced.iter().map(|folder| folder.join("session-shop/mark"));
+    let aside = report
+        .replaced
+        .iter()
+        .map(|folder| folder.join("session-shop/mark"));
     assert_eq!(aside.filter(|file| file.exists()).count(), 1);
 }
 
@@ -267,7 +331,10 @@ async fn a_backup_that_cannot_be_written_lets_the_sessions_go_on() {
     struct NoRoom(usize);
     impl Write for NoRoom {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+            self.0 = self
+                .0
+                .checked_sub(bytes.len())
+                .ok_or(std::io::ErrorKind::StorageFull)?;
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
@@ -279,7 +346,9 @@ async fn a_backup_that_cannot_be_written_lets_the_sessions_go_on() {
     let shop = scene.ready(&manager, "shop").await;
     let profile = scene.profile(&id("shop"));
     fill(&profile);
-    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(300_000).collect();
+    let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
+        .take(300_000)
+        .collect();
     fs::write(profile.join("noise"), noise).expect("written");
     let failed = manager.backup(&Profiles::All, NoRoom(100_000)).await;
     match failed.err() {
@@ -287,11 +356,18 @@ async fn a_backup_that_cannot_be_written_lets_the_sessions_go_on() {
         other => panic!("{other:?}"),
     }
     until(&shop, SessionInfo::is_ready).await;
-    shop.send_text(bruno(), "segue", Duration::from_secs(5)).await.expect("sent");
-    let left = fs::read_dir(&scene.options.data_dir).expect("read").flatten();
+    shop.send_text(bruno(), "segue", Duration::from_secs(5))
+        .await
+        .expect("sent");
+    let left = fs::read_dir(&scene.options.data_dir)
+        .expect("read")
+        .flatten();
     let drafts = left.filter(|e| e.file_name().to_string_lossy().starts_with("backup-"));
     assert_eq!(drafts.count(), 0);
-    manager.backup(&Profiles::All, Vec::new()).await.expect("the next one is made");
+    manager
+        .backup(&Profiles::All, Vec::new())
+        .await
+        .expect("the next one is made");
 }
 
 /// The entries of an archive, for making another of them.
@@ -334,7 +410,8 @@ fn repacked(entries: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
             let mut header = Header::new_gnu();
             header.set_size(bytes.len() as u64);
             header.set_mode(0o600);
-            tar.append_data(&mut header, name, bytes.as_slice()).expect("written");
+            tar.append_data(&mut header, name, bytes.as_slice())
+                .expect("written");
         }
     })
 }
@@ -367,18 +444,39 @@ async fn an_archive_that_is_not_as_it_was_made_changes_nothing() {
     for (what, archive) in [
         ("nothing", Vec::new()),
         ("no archive", b"hello, this is text".repeat(50)),
-        ("another archive", packed(|tar| raw(tar, "readme.txt", EntryType::Regular, b"hi"))),
+        (
+            "another archive",
+            packed(|tar| raw(tar, "readme.txt", EntryType::Regular, b"hi")),
+        ),
         ("cut off in its midst", good[..good.len() / 2].to_vec()),
         ("a flipped bit", flipped),
         ("without its end", changed(|parts| drop(parts.pop()))),
-        ("without the store", changed(|parts| parts.retain(|(name, _)| name != Path::new("zapnode.db")))),
+        (
+            "without the store",
+            changed(|parts| parts.retain(|(name, _)| name != Path::new("zapnode.db"))),
+        ),
         ("a file less", changed(|parts| drop(parts.remove(3)))),
         ("another byte", changed(|parts| parts[3].1.push(0))),
-        ("a file twice", changed(|parts| { let one = parts[3].clone(); parts.insert(3, one); })),
-        ("a file more", changed(|parts| parts.insert(3, ("profiles/shop/Default/more".into(), b"x".to_vec())))),
+        (
+            "a file twice",
+            changed(|parts| {
+                let one = parts[3].clone();
+                parts.insert(3, one);
+            }),
+        ),
+        (
+            "a file more",
+            changed(|parts| parts.insert(3, ("profiles/shop/Default/more".into(), b"x".to_vec()))),
+        ),
         ("the manifest not first", changed(|parts| parts.swap(0, 1))),
-        ("a way out", evil("profiles/shop/../../../evil", EntryType::Regular)),
-        ("an absolute name", evil("/tmp/zapnode-evil", EntryType::Regular)),
+        (
+            "a way out",
+            evil("profiles/shop/../../../evil", EntryType::Regular),
+        ),
+        (
+            "an absolute name",
+            evil("/tmp/zapnode-evil", EntryType::Regular),
+        ),
         ("our own files", evil("owner.json", EntryType::Regular)),
         ("a link", evil("profiles/shop/Default", EntryType::Symlink)),
         ("a hard link", evil("profiles/shop/x", EntryType::Link)),
@@ -387,7 +485,10 @@ async fn an_archive_that_is_not_as_it_was_made_changes_nothing() {
         let elsewhere = Elsewhere::new();
         let refused = elsewhere.restore(&archive).expect_err(what);
         assert!(
-            matches!(refused, Error::Backup(BackupError::Damaged { .. } | BackupError::NotABackup(_))),
+            matches!(
+                refused,
+                Error::Backup(BackupError::Damaged { .. } | BackupError::NotABackup(_))
+            ),
             "{what}: {refused:?}"
         );
         assert_eq!(elsewhere.files(), [PathBuf::new(); 0], "{what}");
@@ -404,8 +505,13 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
         let mut manifest: serde_json::Value = serde_json::from_slice(&parts[0].1).expect("json");
         manifest[field] = value.into();
         parts[0].1 = manifest.to_string().into_bytes();
-        let refused = Elsewhere::new().restore(&repacked(&parts)).expect_err("newer");
-        assert!(matches!(refused, Error::Backup(BackupError::Newer { .. })), "{refused:?}");
+        let refused = Elsewhere::new()
+            .restore(&repacked(&parts))
+            .expect_err("newer");
+        assert!(
+            matches!(refused, Error::Backup(BackupError::Newer { .. })),
+            "{refused:?}"
+        );
     }
     // A bomb: much of nothing in a little.
     let manifest = entries(&good)[0].1.clone();
@@ -415,7 +521,8 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
         header.set_path("profiles/shop/zeros").expect("fits");
         header.set_size(64 << 20);
         header.set_cksum();
-        tar.append(&header, std::io::Read::take(std::io::repeat(0), 64 << 20)).expect("written");
+        tar.append(&header, std::io::Read::take(std::io::repeat(0), 64 << 20))
+            .expect("written");
     });
     let elsewhere = Elsewhere::new();
     let options = RestoreOptions {
@@ -423,12 +530,18 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
         ..elsewhere.options()
     };
     let refused = restore(bomb.as_slice(), &options).expect_err("too large");
-    assert!(matches!(refused, Error::Backup(BackupError::TooLarge { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Backup(BackupError::TooLarge { .. })),
+        "{refused:?}"
+    );
     assert_eq!(elsewhere.files(), [PathBuf::new(); 0]);
 
     // A store that is whole by its checksum and damaged all the same.
     let mut parts = entries(&good);
-    let store = parts.iter().position(|(name, _)| name == Path::new("zapnode.db")).expect("in it");
+    let store = parts
+        .iter()
+        .position(|(name, _)| name == Path::new("zapnode.db"))
+        .expect("in it");
     let half = parts[store].1.len() / 2;
     parts[store].1[half..half + 8192].fill(0x5A);
     let sum: String = {
@@ -442,6 +555,9 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
     last.1 = sums.to_string().into_bytes();
     let elsewhere = Elsewhere::new();
     let refused = elsewhere.restore(&repacked(&parts)).expect_err("damaged");
-    assert!(matches!(refused, Error::Store(StoreError::Damaged(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Error::Store(StoreError::Damaged(_))),
+        "{refused:?}"
+    );
     assert_eq!(elsewhere.files(), [PathBuf::new(); 0]);
 }

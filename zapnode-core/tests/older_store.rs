@@ -59,7 +59,10 @@ async fn a_database_of_schema_2_opens_with_everything_in_it() {
     assert_eq!(all.iter().map(|m| m.state).collect::<Vec<_>>(), states);
     for (n, message) in (0u32..).zip(&all) {
         let word = message.state.as_str();
-        assert_eq!(message.text.as_deref(), Some(&*format!("Olá João, nº {n}: {word}")));
+        assert_eq!(
+            message.text.as_deref(),
+            Some(&*format!("Olá João, nº {n}: {word}"))
+        );
         assert_eq!(message.wire_id.as_str(), format!("3EB0{:018X}", n + 1));
         assert_eq!(message.from_me, message.state != Received);
         let known = !matches!(message.state, Queued | Cancelled);
@@ -78,9 +81,15 @@ async fn a_database_of_schema_2_opens_with_everything_in_it() {
     assert_eq!(open, all[..2], "what is to be sent is still to be sent");
 
     // By either id, by its key, by its words.
-    assert_eq!(store.message(all[3].id).await.unwrap().as_ref(), Some(&all[3]));
+    assert_eq!(
+        store.message(all[3].id).await.unwrap().as_ref(),
+        Some(&all[3])
+    );
     let key = MessageId::new("true_5511912345678@c.us_3EB0000000000000000003").unwrap();
-    assert_eq!(store.message_by_key(key).await.unwrap().as_ref(), Some(&all[2]));
+    assert_eq!(
+        store.message_by_key(key).await.unwrap().as_ref(),
+        Some(&all[2])
+    );
     let key = Key {
         key: "order-4".to_owned(),
         request: "request-4".to_owned(),
@@ -93,12 +102,19 @@ async fn a_database_of_schema_2_opens_with_everything_in_it() {
         words: Some("joao delivered".to_owned()),
         ..MessageFilter::default()
     };
-    assert_eq!(store.messages(shop(), words, 9).await.unwrap(), [all[3].clone()]);
+    assert_eq!(
+        store.messages(shop(), words, 9).await.unwrap(),
+        [all[3].clone()]
+    );
 
     // It can be written, shrinks, and opens again.
     store.note_session(shop(), false, true).await.unwrap();
     let deleted = store.delete_messages(datetime!(2026-11-21 0:00 UTC)).await;
-    assert_eq!(deleted.unwrap(), 1, "only the received one has no key and is over");
+    assert_eq!(
+        deleted.unwrap(),
+        1,
+        "only the received one has no key and is over"
+    );
     store.shrink(Spare::None).await.unwrap();
     drop(store);
     let store = Store::open(folder.path()).await.unwrap();

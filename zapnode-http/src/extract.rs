@@ -135,7 +135,10 @@ impl JsonBody {
         let texts: Option<Vec<_>> = value
             .as_array()
             .and_then(|list| list.iter().map(serde_json::Value::as_str).collect());
-        texts.filter(|texts| !texts.is_empty()).ok_or_else(wrong).map(Some)
+        texts
+            .filter(|texts| !texts.is_empty())
+            .ok_or_else(wrong)
+            .map(Some)
     }
 
     /// A truth value, if the field is there.

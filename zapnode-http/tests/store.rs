@@ -53,25 +53,45 @@ async fn a_backup_is_one_file_with_what_was_asked_for() {
         assert_eq!(answer.status.as_u16(), 200, "{body}");
         assert_eq!(answer.headers["content-type"], "application/gzip");
         assert_eq!(answer.headers["cache-control"], "no-store");
-        assert_eq!(answer.headers["content-length"], answer.body.len().to_string());
+        assert_eq!(
+            answer.headers["content-length"],
+            answer.body.len().to_string()
+        );
         let name = answer.headers["content-disposition"].to_str().unwrap();
-        assert!(name.starts_with("attachment; filename=\"zapnode-20"), "{name}");
+        assert!(
+            name.starts_with("attachment; filename=\"zapnode-20"),
+            "{name}"
+        );
         let files = files(&answer.body);
         assert_eq!(files.first().unwrap(), "manifest.json");
         assert_eq!(files.last().unwrap(), "checksums.json");
-        let found: BTreeSet<_> = files.iter().filter(|f| f.starts_with("profiles/")).collect();
+        let found: BTreeSet<_> = files
+            .iter()
+            .filter(|f| f.starts_with("profiles/"))
+            .collect();
         let expected: Vec<String> = profiles.iter().map(|p| (*p).to_owned()).collect();
         assert_eq!(found, expected.iter().collect(), "{body}");
         assert!(files.contains(&"zapnode.db".to_owned()));
     }
     for session in ["a", "b"] {
-        let info = api.until(session, |info| info.state == SessionState::Ready).await;
+        let info = api
+            .until(session, |info| info.state == SessionState::Ready)
+            .await;
         assert!(info.linked);
     }
     // Nothing is left of them.
     let folder = api.app.manager().folder().path().to_owned();
-    let left: Vec<_> = std::fs::read_dir(folder).unwrap().flatten().map(|e| e.file_name()).collect();
-    assert!(!left.iter().any(|name| name.to_string_lossy().contains("backup")), "{left:?}");
+    let left: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.to_string_lossy().contains("backup")),
+        "{left:?}"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +104,11 @@ async fn a_backup_of_what_is_not_there_is_refused_and_changes_nothing() {
         (r#"{"sessions": "a"}"#, 400, "invalid_request"),
         (r#"{"sessions": [1]}"#, 400, "invalid_request"),
         (r#"{"profiles": "no"}"#, 400, "invalid_request"),
-        (r#"{"profiles": false, "sessions": ["a"]}"#, 400, "invalid_request"),
+        (
+            r#"{"profiles": false, "sessions": ["a"]}"#,
+            400,
+            "invalid_request",
+        ),
         ("[]", 400, "invalid_request"),
     ] {
         let answer = api.raw("/backup", body).await;
@@ -105,12 +129,22 @@ async fn old_messages_go_when_they_are_asked_to() {
     assert_eq!(answer["success"], true);
     assert_eq!(answer["daysToKeep"], 30);
     assert_eq!(answer["deletedMessages"], 0);
-    let answer = api.post("/database/cleanup", json!({"daysToKeep": 1})).await;
+    let answer = api
+        .post("/database/cleanup", json!({"daysToKeep": 1}))
+        .await;
     assert_eq!(answer.expect(200)["deletedMessages"], 0);
-    api.get(&format!("/messages/{}", sent["id"].as_str().unwrap())).await.expect(200);
+    api.get(&format!("/messages/{}", sent["id"].as_str().unwrap()))
+        .await
+        .expect(200);
     for wrong in [json!(0), json!(-1), json!("30"), json!(1.5), json!(40_000)] {
-        let answer = api.post("/database/cleanup", json!({"daysToKeep": wrong})).await;
-        assert_eq!(answer.error(), (400, "invalid_request".to_owned()), "{wrong}");
+        let answer = api
+            .post("/database/cleanup", json!({"daysToKeep": wrong}))
+            .await;
+        assert_eq!(
+            answer.error(),
+            (400, "invalid_request".to_owned()),
+            "{wrong}"
+        );
     }
 }
 
@@ -127,7 +161,10 @@ async fn readiness_tells_the_sessions_by_state_to_those_with_the_key() {
             answer.expect(200)
         }
     };
-    assert_eq!(get("/readyz", vec![]).await, json!({"status": "ok", "store": "ok"}));
+    assert_eq!(
+        get("/readyz", vec![]).await,
+        json!({"status": "ok", "store": "ok"})
+    );
     assert_eq!(get("/livez", vec![]).await, json!({"status": "ok"}));
     let with = vec![("x-api-key", "a-long-enough-secret")];
     let id = id("a");

@@ -88,7 +88,10 @@ pub(crate) async fn run(
     keep(draft, target, args.force)?;
     let file = target.display().to_string();
     context.output.result(
-        format!("{file} ({}). Whoever has it can send as the accounts in it.", megabytes(size)),
+        format!(
+            "{file} ({}). Whoever has it can send as the accounts in it.",
+            megabytes(size)
+        ),
         &json!({"success": true, "file": file, "bytes": size}),
     );
     Ok(())
@@ -119,9 +122,8 @@ fn exists(target: &Path) -> CliError {
 fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
     let text = format!("{} could not be written: {error}", path.display());
     match error.kind() {
-        std::io::ErrorKind::StorageFull => {
-            CliError::new(Kind::Storage, "storage_full", text).hint("Make room there, or choose another disk.")
-        }
+        std::io::ErrorKind::StorageFull => CliError::new(Kind::Storage, "storage_full", text)
+            .hint("Make room there, or choose another disk."),
         _ => CliError::other(text),
     }
 }

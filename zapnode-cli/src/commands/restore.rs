@@ -29,11 +29,16 @@ pub(crate) struct RestoreArgs {
 
 pub(crate) async fn run(args: &RestoreArgs, context: &Context) -> Result<(), CliError> {
     if context.global.server.is_some() {
-        return Err(CliError::usage("a backup is restored on the machine itself, without --server")
-            .hint("Run zapnode restore there, with nothing else running on the data folder."));
+        return Err(CliError::usage(
+            "a backup is restored on the machine itself, without --server",
+        )
+        .hint("Run zapnode restore there, with nothing else running on the data folder."));
     }
     let file = File::open(&args.file).map_err(|error| {
-        CliError::usage(format!("{} could not be read: {error}", args.file.display()))
+        CliError::usage(format!(
+            "{} could not be read: {error}",
+            args.file.display()
+        ))
     })?;
     let manager = context.settings.manager_options();
     let options = RestoreOptions {
@@ -73,7 +78,12 @@ fn text(report: &RestoreReport, folder: &str) -> String {
         "Restored to {folder}: {} sessions, {} with their login ({}).",
         report.sessions.len(),
         report.profiles.len(),
-        report.profiles.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", "),
+        report
+            .profiles
+            .iter()
+            .map(SessionId::as_str)
+            .collect::<Vec<_>>()
+            .join(", "),
     )];
     if report.failed_messages > 0 {
         lines.push(format!(

@@ -102,13 +102,7 @@ impl<W: Write> Archive<W> {
             .map_err(BackupError::Write)
     }
 
-    fn entry(
-        &mut self,
-        name: &Path,
-        size: u64,
-        modified: u64,
-        from: impl Read,
-    ) -> io::Result<()> {
+    fn entry(&mut self, name: &Path, size: u64, modified: u64, from: impl Read) -> io::Result<()> {
         let mut header = Header::new_gnu();
         header.set_entry_type(EntryType::Regular);
         header.set_size(size);

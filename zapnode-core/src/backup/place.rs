@@ -111,7 +111,9 @@ mod tests {
         assert_eq!(place_of(Path::new("manifest.json")), Some(Place::Manifest));
         assert_eq!(place_of(Path::new("zapnode.db")), Some(Place::Store));
         assert_eq!(
-            place_of(Path::new("profiles/shop-1/Default/Local Storage/leveldb/LOG")),
+            place_of(Path::new(
+                "profiles/shop-1/Default/Local Storage/leveldb/LOG"
+            )),
             Some(Place::Profile {
                 session: SessionId::new("shop-1").expect("an id"),
                 rest: PathBuf::from("Default/Local Storage/leveldb/LOG"),
@@ -121,7 +123,13 @@ mod tests {
 
     #[test]
     fn logins_stay_in_and_caches_stay_out() {
-        for out in ["Cache", "Code Cache", "GPUCache", "SingletonLock", "Crashpad"] {
+        for out in [
+            "Cache",
+            "Code Cache",
+            "GPUCache",
+            "SingletonLock",
+            "Crashpad",
+        ] {
             assert!(is_left_out(out), "{out}");
         }
         for kept in [

@@ -18,7 +18,9 @@ use time::OffsetDateTime;
 
 use super::archive::Summing;
 use super::place::{Place, place_of};
-use super::{BackupError, CHECKSUMS, Checksums, FORMAT, MANIFEST, Manifest, STORE, Sum, placed, stamp};
+use super::{
+    BackupError, CHECKSUMS, Checksums, FORMAT, MANIFEST, Manifest, STORE, Sum, placed, stamp,
+};
 use crate::error::Error;
 use crate::id::SessionId;
 use crate::outbox::FailureCode;
@@ -141,8 +143,12 @@ pub fn restore(archive: impl Read, options: &RestoreOptions) -> Result<RestoreRe
             refuse_existing(&auth_dir.join(id.profile_folder()))?;
         }
     }
-    let (sessions, failed_messages) =
-        settle_store(&staged.data.0.join(STORE), &auth_dir, &profiles, options.open_messages)?;
+    let (sessions, failed_messages) = settle_store(
+        &staged.data.0.join(STORE),
+        &auth_dir,
+        &profiles,
+        options.open_messages,
+    )?;
     let replaced = put_in_place(&staged, data_dir, &auth_dir, &profiles)?;
     Ok(RestoreReport {
         created_at: store::from_millis(manifest.created_at)
@@ -389,7 +395,10 @@ fn settle_store(
         let rows = query.query_map([], |row| row.get(0))?;
         rows.collect::<Result<_, _>>()?
     };
-    let ids: Vec<_> = ids.iter().filter_map(|id| SessionId::new(id).ok()).collect();
+    let ids: Vec<_> = ids
+        .iter()
+        .filter_map(|id| SessionId::new(id).ok())
+        .collect();
     for id in &ids {
         let profile = auth_dir.join(id.profile_folder());
         let has_login = profiles.contains(id) || profile.is_dir();
@@ -439,7 +448,11 @@ fn put_in_place(
         moves.now(&staged.auth.0.join(&folder), &auth_dir.join(&folder))?;
     }
     // The log first: it must never lie beside a store that is not its own.
-    for file in [format!("{STORE}-wal"), format!("{STORE}-shm"), STORE.to_owned()] {
+    for file in [
+        format!("{STORE}-wal"),
+        format!("{STORE}-shm"),
+        STORE.to_owned(),
+    ] {
         moves.aside(data_dir, Path::new(&file), &name, &mut replaced)?;
     }
     moves.now(&staged.data.0.join(STORE), &data_dir.join(STORE))?;

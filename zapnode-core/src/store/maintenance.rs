@@ -146,7 +146,12 @@ mod tests {
         }
         let before = OffsetDateTime::now_utc() - Duration::days(30);
         assert_eq!(store.delete_messages(before).await.expect("deleted"), 3);
-        let kept: Vec<_> = all(&store).await.into_iter().rev().map(|m| m.text).collect();
+        let kept: Vec<_> = all(&store)
+            .await
+            .into_iter()
+            .rev()
+            .map(|m| m.text)
+            .collect();
         assert_eq!(kept, expected.into_iter().map(Some).collect::<Vec<_>>());
         let words = |words: &str| MessageFilter {
             words: Some(words.to_owned()),
@@ -158,7 +163,9 @@ mod tests {
         }
         store
             .run(|t| {
-                t.execute_batch("INSERT INTO messages_text (messages_text, rank) VALUES ('integrity-check', 1)")?;
+                t.execute_batch(
+                    "INSERT INTO messages_text (messages_text, rank) VALUES ('integrity-check', 1)",
+                )?;
                 Ok(())
             })
             .await
@@ -171,7 +178,11 @@ mod tests {
         let store = Store::open(dir.path()).await.expect("opens");
         let body = "palavra ".repeat(500);
         let filled = (0..2000).map(|n| {
-            let message = message(&format!("{n} {body}"), MessageState::Read, Duration::days(90));
+            let message = message(
+                &format!("{n} {body}"),
+                MessageState::Read,
+                Duration::days(90),
+            );
             store.accept(message, None)
         });
         for stored in futures_util::future::join_all(filled).await {

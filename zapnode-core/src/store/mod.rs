@@ -98,9 +98,9 @@ impl StoreError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Newer { .. } => Some(
-                "Start the newer ZapNode again, or restore a backup into another data folder.",
-            ),
+            Self::Newer { .. } => {
+                Some("Start the newer ZapNode again, or restore a backup into another data folder.")
+            }
             other => health::trouble(other).and_then(StoreState::hint),
         }
     }

@@ -80,7 +80,10 @@ pub(crate) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), S
 fn look_through(connection: &Connection) -> Result<(), StoreError> {
     let size = size(connection)?;
     if size > CHECKED_UP_TO {
-        tracing::debug!(size, "the database is too large to be looked through at each start");
+        tracing::debug!(
+            size,
+            "the database is too large to be looked through at each start"
+        );
         return Ok(());
     }
     let began = Instant::now();
@@ -113,7 +116,10 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 fn make_shrinkable(connection: &Connection) -> Result<(), StoreError> {
     let size = size(connection)?;
     if size > REWRITTEN_UP_TO {
-        tracing::info!(size, "the database stays as large as it is: it was made by an older version and is too large to be rewritten at a start");
+        tracing::info!(
+            size,
+            "the database stays as large as it is: it was made by an older version and is too large to be rewritten at a start"
+        );
         return Ok(());
     }
     connection.pragma_update(None, "auto_vacuum", INCREMENTAL)?;

@@ -591,7 +591,10 @@ mod tests {
         assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
         let second = store.keep(|t| row(t, 5)).stored_or_waiting().await;
         assert!(matches!(second, Ok(None)), "{second:?}");
-        assert_eq!(until(&store, |h| h.waiting == 2).await.state, StoreState::Full);
+        assert_eq!(
+            until(&store, |h| h.waiting == 2).await.state,
+            StoreState::Full
+        );
         // Small enough to fit, but newer than what waits: the order holds.
         let small = store.run(|t| Ok(t.execute("INSERT INTO x (n) VALUES (6)", [])?));
         assert!(matches!(small.await, Err(StoreError::Full(_))));
@@ -628,9 +631,8 @@ mod tests {
             let _ = go.recv();
             Ok(())
         });
-        let reads_before = store.run(|t| {
-            Ok(t.query_row("SELECT count(*) FROM x", [], |r| r.get::<_, i64>(0))?)
-        });
+        let reads_before =
+            store.run(|t| Ok(t.query_row("SELECT count(*) FROM x", [], |r| r.get::<_, i64>(0))?));
         let finds_no_room = store.run(|t| row(t, 1));
         let comes_after = store.run(|t| Ok(t.execute("INSERT INTO x (n) VALUES (2)", [])?));
         drop(hold);
@@ -671,7 +673,9 @@ mod tests {
         assert!(health.detail.is_some());
         // Some of it still works; it is damaged all the same.
         store.ping(Duration::from_secs(5)).await.expect("answers");
-        let _ = store.run(|t| Ok(t.execute("DELETE FROM x WHERE n < 0", [])?)).await;
+        let _ = store
+            .run(|t| Ok(t.execute("DELETE FROM x WHERE n < 0", [])?))
+            .await;
         assert_eq!(store.health().state, StoreState::Damaged);
         drop(store);
         let again = Store::open(dir.path()).await;

@@ -66,7 +66,10 @@ async fn streamed(mut file: File) -> Result<Response, Error> {
     let name = file_name(OffsetDateTime::now_utc());
     let mut response = Body::from_stream(stream).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/gzip"),
+    );
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, value);
@@ -121,7 +124,9 @@ pub(super) async fn cleanup(
 async fn body(headers: &HeaderMap, request: Request) -> Result<JsonBody, ApiError> {
     let is_there = headers.contains_key(header::CONTENT_TYPE)
         || headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        || headers
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length != "0");
     if is_there {
         JsonBody::from_request(request, &()).await
     } else {

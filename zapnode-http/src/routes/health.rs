@@ -37,7 +37,13 @@ pub(super) async fn health(
     let default = &app.options().default_session;
     let default_is_ready = infos.iter().any(|i| i.id == *default && i.is_ready());
     let sessions = infos.into_iter().map(SessionModel::from).collect();
-    Json(Health::new(sessions, default_is_ready, app.uptime(), &store)).into_response()
+    Json(Health::new(
+        sessions,
+        default_is_ready,
+        app.uptime(),
+        &store,
+    ))
+    .into_response()
 }
 
 /// `GET /livez`: the process answers, and the thread of its store.
