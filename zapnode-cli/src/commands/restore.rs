@@ -53,7 +53,9 @@ pub(crate) async fn run(args: &RestoreArgs, context: &Context) -> Result<(), Cli
     context.progress.say("restoring");
     let folder = options.data_dir.display().to_string();
     // Not interrupted: it either ends or changes nothing.
-    let restored = tokio::task::spawn_blocking(move || restore(BufReader::new(file), &options));
+    let restored = tokio::task::spawn_blocking(move || {
+        restore(BufReader::new(file), &options).map_err(CliError::from)
+    });
     let report = restored
         .await
         .map_err(|error| CliError::other(error.to_string()))??;
