@@ -46,6 +46,8 @@ fn the_help_text_is_the_one_in_the_repository() {
         &["sessions"],
         &["sessions", "delete"],
         &["doctor"],
+        &["backup"],
+        &["restore"],
         &["sandbox"],
         &["config"],
         &["completions"],
