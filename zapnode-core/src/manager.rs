@@ -15,10 +15,11 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
-use crate::outbox::Message;
+use crate::outbox::{Load, Message};
 use crate::outbox::worker::{self, Worker};
 use crate::owner::{DataFolder, private_folder};
 use crate::session::actor::{Actor, Command, Context, Parts};
+use crate::session::failure::Records;
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Store};
@@ -104,6 +105,8 @@ impl SessionManager {
             launches: Arc::new(Semaphore::new(options.launches_at_once.max(1))),
             deadlines: options.deadlines,
             cleanup_after_logout: options.cleanup_after_logout,
+            care: options.care,
+            records: Records::in_folder(folder.path()),
             bus,
             removals,
         });
@@ -155,7 +158,7 @@ impl SessionManager {
         let registry = self.registry_without(&id).await;
         registry.ok_or(Error::ShuttingDown)?;
         if let Ok(session) = self.get(&id) {
-            let same = options.is_empty() || session.info().options == options;
+            let same = options.is_empty() || options.fits(&session.info().options);
             if !same {
                 return Err(Error::SessionExists { id });
             }
@@ -241,6 +244,11 @@ impl SessionManager {
             let _ = quiet.await;
         }
         let forgotten = self.inner.context.store.delete_session(id.clone()).await;
+        let (records, gone) = (self.inner.context.records.clone(), id.clone());
+        let cleared = tokio::task::spawn_blocking(move || records.forget(&gone)).await;
+        if let Ok(Err(error)) = cleared {
+            tracing::warn!(session = %id, %error, "the record of its last failure is still there");
+        }
         self.sessions().remove(id);
         self.inner.removed.notify_waiters();
         ended?;
@@ -313,6 +321,7 @@ impl SessionManager {
         let (commands, queue) = mpsc::channel(COMMANDS_WAITING);
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (progress, _) = broadcast::channel(EVENTS_KEPT);
+        let (load, follow_load) = watch::channel(Load::default());
         let login = login_of(&row);
         let (info, follow) = watch::channel(SessionInfo {
             id: row.id.clone(),
@@ -326,6 +335,7 @@ impl SessionManager {
             created_at: row.created_at,
             ready_at: None,
             options: row.options,
+            resources: None,
         });
         let actor = Actor::new(Parts {
             id: row.id.clone(),
@@ -335,6 +345,7 @@ impl SessionManager {
             wanted: row.wanted,
             info,
             outbox: outbox.clone(),
+            load: follow_load,
             commands: queue,
         });
         tokio::spawn(actor.run());
@@ -344,6 +355,7 @@ impl SessionManager {
                 info: follow.clone(),
                 commands,
                 store: self.inner.context.store.clone(),
+                records: self.inner.context.records.clone(),
                 outbox,
                 progress: progress.clone(),
                 contacts: Mutex::default(),
@@ -358,6 +370,7 @@ impl SessionManager {
             bus: self.inner.context.bus.clone(),
             progress,
             inbox,
+            load,
         });
         tokio::spawn(worker.run());
         self.sessions().insert(row.id, handle.clone());

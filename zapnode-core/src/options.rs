@@ -16,9 +16,92 @@ pub struct SessionOptions {
     /// The browser to use. Absent: the driver's own choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chrome_path: Option<PathBuf>,
+    /// When it rests, and how much memory it may take. Absent: as chosen for all sessions.
+    #[serde(flatten)]
+    pub care: Care,
+}
+
+/// When a session rests, and how much memory it may take. All of it is off where nothing is chosen;
+/// 0 turns off what is chosen for all sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Care {
+    /// Close its browser when it was not used for so many seconds; it wakes when it is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hibernate_after: Option<u64>,
+    /// While it sleeps, open it every so many seconds to collect what has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_every: Option<u64>,
+    /// Over so many MB its page is loaded anew, when nobody uses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_soft_mb: Option<u32>,
+    /// Over so many MB its browser is started anew, at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_hard_mb: Option<u32>,
+}
+
+impl Care {
+    /// The shortest time after which a session may hibernate, and between two wakings, in seconds.
+    pub const SHORTEST: u64 = 10;
+
+    /// The longest of both, in seconds: 30 days.
+    pub const LONGEST: u64 = 30 * 24 * 3600;
+
+    /// The lowest memory limit, in MB: no browser does with less.
+    pub const LEAST_MB: u32 = 100;
+
+    /// What is chosen here, and where nothing is, what is chosen there.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            hibernate_after: self.hibernate_after.or(other.hibernate_after),
+            wake_every: self.wake_every.or(other.wake_every),
+            memory_soft_mb: self.memory_soft_mb.or(other.memory_soft_mb),
+            memory_hard_mb: self.memory_hard_mb.or(other.memory_hard_mb),
+        }
+    }
+
+    /// Whether what is chosen here is chosen there too.
+    fn is_in(&self, other: &Self) -> bool {
+        self.or(*other) == *other
+    }
+
+    /// After how long it hibernates, if at all.
+    pub fn hibernate_after(&self) -> Option<Duration> {
+        seconds(self.hibernate_after)
+    }
+
+    /// How often it is woken to look, if at all.
+    pub fn wake_every(&self) -> Option<Duration> {
+        seconds(self.wake_every)
+    }
+
+    /// Its soft limit in MB, if there is one.
+    pub fn memory_soft_mb(&self) -> Option<u32> {
+        self.memory_soft_mb.filter(|limit| *limit > 0)
+    }
+
+    /// Its hard limit in MB, if there is one.
+    pub fn memory_hard_mb(&self) -> Option<u32> {
+        self.memory_hard_mb.filter(|limit| *limit > 0)
+    }
+}
+
+fn seconds(chosen: Option<u64>) -> Option<Duration> {
+    chosen.filter(|s| *s > 0).map(Duration::from_secs)
 }
 
 impl SessionOptions {
+    /// Whether a session that has `other` may be taken for one with these: it is opened alike, and
+    /// what is chosen here besides is chosen there too.
+    pub fn fits(&self, other: &Self) -> bool {
+        Self {
+            care: other.care,
+            ..self.clone()
+        } == *other
+            && self.care.is_in(&other.care)
+    }
+
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
@@ -41,6 +124,8 @@ pub struct ManagerOptions {
     pub cleanup_after_logout: Option<Duration>,
     /// How long an idempotency key stands for the message it was first used for.
     pub idempotency_keys_kept: Duration,
+    /// When sessions rest and how much memory they may take, where nothing is chosen for one.
+    pub care: Care,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -56,6 +141,7 @@ impl ManagerOptions {
             launches_at_once: 2,
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
+            care: Care::default(),
             deadlines: Deadlines::default(),
         }
     }

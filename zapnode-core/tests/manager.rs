@@ -115,7 +115,7 @@ async fn sessions_come_back_after_a_restart_and_deleted_ones_do_not() {
     scene.ready(&manager, "gone").await;
     let options = SessionOptions {
         headless: Some(true),
-        chrome_path: None,
+        ..SessionOptions::default()
     };
     let created = manager.create(id("chosen"), options.clone()).await;
     let created = created.expect("created").session.info().created_at;

@@ -29,7 +29,7 @@ mod link;
 pub mod scripted;
 
 pub use error::{DriverError, Interruption};
-pub use link::{Evidence, Identity, LinkState, LogoutReason, Probe, Refusal, SelfTest};
+pub use link::{Evidence, Identity, LinkState, LogoutReason, Probe, Refusal, Resources, SelfTest};
 
 /// Opens sessions. One value serves all sessions of a manager.
 #[async_trait]
@@ -144,6 +144,16 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// # Errors
     /// [`DriverError::Unsupported`] where the driver has nothing to show.
     async fn screenshot(&self) -> Result<Vec<u8>, DriverError>;
+
+    /// The last words of whatever the session runs, oldest first, for a person who looks for what
+    /// went wrong; also after it has ended. Nothing that people wrote is among them. At most 100.
+    fn last_words(&self) -> Vec<String>;
+
+    /// What the session takes of the machine right now.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where nothing of its own runs, else by situation.
+    async fn resources(&self) -> Result<Resources, DriverError>;
 
     /// Connects to WhatsApp anew without loading anything. Returns once that was begun; whether it
     /// helped is told by [`DriverEvent::Link`].

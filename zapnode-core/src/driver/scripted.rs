@@ -16,7 +16,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, Identity, Interruption,
-    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, SelfTest, StoredLogin,
+    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, Resources, SelfTest, StoredLogin,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
@@ -74,6 +74,9 @@ struct Inside {
     messages: HashMap<WireId, SentMessage>,
     closed: bool,
     stalled: bool,
+    /// The next look finds messages that were not told.
+    deaf: bool,
+    resources: Option<Resources>,
     /// WhatsApp cannot be reached, and what mends that.
     unlinked: Option<Unlinked>,
     reconnects: usize,
@@ -246,6 +249,16 @@ impl ScriptedDriver {
         let page = self.page(session);
         lock(&page.inside).unlinked = Some(until);
         page.tell(DriverEvent::Link(LinkState::Offline)).await;
+    }
+
+    /// A look finds that messages were not told.
+    pub fn deafen(&self, session: &SessionId) {
+        lock(&self.page(session).inside).deaf = true;
+    }
+
+    /// What the session takes of the machine, until it is opened anew.
+    pub fn weigh(&self, session: &SessionId, resources: Resources) {
+        lock(&self.page(session).inside).resources = Some(resources);
     }
 
     /// How often the open session was asked to reconnect and to reload.
@@ -578,6 +591,7 @@ impl Connection for ScriptedConnection {
         Ok(Evidence {
             facts: vec![("scripted".to_owned(), "true".to_owned())],
             version: Some("2.3000.0".to_owned()),
+            deaf: std::mem::take(&mut lock(&self.page.inside).deaf),
             link,
         })
     }
@@ -602,6 +616,19 @@ impl Connection for ScriptedConnection {
         Err(DriverError::Unsupported {
             feature: "screenshot",
             part: "a screen".to_owned(),
+        })
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        vec![format!("scripted session {}", self.page.session)]
+    }
+
+    async fn resources(&self) -> Result<Resources, DriverError> {
+        self.alive("resources").await?;
+        let taken = lock(&self.page.inside).resources;
+        taken.ok_or_else(|| DriverError::Unsupported {
+            feature: "resources",
+            part: "a process".to_owned(),
         })
     }
 

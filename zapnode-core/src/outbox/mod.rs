@@ -16,6 +16,7 @@
 //! - [`queue`]: whose turn it is, as a pure structure: order per chat, a window, due times.
 //! - `worker`: one task for each session, which does what these two decide.
 
+mod load;
 pub mod queue;
 pub mod state;
 pub(crate) mod worker;
@@ -27,6 +28,7 @@ use ulid::Ulid;
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::message::Recipient;
 
+pub use load::Load;
 pub use state::{FailureCode, MessageState};
 
 /// A text to be sent, as a caller asks for it.

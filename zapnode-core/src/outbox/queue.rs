@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use time::OffsetDateTime;
 
+use super::Load;
 use crate::id::WireId;
 use crate::message::Recipient;
 
@@ -188,6 +189,14 @@ impl Queue {
         self.lanes
             .values()
             .flat_map(|lane| lane.unconfirmed.values())
+    }
+
+    /// How much there is to do.
+    pub fn load(&self) -> Load {
+        Load {
+            waiting: self.index.len() - self.scheduled.len(),
+            due: self.next_due(),
+        }
     }
 
     /// Everything that is not over, in the order of acceptance.

@@ -16,7 +16,7 @@ use ulid::Ulid;
 
 use super::queue::{Item, Queue};
 use super::state::{Verdict, judge};
-use super::{Failure, FailureCode, Message, MessageState, NewMessage};
+use super::{Failure, FailureCode, Load, Message, MessageState, NewMessage};
 use crate::driver::DriverError;
 use crate::event::{Event, EventKind};
 use crate::id::{MessageId, SessionId, WireId};
@@ -83,6 +83,8 @@ pub(crate) struct Worker {
     /// The page that has what is unconfirmed: when its session last became ready.
     page: Option<OffsetDateTime>,
     not_before: Option<Instant>,
+    /// How much there is to do, for the session's own task.
+    load: watch::Sender<Load>,
 }
 
 /// What the task is made from.
@@ -93,6 +95,7 @@ pub(crate) struct Parts {
     pub(crate) bus: broadcast::Sender<Event>,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Input>,
+    pub(crate) load: watch::Sender<Load>,
 }
 
 /// A message that was just asked for, not stored yet.
@@ -147,6 +150,7 @@ impl Worker {
             known: HashMap::new(),
             page: None,
             not_before: None,
+            load: parts.load,
         }
     }
 
@@ -160,6 +164,8 @@ impl Worker {
         let mut has_session = true;
         loop {
             self.dispatch();
+            let load = self.queue.load();
+            self.load.send_if_modified(|told| std::mem::replace(told, load) != load);
             let wake = self.wake();
             tokio::select! {
                 biased;

@@ -11,12 +11,15 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use ulid::Ulid;
 
-use super::actor::Command;
+use super::actor::{Change, Command};
+use super::failure::{Failure, Records};
+use super::history::{KEPT, Transition};
 use super::status::{Reason, SessionInfo, SessionState};
 use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
 use crate::id::{MessageId, PhoneNumber, SessionId};
 use crate::message::{Ack, Contact, Recipient};
+use crate::options::SessionOptions;
 use crate::outbox::worker::{self as outbox, Progress, fresh, item_of};
 use crate::outbox::{Message, MessageFilter, MessageState, NewMessage, Submitted};
 use crate::store::{Accepted, Key, Store};
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) info: watch::Receiver<SessionInfo>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) store: Store,
+    pub(crate) records: Records,
     pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) contacts: Mutex<HashMap<Recipient, (Contact, Instant)>>,
@@ -394,6 +398,61 @@ impl SessionHandle {
             self_test,
             reasons,
         }
+    }
+
+    /// Where it has been, newest first: the last 200 changes of its state, and what was tried to
+    /// bring it back.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn history(&self) -> Result<Vec<Transition>, Error> {
+        let kept = usize::try_from(KEPT).unwrap_or(usize::MAX);
+        let id = self.id().clone();
+        Ok(self.shared.store.transitions(id, kept).await?)
+    }
+
+    /// What is kept of its last failure; `None` if it never had one.
+    ///
+    /// # Errors
+    /// [`Error::Folder`] when that cannot be read.
+    pub async fn failure(&self) -> Result<Option<Failure>, Error> {
+        self.recorded(Records::read).await
+    }
+
+    /// The picture of its last failure, as PNG; `None` if the page could not be drawn then.
+    ///
+    /// # Errors
+    /// [`Error::Folder`] when it cannot be read.
+    pub async fn failure_screenshot(&self) -> Result<Option<Vec<u8>>, Error> {
+        self.recorded(Records::read_picture).await
+    }
+
+    async fn recorded<T: Send + 'static>(
+        &self,
+        read: fn(&Records, &SessionId) -> std::io::Result<Option<T>>,
+    ) -> Result<Option<T>, Error> {
+        let (records, id) = (self.shared.records.clone(), self.id().clone());
+        let path = records.folder().to_owned();
+        let read = tokio::task::spawn_blocking(move || read(&records, &id)).await;
+        match read {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(source)) => Err(Error::Folder { path, source }),
+            Err(_) => Err(Error::ShuttingDown),
+        }
+    }
+
+    /// Chooses otherwise for the session. What concerns its browser holds from its next start on,
+    /// the rest at once.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it was removed, or [`Error::Store`], and then nothing has
+    /// changed.
+    pub async fn choose(
+        &self,
+        change: impl FnOnce(&mut SessionOptions) + Send + 'static,
+    ) -> Result<SessionInfo, Error> {
+        let change = Change(Box::new(change));
+        Ok(self.ask(|reply| Command::Choose(change, reply)).await??)
     }
 
     pub(crate) async fn connection(&self) -> Result<Arc<dyn Connection>, Error> {

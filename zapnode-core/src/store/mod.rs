@@ -16,6 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+mod history;
 mod messages;
 mod sessions;
 
@@ -30,6 +31,7 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0005_history.sql"),
 ];
 
 /// The most jobs in one transaction: bounds how long the first of them waits for the last.

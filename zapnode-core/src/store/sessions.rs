@@ -153,7 +153,7 @@ pub(super) fn unreadable(
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(cause))
 }
 
-fn as_json(options: &SessionOptions) -> Result<String, StoreError> {
+pub(super) fn as_json(options: &SessionOptions) -> Result<String, StoreError> {
     serde_json::to_string(options)
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)).into())
 }
@@ -187,6 +187,7 @@ mod tests {
             options: SessionOptions {
                 headless: Some(true),
                 chrome_path: Some(PathBuf::from("/usr/bin/chromium")),
+                ..SessionOptions::default()
             },
             profile: PathBuf::from("/x/.wwebjs_auth/session-customer-abc"),
             linked: false,

@@ -16,12 +16,13 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
     ("page.js", include_str!("inject/page.js")),
     ("login.js", include_str!("inject/login.js")),
+    ("hearing.js", include_str!("inject/hearing.js")),
     ("receive.js", include_str!("inject/receive.js")),
     ("send.js", include_str!("inject/send.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
@@ -272,6 +273,9 @@ enum ErrorKind {
 #[derive(Debug, Deserialize)]
 pub(crate) struct EvidenceAnswer {
     pub(crate) snapshot: Snapshot,
+    /// How many messages arrived without being told.
+    #[serde(default)]
+    pub(crate) missed: u32,
     #[serde(default)]
     pub(crate) facts: std::collections::BTreeMap<String, String>,
 }
@@ -315,7 +319,7 @@ mod tests {
         std::fs::write(folder.path().join("else.js"), "// unknown\n").expect("written");
         let script = script(Some(folder.path()), "out").expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
-        assert!(!script.contains(FILES[6].1) && script.contains(FILES[5].1));
+        assert!(!script.contains(FILES[7].1) && script.contains(FILES[6].1));
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
         let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
         assert!(matches!(error, DriverError::Storage { path, .. } if path.ends_with("ids.js")));

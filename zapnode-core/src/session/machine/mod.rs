@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 pub use ladder::{Step, Tried, Trouble};
 pub use words::{Effect, Input, Next, Phase};
 
+pub(crate) use self::reasons::woken;
 use self::reasons::{refused, requested};
 use super::status::{Reason, ReasonCode};
 use crate::driver::{Identity, LinkState, LogoutReason};
