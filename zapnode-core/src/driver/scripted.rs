@@ -16,7 +16,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, Identity, Interruption,
-    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, Resources, SelfTest, StoredLogin,
+    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, Resources, SelfTest,
+    StoredLogin,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{

@@ -165,7 +165,8 @@ impl Worker {
         loop {
             self.dispatch();
             let load = self.queue.load();
-            self.load.send_if_modified(|told| std::mem::replace(told, load) != load);
+            self.load
+                .send_if_modified(|told| std::mem::replace(told, load) != load);
             let wake = self.wake();
             tokio::select! {
                 biased;

@@ -533,7 +533,9 @@ impl Actor {
                     Ok(Err(error)) => {
                         tracing::warn!(session = %self.id, %error, "the login could not be deleted");
                     }
-                    Err(_) => tracing::warn!(session = %self.id, "deleting the login took too long"),
+                    Err(_) => {
+                        tracing::warn!(session = %self.id, "deleting the login took too long")
+                    }
                 }
             }
         }
@@ -677,7 +679,8 @@ impl Actor {
             && reason.code == ReasonCode::Launching
             && self.queued
         {
-            reason.detail = "it waits for its turn: browsers are started a few at a time".to_owned();
+            reason.detail =
+                "it waits for its turn: browsers are started a few at a time".to_owned();
         }
         let step = self.machine.current_step();
         let me = self.machine.me.clone();

@@ -185,7 +185,10 @@ mod tests {
         };
         records.write(&id, &failure, Some(b"png")).expect("written");
         assert_eq!(records.read(&id).expect("read"), Some(failure.clone()));
-        assert_eq!(records.read_picture(&id).expect("read").as_deref(), Some(b"png".as_slice()));
+        assert_eq!(
+            records.read_picture(&id).expect("read").as_deref(),
+            Some(b"png".as_slice())
+        );
         for path in [records.text(&id), records.picture(&id)] {
             let mode = fs::metadata(path).expect("there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
@@ -196,7 +199,10 @@ mod tests {
         failure.has_screenshot = false;
         records.write(&id, &failure, None).expect("written");
         assert_eq!(records.read_picture(&id).expect("read"), None);
-        assert_eq!((records.read(&id).expect("read"), failure.hint()), (Some(failure), None));
+        assert_eq!(
+            (records.read(&id).expect("read"), failure.hint()),
+            (Some(failure), None)
+        );
         records.forget(&id).expect("forgotten");
         assert_eq!(records.read(&id).expect("none"), None);
         records.forget(&id).expect("again is no error");

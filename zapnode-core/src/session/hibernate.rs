@@ -125,21 +125,67 @@ mod tests {
         };
         let none = load(0);
         for (care, doing, load, due, expected) in [
-            (Care::default(), ready(9999, false), none, None, Advice::Nothing),
+            (
+                Care::default(),
+                ready(9999, false),
+                none,
+                None,
+                Advice::Nothing,
+            ),
             (care(0, 0), ready(9999, false), none, None, Advice::Nothing),
-            (care(600, 0), ready(0, false), none, None, Advice::Again(s(600))),
-            (care(600, 0), ready(599, false), none, None, Advice::Again(s(1))),
+            (
+                care(600, 0),
+                ready(0, false),
+                none,
+                None,
+                Advice::Again(s(600)),
+            ),
+            (
+                care(600, 0),
+                ready(599, false),
+                none,
+                None,
+                Advice::Again(s(1)),
+            ),
             (care(600, 0), ready(600, false), none, None, Advice::Sleep),
             // Something is to be done.
-            (care(600, 0), ready(700, false), load(1), None, Advice::Nothing),
-            (care(600, 0), ready(700, false), none, Some(s(30)), Advice::Again(AHEAD)),
-            (care(600, 0), ready(700, false), none, Some(s(41)), Advice::Sleep),
+            (
+                care(600, 0),
+                ready(700, false),
+                load(1),
+                None,
+                Advice::Nothing,
+            ),
+            (
+                care(600, 0),
+                ready(700, false),
+                none,
+                Some(s(30)),
+                Advice::Again(AHEAD),
+            ),
+            (
+                care(600, 0),
+                ready(700, false),
+                none,
+                Some(s(41)),
+                Advice::Sleep,
+            ),
             // Woken only to look.
             (care(600, 900), ready(60, true), none, None, Advice::Sleep),
             (care(30, 900), ready(30, true), none, None, Advice::Sleep),
-            (care(600, 900), ready(20, true), none, None, Advice::Again(s(40))),
+            (
+                care(600, 900),
+                ready(20, true),
+                none,
+                None,
+                Advice::Again(s(40)),
+            ),
         ] {
-            assert_eq!(advise(&care, doing, &load, due), expected, "{care:?} {doing:?}");
+            assert_eq!(
+                advise(&care, doing, &load, due),
+                expected,
+                "{care:?} {doing:?}"
+            );
         }
     }
 
@@ -154,16 +200,25 @@ mod tests {
         let plain = care(600, 0);
         assert_eq!(advise(&plain, asleep(9999), &none, None), Advice::Nothing);
         assert_eq!(wake(advise(&plain, asleep(1), &load(1), None)), Some(false));
-        assert_eq!(wake(advise(&plain, asleep(1), &none, Some(AHEAD))), Some(false));
+        assert_eq!(
+            wake(advise(&plain, asleep(1), &none, Some(AHEAD))),
+            Some(false)
+        );
         let later = advise(&plain, asleep(1), &none, Some(s(100)));
         assert_eq!(later, Advice::Again(s(80)));
         let often = care(600, 900);
-        assert_eq!(advise(&often, asleep(1), &none, None), Advice::Again(s(899)));
+        assert_eq!(
+            advise(&often, asleep(1), &none, None),
+            Advice::Again(s(899))
+        );
         assert_eq!(wake(advise(&often, asleep(900), &none, None)), Some(true));
         let both = advise(&often, asleep(800), &none, Some(s(50)));
         assert_eq!(both, Advice::Again(s(30)));
         // Turned off while it slept.
-        assert_eq!(wake(advise(&Care::default(), asleep(1), &none, None)), Some(false));
+        assert_eq!(
+            wake(advise(&Care::default(), asleep(1), &none, None)),
+            Some(false)
+        );
         let off = advise(&Care::default(), Doing::Else, &load(1), None);
         assert_eq!(off, Advice::Nothing);
     }

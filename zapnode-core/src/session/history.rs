@@ -40,14 +40,15 @@ impl Transition {
 /// nowhere (a sync's progress, a fresh QR).
 pub(crate) fn transition(before: &SessionInfo, after: &SessionInfo) -> Option<Transition> {
     let (from, to) = (before.state.as_str(), after.state.as_str());
-    let stepped = after.step.is_some() && after.step != before.step;
-    if from == to && !stepped {
-        return None;
-    }
-    let attempt = match after.state {
-        SessionState::Recovering { attempt } => Some(attempt),
+    let attempt_of = |state: &SessionState| match state {
+        SessionState::Recovering { attempt } => Some(*attempt),
         _ => None,
     };
+    let attempt = attempt_of(&after.state);
+    let again = after.step != before.step || attempt != attempt_of(&before.state);
+    if from == to && !(after.step.is_some() && again) {
+        return None;
+    }
     let reason = after.reason.as_ref();
     Some(Transition {
         at: crate::store::now(),

@@ -97,7 +97,10 @@ impl MemoryWatch {
         let between = BETWEEN
             .saturating_mul(1 << self.in_vain.min(16))
             .min(BETWEEN_AT_MOST);
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < between) {
+        if self
+            .last
+            .is_some_and(|last| now.saturating_duration_since(last) < between)
+        {
             return None;
         }
         let (remedy, limit) = if self.over_hard >= IN_A_ROW {
@@ -158,9 +161,19 @@ mod tests {
             // The hard one waits for nobody.
             (both, [901, 901, 901], 0, true, [None, RELAUNCH, None]),
             (care(500, 0), [901, 901, 901], 0, true, [None, None, None]),
-            (care(0, 900), [901, 901, 901], 0, true, [None, RELAUNCH, None]),
+            (
+                care(0, 900),
+                [901, 901, 901],
+                0,
+                true,
+                [None, RELAUNCH, None],
+            ),
         ] {
-            assert_eq!(looks(&care, &memory, quiet, busy), expected, "{care:?} {memory:?}");
+            assert_eq!(
+                looks(&care, &memory, quiet, busy),
+                expected,
+                "{care:?} {memory:?}"
+            );
         }
     }
 
@@ -188,7 +201,10 @@ mod tests {
         let at = OffsetDateTime::UNIX_EPOCH;
         let (before, now) = (look(1000, 1), look(7000, 412));
         let told = usage(&now, Some((&before, Duration::from_secs(30))), at);
-        assert_eq!((told.memory_mb, told.cpu_percent, told.processes), (412, 20, 7));
+        assert_eq!(
+            (told.memory_mb, told.cpu_percent, told.processes),
+            (412, 20, 7)
+        );
         assert_eq!(usage(&now, None, at).cpu_percent, 0);
         // A process has ended.
         let less = usage(&before, Some((&now, Duration::from_secs(30))), at);

@@ -150,7 +150,8 @@ mod tests {
         SessionOptions {
             chrome_path: Some(PathBuf::from(path)),
             headless: None,
-            ..SessionOptions::default()        }
+            ..SessionOptions::default()
+        }
     }
 
     fn options() -> ChromeOptions {
@@ -216,7 +217,8 @@ mod tests {
         let visible = SessionOptions {
             headless: Some(false),
             chrome_path: None,
-            ..SessionOptions::default()        };
+            ..SessionOptions::default()
+        };
         let mut options = options();
         assert!(matches!(
             check(&options, &visible),

@@ -43,7 +43,10 @@ mod tests {
         let own = of_tree(std::process::id()).expect("this process");
         assert!(own.processes >= 1);
         assert!(own.memory_bytes > 1 << 20, "{own:?}");
-        assert!(own.processor_time < Duration::from_secs(24 * 3600), "{own:?}");
+        assert!(
+            own.processor_time < Duration::from_secs(24 * 3600),
+            "{own:?}"
+        );
         assert_eq!(of_tree(u32::MAX - 7), None);
     }
 }

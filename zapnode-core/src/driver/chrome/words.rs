@@ -134,12 +134,18 @@ impl Words {
 
     /// The lines, oldest first.
     pub(crate) fn tail(&self) -> Vec<String> {
-        self.lines.iter().map(|line| self.without_bodies(line)).collect()
+        self.lines
+            .iter()
+            .map(|line| self.without_bodies(line))
+            .collect()
     }
 
     fn without_bodies(&self, line: &str) -> String {
         // What follows a text that was found may be more of it.
-        let found = self.bodies.iter().filter_map(|body| line.find(body.as_str()));
+        let found = self
+            .bodies
+            .iter()
+            .filter_map(|body| line.find(body.as_str()));
         match found.min() {
             Some(at) => format!("{}…", &line[..at]),
             None => line.to_owned(),
@@ -219,7 +225,11 @@ fn logged(logged: Logged) -> String {
 /// Where it was said: the file's name without its folders, and never what follows a `?`.
 fn place(url: &str, line: i64) -> String {
     let path = url.split(['?', '#']).next().unwrap_or_default();
-    let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let name = path
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
     let name: String = name.chars().filter(|c| !c.is_control()).take(60).collect();
     match (name.is_empty(), line) {
         (true, _) => String::new(),
@@ -279,7 +289,11 @@ mod tests {
 
     fn tail(words: &Words) -> Vec<String> {
         // Without the time.
-        words.tail().iter().map(|line| line[9..].to_owned()).collect()
+        words
+            .tail()
+            .iter()
+            .map(|line| line[9..].to_owned())
+            .collect()
     }
 
     fn heard(method: &str, params: serde_json::Value) -> Vec<String> {
@@ -292,7 +306,11 @@ mod tests {
     fn warnings_and_errors_are_kept_by_their_first_words() {
         let frames = json!({"callFrames": [{"url": "https://x.net/a/b.js?k=1", "lineNumber": 6}]});
         for (kind, args, expected) in [
-            ("error", json!([{"type": "string", "value": "socket closed"}]), "error: socket closed [b.js:7]"),
+            (
+                "error",
+                json!([{"type": "string", "value": "socket closed"}]),
+                "error: socket closed [b.js:7]",
+            ),
             (
                 "warning",
                 json!([{"type": "string", "value": "slow"}, {"type": "string", "value": "segredo"}]),
@@ -303,15 +321,26 @@ mod tests {
                 json!([{"type": "object", "description": "TypeError: x is undefined\n at y"}]),
                 "error: TypeError: x is undefined [b.js:7]",
             ),
-            ("error", json!([{"type": "object", "value": {"body": "segredo"}}]), "error: object [b.js:7]"),
-            ("log", json!([{"type": "string", "value": "segredo"}]), "log: (1 value left out) [b.js:7]"),
+            (
+                "error",
+                json!([{"type": "object", "value": {"body": "segredo"}}]),
+                "error: object [b.js:7]",
+            ),
+            (
+                "log",
+                json!([{"type": "string", "value": "segredo"}]),
+                "log: (1 value left out) [b.js:7]",
+            ),
         ] {
             let params = json!({"type": kind, "args": args, "stackTrace": frames});
             assert_eq!(heard("Runtime.consoleAPICalled", params), [expected]);
         }
         let params = json!({"exceptionDetails": {"text": "Uncaught", "lineNumber": 2, "url": "https://x/m.js",
             "exception": {"type": "object", "description": "Error: no LID\n at z"}}});
-        assert_eq!(heard("Runtime.exceptionThrown", params), ["exception: Error: no LID [m.js:3]"]);
+        assert_eq!(
+            heard("Runtime.exceptionThrown", params),
+            ["exception: Error: no LID [m.js:3]"]
+        );
         let params = json!({"entry": {"source": "network", "level": "error",
             "text": "Failed to load resource: net::ERR_FAILED", "url": "https://x/ws?token=1"}});
         assert_eq!(
@@ -330,7 +359,10 @@ mod tests {
             ("can't do it", "can't do it"),
             ("never closed: \"Olá", "never closed: \"…\""),
             ("status 404 for 244929782402@c.us", "status 404 for #@c.us"),
-            ("GET https://x/y?phone=1&t=2 failed", "GET https://x/y?… failed"),
+            (
+                "GET https://x/y?phone=1&t=2 failed",
+                "GET https://x/y?… failed",
+            ),
             ("really? yes", "really? yes"),
             ("first\nsecond", "first"),
             ("\n  a\t b", "a b"),
@@ -353,7 +385,10 @@ mod tests {
         words.keep_out("ok");
         log(&mut words, "again Bom dia, tudo bem? and more ok");
         log(&mut words, "ok");
-        assert_eq!(tail(&words), ["error: lost: …", "error: again …", "error: ok"]);
+        assert_eq!(
+            tail(&words),
+            ["error: lost: …", "error: again …", "error: ok"]
+        );
     }
 
     #[test]

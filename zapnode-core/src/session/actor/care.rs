@@ -110,7 +110,10 @@ impl Actor {
             self.watch.taken = None;
             return;
         };
-        let recent = self.watch.taken.is_some_and(|(_, at)| at.elapsed() < SAMPLE_EVERY);
+        let recent = self
+            .watch
+            .taken
+            .is_some_and(|(_, at)| at.elapsed() < SAMPLE_EVERY);
         if recent || self.watch.sampling || self.is_closing() {
             return;
         }
@@ -139,13 +142,10 @@ impl Actor {
         });
         let quiet = now.saturating_duration_since(self.watch.used);
         let busy = self.load.borrow().waiting > 0;
-        let judged = self.watch.memory.judge(
-            &self.care(),
-            usage.memory_mb,
-            quiet,
-            busy,
-            now.into_std(),
-        );
+        let judged =
+            self.watch
+                .memory
+                .judge(&self.care(), usage.memory_mb, quiet, busy, now.into_std());
         if let Some((remedy, reason)) = judged {
             let relaunch = remedy == Remedy::Relaunch;
             self.step(Input::TooHeavy { reason, relaunch }).await;
@@ -170,7 +170,10 @@ impl Actor {
         let Some(transition) = transition(before, after) else {
             return;
         };
-        let write = self.context.store.add_transition(self.id.clone(), transition);
+        let write = self
+            .context
+            .store
+            .add_transition(self.id.clone(), transition);
         let session = self.id.clone();
         tokio::spawn(async move {
             if let Err(error) = write.await {

@@ -98,10 +98,19 @@ impl Machine {
         self.trouble(Trouble::Deaf, reason, now, jitter)
     }
 
-    pub(super) fn too_heavy(&mut self, reason: Reason, relaunch: bool) -> Vec<Effect> {
-        if !matches!(self.phase, Phase::Ready { .. }) || self.logging_out {
+    pub(super) fn too_heavy(
+        &mut self,
+        reason: Reason,
+        relaunch: bool,
+        now: Instant,
+    ) -> Vec<Effect> {
+        let Phase::Ready { since } = self.phase else {
+            return vec![];
+        };
+        if self.logging_out {
             return vec![];
         }
+        self.forgive(since, now);
         if relaunch {
             let pause = Duration::ZERO;
             return self.close(Next::Retry { pause }, reason);

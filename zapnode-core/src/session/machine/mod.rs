@@ -114,7 +114,7 @@ impl Machine {
             Input::DeadlinePassed => self.deadline_passed(now, jitter),
             Input::NoEvidence { misses } => self.no_evidence(misses, now, jitter),
             Input::Deaf => self.deaf(now, jitter),
-            Input::TooHeavy { reason, relaunch } => self.too_heavy(reason, relaunch),
+            Input::TooHeavy { reason, relaunch } => self.too_heavy(reason, relaunch, now),
             Input::Hold(reason) => self.hold(reason),
             Input::Release => self.release(),
             Input::Sleep(reason) => self.sleep(reason),
