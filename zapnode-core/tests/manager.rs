@@ -156,7 +156,7 @@ async fn creating_again_gives_the_same_session_unless_it_is_to_be_another() {
     let manager = scene.manager().await;
     let headless = |headless| SessionOptions {
         headless: Some(headless),
-        chrome_path: None,
+        ..SessionOptions::default()
     };
     let first = manager.create(id("a"), headless(true)).await;
     assert!(first.expect("created").is_new);

@@ -111,7 +111,7 @@ fn is_json(content_type: &str) -> bool {
 
 impl JsonBody {
     /// A field as it is; `null` counts as absent.
-    fn field(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+mod history;
 pub(crate) mod login;
 pub(crate) mod sandbox;
 pub(crate) mod send;

@@ -1,11 +1,13 @@
 //! The shapes on the wire. Core types never go into an answer as they are, so that a change in the
 //! core cannot change the contract.
 
+mod care;
 mod diagnostics;
 mod health;
 mod message;
 mod session;
 
+pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};

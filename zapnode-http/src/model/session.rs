@@ -3,8 +3,10 @@
 use serde::Serialize;
 use zapnode_core::SessionId;
 use zapnode_core::driver::Identity;
+use zapnode_core::options::Care;
 use zapnode_core::session::{Reason, SessionInfo, SessionState};
 
+use super::care::ResourcesModel;
 use super::iso;
 
 /// A session: the contract's fields, then ours.
@@ -27,6 +29,11 @@ pub struct SessionModel {
     linked: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<u8>,
+    /// What is being tried to bring it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<ResourcesModel>,
 }
 
 /// What the creator chose. `chromePath` is a path on this machine and is not told.
@@ -34,6 +41,8 @@ pub struct SessionModel {
 struct OptionsModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     headless: Option<bool>,
+    #[serde(flatten)]
+    care: Care,
 }
 
 /// The account, as a person would name it.
@@ -92,10 +101,7 @@ impl From<Identity> for MeModel {
 
 impl From<SessionInfo> for SessionModel {
     fn from(info: SessionInfo) -> Self {
-        let progress = match &info.state {
-            SessionState::Syncing { percent } => *percent,
-            _ => None,
-        };
+        let progress = progress(&info.state);
         Self {
             is_ready: info.is_ready(),
             status: info.state.as_str(),
@@ -104,6 +110,7 @@ impl From<SessionInfo> for SessionModel {
             ready_at: info.ready_at.map(iso),
             options: OptionsModel {
                 headless: info.options.headless,
+                care: info.options.care,
             },
             reason: info.reason.map(OwnedReason::from),
             me: info.me.map(MeModel::from),
@@ -111,7 +118,16 @@ impl From<SessionInfo> for SessionModel {
             generation: info.generation,
             linked: info.linked,
             progress,
+            step: info.step.map(|step| step.as_str()),
+            resources: info.resources.map(ResourcesModel::from),
         }
+    }
+}
+
+fn progress(state: &SessionState) -> Option<u8> {
+    match state {
+        SessionState::Syncing { percent } => *percent,
+        _ => None,
     }
 }
 
@@ -189,6 +205,10 @@ pub struct StatusAnswer {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<OwnedReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
 }
 
 impl From<SessionInfo> for StatusAnswer {
@@ -198,6 +218,8 @@ impl From<SessionInfo> for StatusAnswer {
             is_ready: info.is_ready(),
             status: info.state.as_str(),
             session_id: info.id.into(),
+            progress: progress(&info.state),
+            step: info.step.map(|step| step.as_str()),
             reason: info.reason.map(OwnedReason::from),
         }
     }

@@ -12,6 +12,9 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
+use zapnode_core::options::Care;
+
+use crate::care;
 
 mod args;
 mod dotenv;
@@ -66,6 +69,14 @@ pub mod names {
     pub const MAX_SESSIONS: Spec = Spec::variable("ZAPNODE_MAX_SESSIONS");
     /// How long an answer to a send waits for WhatsApp's server.
     pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
+    /// After how long an unused session hibernates.
+    pub const HIBERNATE_AFTER: Spec = Spec::variable("ZAPNODE_HIBERNATE_AFTER");
+    /// How often a hibernating session is woken to look.
+    pub const HIBERNATE_WAKE_EVERY: Spec = Spec::variable("ZAPNODE_HIBERNATE_WAKE_EVERY");
+    /// Over how much memory a session's page is loaded anew.
+    pub const MEMORY_SOFT_MB: Spec = Spec::variable("ZAPNODE_MEMORY_SOFT_MB");
+    /// Over how much memory its browser is started anew.
+    pub const MEMORY_HARD_MB: Spec = Spec::variable("ZAPNODE_MEMORY_HARD_MB");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -122,6 +133,8 @@ pub struct Settings {
     pub max_sessions: Option<usize>,
     /// How long the answer to a send waits for WhatsApp's server.
     pub send_wait: Duration,
+    /// When sessions rest and how much memory they may take, where nothing is chosen for one.
+    pub care: Care,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -182,6 +195,18 @@ impl Settings {
                 default
             }
         };
+        let care = Care {
+            hibernate_after: Some(r.required(names::HIBERNATE_AFTER, "off", care::span)?),
+            wake_every: Some(r.required(names::HIBERNATE_WAKE_EVERY, "off", care::span)?),
+            memory_soft_mb: Some(r.required(names::MEMORY_SOFT_MB, "off", care::megabytes)?),
+            memory_hard_mb: Some(r.required(names::MEMORY_HARD_MB, "off", care::megabytes)?),
+        };
+        if !care::limits_fit(care.memory_soft_mb, care.memory_hard_mb) {
+            return Err(r.refuse(
+                names::MEMORY_SOFT_MB,
+                "a number lower than ZAPNODE_MEMORY_HARD_MB, or off",
+            ));
+        }
         let log = "info,headless_chrome=warn";
         Ok(Self {
             port: r.required(names::PORT, "3000", value::port)?,
@@ -205,6 +230,7 @@ impl Settings {
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
+            care,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,
