@@ -83,6 +83,10 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
             .is_err(),
         "nothing can be sent before the login"
     );
+    assert!(
+        session.connection.reconnect().await.is_err(),
+        "there is no link to mend before the login"
+    );
 
     world.scan(&world.account(), &qr).await;
     session
@@ -163,12 +167,19 @@ async fn survives_reload(world: &dyn World, session: &mut Session, friend: Conta
         .ready("ready after the reload", &world.account())
         .await;
     let text = text_to(friend);
-    session
-        .connection
-        .send_text(&text)
-        .await
-        .expect("sent after the reload");
+    let sent = session.connection.send_text(&text).await;
+    sent.expect("sent after the reload");
     session.server_has(&text.wire_id).await;
+    session.connection.reconnect().await.expect("reconnects");
+    session
+        .ready("ready after the reconnect", &world.account())
+        .await;
+    match session.connection.resources().await {
+        Ok(taken) => assert!(taken.processes > 0 && taken.memory_bytes > 0, "{taken:?}"),
+        Err(DriverError::Unsupported { .. }) => {}
+        Err(other) => panic!("the wrong reason for no word of its resources: {other}"),
+    }
+    assert!(session.connection.last_words().len() <= 100, "a tail");
     let evidence = session.connection.evidence().await.expect("evidence");
     assert!(matches!(evidence.link, LinkState::Ready(_)), "{evidence:?}");
     let self_test = session.connection.self_test().await.expect("self-test");

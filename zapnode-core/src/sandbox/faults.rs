@@ -267,6 +267,9 @@ pub struct Faults {
     pub outdated_build: bool,
     /// A socket state forced on every page; `null` lets it be as it is.
     pub socket_state: Option<String>,
+    /// All listeners of the message collection are gone, once when this is set: the page is connected
+    /// and tells nothing (fact sheet §9).
+    pub deaf: bool,
     /// About so much JavaScript heap is filled, in MB.
     pub page_weight_mb: u32,
 }
@@ -311,6 +314,7 @@ impl Default for Faults {
             passkey: false,
             outdated_build: false,
             socket_state: None,
+            deaf: false,
             page_weight_mb: 0,
         }
     }

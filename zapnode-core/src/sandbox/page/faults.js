@@ -106,6 +106,7 @@ if (!window.__sandboxRefused)
       if (faults.dialog === 'alert' && before.dialog !== 'alert') setTimeout(() => alert('WhatsApp (simulated)'), 20);
       if (faults.reloadAfterReadyMs && faults.reloadAfterReadyMs !== before.reloadAfterReadyMs)
         setTimeout(() => once('ready', () => location.reload()), faults.reloadAfterReadyMs);
+      if (faults.deaf && !before.deaf) require('WAWebCollections').Msg.off();
       if (faults.socketState !== before.socketState) forced(faults.socketState);
     });
   }, { stage: 'sandbox' });
