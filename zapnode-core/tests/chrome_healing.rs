@@ -129,7 +129,12 @@ async fn a_failure_is_kept_with_its_picture_and_an_unused_session_sleeps() {
     })
     .await;
     let session = &shop.session;
-    let usage = shop.until(|i| i.resources.is_some()).await.resources;
+    // No news to those who follow its state, so it is looked at.
+    until("a look at what it takes", || {
+        session.info().resources.is_some()
+    })
+    .await;
+    let usage = session.info().resources;
     assert!(
         usage.is_some_and(|u| u.memory_mb > 30 && u.processes >= 3),
         "{usage:?}"

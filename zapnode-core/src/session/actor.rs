@@ -534,7 +534,7 @@ impl Actor {
                         tracing::warn!(session = %self.id, %error, "the login could not be deleted");
                     }
                     Err(_) => {
-                        tracing::warn!(session = %self.id, "deleting the login took too long")
+                        tracing::warn!(session = %self.id, "deleting the login took too long");
                     }
                 }
             }

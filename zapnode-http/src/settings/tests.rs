@@ -55,7 +55,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.sandbox_port, 3900);
     assert!(s.is_local());
     assert!(s.shown().iter().all(|s| s.source == Source::Default));
-    assert_eq!(s.shown().len(), 21, "every setting is shown once");
+    assert_eq!(s.shown().len(), 25, "every setting is shown once");
 }
 
 #[test]
