@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::ladder::{Step, Tried, Trouble, next_step, relaunch_pause};
-use super::{Effect, MAX_ATTEMPTS, Machine, Next, Phase, STEADY};
+use super::{Effect, MAX_ATTEMPTS, Machine, Next, Phase, STEADY, forgiven};
 use crate::session::status::{Reason, ReasonCode};
 
 /// So many looks without an answer, and the page is loaded anew.
@@ -220,10 +220,13 @@ impl Machine {
         self.close(next, reason)
     }
 
-    /// Forgets earlier attempts once a session was ready for long enough.
+    /// Forgets earlier attempts, the more the longer a session was ready.
     fn forgive(&mut self, since: Instant, now: Instant) {
-        if now.saturating_duration_since(since) >= STEADY {
+        let ready_for = now.saturating_duration_since(since);
+        if ready_for >= STEADY {
             self.begin_anew();
+        } else {
+            self.attempt = forgiven(self.attempt, ready_for);
         }
     }
 

@@ -39,6 +39,10 @@ pub const MAX_ATTEMPTS: u32 = 10;
 /// A session that was ready this long is counted as healthy again.
 pub const STEADY: Duration = Duration::from_secs(60);
 
+/// So long ready makes up for one attempt: what breaks now and then and recovers each time is not
+/// given up, what breaks as soon as it is ready is.
+const MAKES_UP: Duration = Duration::from_secs(6);
+
 /// One session's table.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -483,6 +487,15 @@ impl Machine {
         self.was_ready = false;
         self.log_out_next = false;
     }
+}
+
+/// How many of `attempt` attempts still count after the session was ready for so long.
+pub fn forgiven(attempt: u32, ready_for: Duration) -> u32 {
+    if ready_for >= STEADY {
+        return 0;
+    }
+    let made_up = ready_for.as_secs() / MAKES_UP.as_secs();
+    attempt.saturating_sub(u32::try_from(made_up).unwrap_or(u32::MAX))
 }
 
 /// The pause before attempt `attempt` + 1: 1 s doubling to 60 s, 20 % either way.
