@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::Pace;
+
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,12 +18,25 @@ pub struct SessionOptions {
     /// The browser to use. Absent: the driver's own choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chrome_path: Option<PathBuf>,
+    /// How quickly it sends. Absent: the manager's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pace: Option<Pace>,
 }
 
 impl SessionOptions {
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// Whether a session that has `others` is what these ask for: nothing was chosen, or the same. A
+    /// pace that is not named does not differ.
+    pub fn fits(&self, others: &Self) -> bool {
+        let named = Self {
+            pace: self.pace.or(others.pace),
+            ..self.clone()
+        };
+        self.is_empty() || named == *others
     }
 }
 
@@ -41,6 +56,8 @@ pub struct ManagerOptions {
     pub cleanup_after_logout: Option<Duration>,
     /// How long an idempotency key stands for the message it was first used for.
     pub idempotency_keys_kept: Duration,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -56,6 +73,7 @@ impl ManagerOptions {
             launches_at_once: 2,
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
+            pace: Pace::OFF,
             deadlines: Deadlines::default(),
         }
     }

@@ -17,9 +17,11 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 mod messages;
+mod outbox;
 mod sessions;
 
 pub use messages::{Accepted, Key};
+pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::now;
 
@@ -30,6 +32,7 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0003_outbox.sql"),
 ];
 
 /// The most jobs in one transaction: bounds how long the first of them waits for the last.

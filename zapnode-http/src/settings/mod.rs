@@ -12,6 +12,7 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
+use zapnode_core::outbox::Pace;
 
 mod args;
 mod dotenv;
@@ -66,6 +67,10 @@ pub mod names {
     pub const MAX_SESSIONS: Spec = Spec::variable("ZAPNODE_MAX_SESSIONS");
     /// How long an answer to a send waits for WhatsApp's server.
     pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
+    /// How quickly sessions send that have no pace of their own.
+    pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
+    /// How long an idempotency key is remembered.
+    pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -122,6 +127,10 @@ pub struct Settings {
     pub max_sessions: Option<usize>,
     /// How long the answer to a send waits for WhatsApp's server.
     pub send_wait: Duration,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
+    /// How long an idempotency key is remembered.
+    pub idempotency_keys_kept: Duration,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -205,6 +214,8 @@ impl Settings {
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
+            pace: r.required(names::PACE, "off", value::pace)?,
+            idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,
