@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::Pace;
+
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +18,9 @@ pub struct SessionOptions {
     /// The browser to use. Absent: the driver's own choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chrome_path: Option<PathBuf>,
+    /// How quickly it sends. Absent: the manager's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pace: Option<Pace>,
     /// When it rests, and how much memory it may take. Absent: as chosen for all sessions.
     #[serde(flatten)]
     pub care: Care,
@@ -61,11 +66,6 @@ impl Care {
         }
     }
 
-    /// Whether what is chosen here is chosen there too.
-    fn is_in(&self, other: &Self) -> bool {
-        self.or(*other) == *other
-    }
-
     /// After how long it hibernates, if at all.
     pub fn hibernate_after(&self) -> Option<Duration> {
         seconds(self.hibernate_after)
@@ -92,19 +92,20 @@ fn seconds(chosen: Option<u64>) -> Option<Duration> {
 }
 
 impl SessionOptions {
-    /// Whether a session that has `other` may be taken for one with these: it is opened alike, and
-    /// what is chosen here besides is chosen there too.
-    pub fn fits(&self, other: &Self) -> bool {
-        Self {
-            care: other.care,
-            ..self.clone()
-        } == *other
-            && self.care.is_in(&other.care)
-    }
-
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// Whether a session that has `others` is what these ask for: nothing was chosen, or the same.
+    /// What can be changed while it runs and is not named here does not differ.
+    pub fn fits(&self, others: &Self) -> bool {
+        let named = Self {
+            pace: self.pace.or(others.pace),
+            care: self.care.or(others.care),
+            ..self.clone()
+        };
+        self.is_empty() || named == *others
     }
 }
 
@@ -126,6 +127,8 @@ pub struct ManagerOptions {
     pub idempotency_keys_kept: Duration,
     /// When sessions rest and how much memory they may take, where nothing is chosen for one.
     pub care: Care,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -142,6 +145,7 @@ impl ManagerOptions {
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
             care: Care::default(),
+            pace: Pace::OFF,
             deadlines: Deadlines::default(),
         }
     }

@@ -117,6 +117,7 @@ fn field<T>(
     read: fn(&str) -> Result<T, &'static str>,
 ) -> Result<Option<Option<T>>, ApiError> {
     let text = match body.field(name) {
+        None if body.has(name) => return Ok(Some(None)),
         None => return Ok(None),
         Some(Value::String(text)) if text == "default" => return Ok(Some(None)),
         Some(Value::String(text)) => text.clone(),

@@ -28,7 +28,7 @@ use crate::driver::{
 use crate::event::{Event, EventKind};
 use crate::id::SessionId;
 use crate::options::{Care, Deadlines, SessionOptions};
-use crate::outbox::{Load, worker as outbox};
+use crate::outbox::{Load, Pace, worker as outbox};
 use crate::store::{Store, StoreError};
 
 /// How long an unlinking may take before the session is closed without WhatsApp's word for it.
@@ -122,6 +122,8 @@ pub(crate) struct Context {
     /// For what is not chosen for a session.
     pub(crate) care: Care,
     pub(crate) records: Records,
+    /// Of sessions that have none of their own.
+    pub(crate) pace: Pace,
     pub(crate) bus: broadcast::Sender<Event>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
@@ -365,6 +367,12 @@ impl Actor {
             Some(DriverEvent::Ack(change)) => {
                 let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
                 self.tell(EventKind::Ack(change));
+            }
+            Some(DriverEvent::SendRefused(refusal)) => {
+                let _ = self.outbox.send(outbox::Input::Refused(refusal));
+            }
+            Some(DriverEvent::Restricted(words)) => {
+                let _ = self.outbox.send(outbox::Input::Restricted(words));
             }
             Some(DriverEvent::Reloaded) => {
                 self.links_seen += 1;
@@ -659,14 +667,19 @@ impl Actor {
         let mut options = self.info.borrow().options.clone();
         (change.0)(&mut options);
         let store = &self.context.store;
-        store.set_session_options(self.id.clone(), &options).await?;
-        self.info.send_if_modified(|info| {
+        store.note_options(self.id.clone(), &options).await?;
+        let changed = self.info.send_if_modified(|info| {
             let changed = info.options != options;
+            info.pace = options.pace.unwrap_or(self.context.pace);
             info.options = options;
             info.generation += u64::from(changed);
             changed
         });
-        Ok(self.info.borrow().clone())
+        let info = self.info.borrow().clone();
+        if changed {
+            self.tell(EventKind::Status(Box::new(info.clone())));
+        }
+        Ok(info)
     }
 
     fn publish(&mut self) {

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::driver::Identity;
 use crate::id::{PhoneNumber, SessionId};
 use crate::options::SessionOptions;
+use crate::outbox::Pace;
 use crate::session::machine::Step;
 use crate::session::resources::Usage;
 
@@ -294,6 +295,8 @@ pub struct SessionInfo {
     /// What it takes of the machine, while something runs. Looked at every 30 s; that alone is no
     /// news to those who follow the session.
     pub resources: Option<Usage>,
+    /// How quickly it sends: its own pace, else that of all sessions.
+    pub pace: Pace,
 }
 
 impl SessionInfo {

@@ -1,11 +1,10 @@
-//! The tables that a session's life is written into: where it was, and what was chosen for it.
+//! The table of where sessions have been.
 
 use rusqlite::{Row, params};
 
-use super::sessions::{as_json, from_millis, millis, unreadable};
+use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::id::SessionId;
-use crate::options::SessionOptions;
 use crate::session::history::{KEPT, Transition};
 
 impl Store {
@@ -62,26 +61,6 @@ impl Store {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = query.query_map(params![session.as_str(), limit], read)?;
             Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
-    }
-
-    /// Changes what was chosen for a session. One that is gone is left so.
-    ///
-    /// # Errors
-    /// As [`Store::run`].
-    pub(crate) async fn set_session_options(
-        &self,
-        session: SessionId,
-        options: &SessionOptions,
-    ) -> Result<(), StoreError> {
-        let options = as_json(options)?;
-        self.run(move |t| {
-            t.execute(
-                "UPDATE sessions SET options = ?2 WHERE id = ?1",
-                params![session.as_str(), options],
-            )?;
-            Ok(())
         })
         .await
     }

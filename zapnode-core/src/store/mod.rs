@@ -18,9 +18,11 @@ use tokio::sync::oneshot;
 
 mod history;
 mod messages;
+mod outbox;
 mod sessions;
 
 pub use messages::{Accepted, Key};
+pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::now;
 
@@ -31,6 +33,7 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0003_outbox.sql"),
     include_str!("../../migrations/0005_history.sql"),
 ];
 

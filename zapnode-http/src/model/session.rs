@@ -4,6 +4,7 @@ use serde::Serialize;
 use zapnode_core::SessionId;
 use zapnode_core::driver::Identity;
 use zapnode_core::options::Care;
+use zapnode_core::outbox::Pace;
 use zapnode_core::session::{Reason, SessionInfo, SessionState};
 
 use super::care::ResourcesModel;
@@ -27,6 +28,8 @@ pub struct SessionModel {
     since: String,
     generation: u64,
     linked: bool,
+    /// How quickly it sends: `off`, `gentle`, or the figures.
+    pace: Pace,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<u8>,
     /// What is being tried to bring it back.
@@ -117,6 +120,7 @@ impl From<SessionInfo> for SessionModel {
             since: iso(info.since),
             generation: info.generation,
             linked: info.linked,
+            pace: info.pace,
             progress,
             step: info.step.map(|step| step.as_str()),
             resources: info.resources.map(ResourcesModel::from),

@@ -44,6 +44,7 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ),
         ("/sessions/{id}/send", post(messages::send)),
         ("/sessions/{id}/messages", get(messages::history)),
+        ("/sessions/{id}/queue", get(messages::queue)),
         (
             "/messages/{id}",
             get(messages::one).delete(messages::cancel),

@@ -15,6 +15,7 @@ use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::options::Care;
 
 use crate::care;
+use zapnode_core::outbox::Pace;
 
 mod args;
 mod dotenv;
@@ -77,6 +78,10 @@ pub mod names {
     pub const MEMORY_SOFT_MB: Spec = Spec::variable("ZAPNODE_MEMORY_SOFT_MB");
     /// Over how much memory its browser is started anew.
     pub const MEMORY_HARD_MB: Spec = Spec::variable("ZAPNODE_MEMORY_HARD_MB");
+    /// How quickly sessions send that have no pace of their own.
+    pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
+    /// How long an idempotency key is remembered.
+    pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -135,6 +140,10 @@ pub struct Settings {
     pub send_wait: Duration,
     /// When sessions rest and how much memory they may take, where nothing is chosen for one.
     pub care: Care,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
+    /// How long an idempotency key is remembered.
+    pub idempotency_keys_kept: Duration,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -231,6 +240,8 @@ impl Settings {
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
             care,
+            pace: r.required(names::PACE, "off", value::pace)?,
+            idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,

@@ -55,7 +55,9 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.sandbox_port, 3900);
     assert!(s.is_local());
     assert!(s.shown().iter().all(|s| s.source == Source::Default));
-    assert_eq!(s.shown().len(), 25, "every setting is shown once");
+    assert_eq!(s.pace, Pace::OFF);
+    assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
+    assert_eq!(s.shown().len(), 27, "every setting is shown once");
 }
 
 #[test]
@@ -146,6 +148,9 @@ fn bad_values_are_named_with_what_is_allowed() {
         ("ZAPNODE_HIBERNATE_WAKE_EVERY", "1w", "30m"),
         ("ZAPNODE_MEMORY_SOFT_MB", "10", "100 to 1000000"),
         ("ZAPNODE_MEMORY_HARD_MB", "2g", "100 to 1000000"),
+        ("ZAPNODE_PACE", "slow", "off or gentle"),
+        ("ZAPNODE_IDEMPOTENCY_HOURS", "0", "1 to 8760"),
+        ("ZAPNODE_IDEMPOTENCY_HOURS", "1d", "1 to 8760"),
         ("ZAPNODE_LOG", "a=b=c", "a level"),
         ("ZAPNODE_LOG_FORMAT", "xml", "text or json"),
         ("ZAPNODE_CHROME_ARGS", "--a='b", "every quote closed"),
@@ -198,6 +203,19 @@ fn a_public_address_needs_a_key_and_a_local_one_does_not() {
         ("ZAPNODE_API_KEY", "sesame-open"),
     ]);
     assert!(!open.expect("with a key").is_local());
+}
+
+#[test]
+fn a_pace_is_a_word_and_keys_are_kept_for_hours() {
+    let pairs = [
+        ("ZAPNODE_PACE", "Gentle"),
+        ("ZAPNODE_IDEMPOTENCY_HOURS", "72"),
+    ];
+    let s = from_environment(&pairs).expect("settings");
+    let options = s.manager_options();
+    assert_eq!(options.pace, Pace::GENTLE);
+    let three_days = Duration::from_secs(72 * 3600);
+    assert_eq!(options.idempotency_keys_kept, three_days);
 }
 
 #[test]

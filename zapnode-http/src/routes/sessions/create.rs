@@ -28,6 +28,7 @@ pub(in crate::routes) async fn create(
         headless: body.boolean("headless")?,
         chrome_path: chrome_path.map(PathBuf::from),
         care: CareChange::read(&body)?.applied(Care::default())?,
+        pace: body.pace("pace")?,
     };
     let created = app.manager().create(id, options).await?;
     let info = created.session.info();
