@@ -274,7 +274,9 @@ impl Api {
     ) -> Result<Value, CliError> {
         // Unknown sessions are told as such, not made.
         let known = self.get(&format!("/sessions/{id}")).await?;
-        if self.is_embedded() && known["session"]["isReady"] != true {
+        // A daemon keeps its sessions running; one that it put to sleep is woken.
+        let asleep = known["session"]["status"] == "hibernating";
+        if asleep || (self.is_embedded() && known["session"]["isReady"] != true) {
             self.check_page().await?;
             self.post(&format!("/sessions/{id}/start"), json!({}))
                 .await?;

@@ -57,6 +57,7 @@ pub(crate) fn phase(session: &Value) -> String {
             None => format!("{id}: linked, loading the chats"),
         },
         "recovering" => format!("{id}: coming back ({})", why.unwrap_or("no reason given")),
+        "hibernating" => format!("{id}: asleep ({})", why.unwrap_or("no reason given")),
         other => format!("{id}: {other}"),
     }
 }

@@ -17,10 +17,11 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
-use crate::outbox::Message;
 use crate::outbox::worker::{self, Worker};
+use crate::outbox::{FailureCode, Load, Message};
 use crate::owner::{DataFolder, private_folder};
 use crate::session::actor::{Actor, Command, Context, Parts};
+use crate::session::failure::Records;
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Spare, Store, StoreError, StoreHealth};
@@ -109,6 +110,9 @@ impl SessionManager {
             launches: Arc::new(Semaphore::new(options.launches_at_once.max(1))),
             deadlines: options.deadlines,
             cleanup_after_logout: options.cleanup_after_logout,
+            care: options.care,
+            records: Records::in_folder(folder.path()),
+            pace: options.pace,
             bus,
             removals,
         });
@@ -152,7 +156,8 @@ impl SessionManager {
     /// Makes a session and starts it; answers before it is up.
     ///
     /// One that exists with the same options, or with any if `options` is empty, is given back,
-    /// and started if it rests.
+    /// and started if it rests. A pace that is not named does not differ: it can be changed while
+    /// the session runs ([`SessionHandle::set_pace`]).
     ///
     /// # Errors
     /// [`Error::SessionExists`] with other options, [`Error::SessionLimitReached`], the driver's
@@ -161,8 +166,8 @@ impl SessionManager {
         let registry = self.registry_without(&id).await;
         registry.ok_or(Error::ShuttingDown)?;
         if let Ok(session) = self.get(&id) {
-            let same = options.is_empty() || session.info().options == options;
-            if !same {
+            let has = session.info().options;
+            if !options.fits(&has) {
                 return Err(Error::SessionExists { id });
             }
             session.start().await?;
@@ -219,6 +224,17 @@ impl SessionManager {
     /// # Errors
     /// [`Error::SessionNotFound`], or [`Error::Store`].
     pub async fn delete(&self, id: &SessionId, keep_login: bool) -> Result<(), Error> {
+        self.delete_because(id, keep_login, FailureCode::SessionRemoved)
+            .await
+    }
+
+    /// `why` is the reason of what is unsent, unless that has failed already.
+    async fn delete_because(
+        &self,
+        id: &SessionId,
+        keep_login: bool,
+        why: FailureCode,
+    ) -> Result<(), Error> {
         let session = {
             let registry = self.registry_without(id).await;
             registry.ok_or(Error::ShuttingDown)?;
@@ -228,7 +244,8 @@ impl SessionManager {
         };
         // Carried on even if the caller goes away: half a removal helps nobody.
         let (manager, id) = (self.clone(), id.clone());
-        let removal = tokio::spawn(async move { manager.remove(&session, &id, keep_login).await });
+        let removal =
+            tokio::spawn(async move { manager.remove(&session, &id, keep_login, why).await });
         removal.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -237,16 +254,23 @@ impl SessionManager {
         session: &SessionHandle,
         id: &SessionId,
         keep_login: bool,
+        code: FailureCode,
     ) -> Result<(), Error> {
         // Not under the hands of whoever works with its files.
         let _nobody_else = session.shared.closed.lock().await;
         let ended = session.ask(|done| Command::End { keep_login, done }).await;
         let (done, quiet) = oneshot::channel();
-        if session.shared.outbox.send(worker::Input::End(done)).is_ok() {
+        let end = worker::Input::End { code, done };
+        if session.shared.outbox.send(end).is_ok() {
             // What was open is failed and stored before the session is gone.
             let _ = quiet.await;
         }
         let forgotten = self.inner.context.store.delete_session(id.clone()).await;
+        let (records, gone) = (self.inner.context.records.clone(), id.clone());
+        let cleared = tokio::task::spawn_blocking(move || records.forget(&gone)).await;
+        if let Ok(Err(error)) = cleared {
+            tracing::warn!(session = %id, %error, "the record of its last failure is still there");
+        }
         self.sessions().remove(id);
         self.inner.removed.notify_waiters();
         ended?;
@@ -362,6 +386,7 @@ impl SessionManager {
         let (commands, queue) = mpsc::channel(COMMANDS_WAITING);
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (progress, _) = broadcast::channel(EVENTS_KEPT);
+        let (load, follow_load) = watch::channel(Load::default());
         let login = login_of(&row);
         let (info, follow) = watch::channel(SessionInfo {
             id: row.id.clone(),
@@ -374,7 +399,9 @@ impl SessionManager {
             linked: row.linked,
             created_at: row.created_at,
             ready_at: None,
+            pace: row.options.pace.unwrap_or(self.inner.options.pace),
             options: row.options,
+            resources: None,
         });
         let actor = Actor::new(Parts {
             id: row.id.clone(),
@@ -384,6 +411,7 @@ impl SessionManager {
             wanted: row.wanted,
             info,
             outbox: outbox.clone(),
+            load: follow_load,
             commands: queue,
         });
         tokio::spawn(actor.run());
@@ -393,6 +421,7 @@ impl SessionManager {
                 info: follow.clone(),
                 commands,
                 store: self.inner.context.store.clone(),
+                records: self.inner.context.records.clone(),
                 outbox,
                 progress: progress.clone(),
                 contacts: Mutex::default(),
@@ -407,6 +436,7 @@ impl SessionManager {
             bus: self.inner.context.bus.clone(),
             progress,
             inbox,
+            load,
         });
         tokio::spawn(worker.run());
         self.sessions().insert(row.id, handle.clone());
@@ -458,7 +488,9 @@ async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedRe
             return;
         };
         tracing::info!(session = %id, "removed after it was logged out");
-        match (SessionManager { inner }).delete(&id, false).await {
+        let manager = SessionManager { inner };
+        let removed = manager.delete_because(&id, false, FailureCode::LoggedOut);
+        match removed.await {
             // Somebody was quicker, or everything is ending.
             Ok(()) | Err(Error::SessionNotFound { .. } | Error::ShuttingDown) => {}
             Err(error) => tracing::error!(session = %id, %error, "could not be removed"),

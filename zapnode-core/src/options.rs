@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::Pace;
+
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,12 +18,94 @@ pub struct SessionOptions {
     /// The browser to use. Absent: the driver's own choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chrome_path: Option<PathBuf>,
+    /// How quickly it sends. Absent: the manager's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pace: Option<Pace>,
+    /// When it rests, and how much memory it may take. Absent: as chosen for all sessions.
+    #[serde(flatten)]
+    pub care: Care,
+}
+
+/// When a session rests, and how much memory it may take. All of it is off where nothing is chosen;
+/// 0 turns off what is chosen for all sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Care {
+    /// Close its browser when it was not used for so many seconds; it wakes when it is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hibernate_after: Option<u64>,
+    /// While it sleeps, open it every so many seconds to collect what has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_every: Option<u64>,
+    /// Over so many MB its page is loaded anew, when nobody uses it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_soft_mb: Option<u32>,
+    /// Over so many MB its browser is started anew, at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_hard_mb: Option<u32>,
+}
+
+impl Care {
+    /// The shortest time after which a session may hibernate, and between two wakings, in seconds.
+    pub const SHORTEST: u64 = 10;
+
+    /// The longest of both, in seconds: 30 days.
+    pub const LONGEST: u64 = 30 * 24 * 3600;
+
+    /// The lowest memory limit, in MB: no browser does with less.
+    pub const LEAST_MB: u32 = 100;
+
+    /// What is chosen here, and where nothing is, what is chosen there.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            hibernate_after: self.hibernate_after.or(other.hibernate_after),
+            wake_every: self.wake_every.or(other.wake_every),
+            memory_soft_mb: self.memory_soft_mb.or(other.memory_soft_mb),
+            memory_hard_mb: self.memory_hard_mb.or(other.memory_hard_mb),
+        }
+    }
+
+    /// After how long it hibernates, if at all.
+    pub fn hibernate_after(&self) -> Option<Duration> {
+        seconds(self.hibernate_after)
+    }
+
+    /// How often it is woken to look, if at all.
+    pub fn wake_every(&self) -> Option<Duration> {
+        seconds(self.wake_every)
+    }
+
+    /// Its soft limit in MB, if there is one.
+    pub fn memory_soft_mb(&self) -> Option<u32> {
+        self.memory_soft_mb.filter(|limit| *limit > 0)
+    }
+
+    /// Its hard limit in MB, if there is one.
+    pub fn memory_hard_mb(&self) -> Option<u32> {
+        self.memory_hard_mb.filter(|limit| *limit > 0)
+    }
+}
+
+fn seconds(chosen: Option<u64>) -> Option<Duration> {
+    chosen.filter(|s| *s > 0).map(Duration::from_secs)
 }
 
 impl SessionOptions {
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// Whether a session that has `others` is what these ask for: nothing was chosen, or the same.
+    /// What can be changed while it runs and is not named here does not differ.
+    pub fn fits(&self, others: &Self) -> bool {
+        let named = Self {
+            pace: self.pace.or(others.pace),
+            care: self.care.or(others.care),
+            ..self.clone()
+        };
+        self.is_empty() || named == *others
     }
 }
 
@@ -44,6 +128,10 @@ pub struct ManagerOptions {
     pub messages_kept: Option<Duration>,
     /// How long an idempotency key stands for the message it was first used for.
     pub idempotency_keys_kept: Duration,
+    /// When sessions rest and how much memory they may take, where nothing is chosen for one.
+    pub care: Care,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -60,6 +148,8 @@ impl ManagerOptions {
             cleanup_after_logout: Some(Duration::from_secs(2)),
             messages_kept: None,
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
+            care: Care::default(),
+            pace: Pace::OFF,
             deadlines: Deadlines::default(),
         }
     }

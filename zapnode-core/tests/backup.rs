@@ -232,9 +232,9 @@ async fn it_comes_back_elsewhere_with_logins_and_messages_and_without_caches() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_is_sent_if_that_is_wanted() {
+async fn what_was_not_sent_is_sent_if_that_is_wanted_and_once() {
     let scene = Scene::new();
-    let archive = backed_up(&scene, Profiles::None).await;
+    let archive = backed_up(&scene, Profiles::All).await;
     let elsewhere = Elsewhere::new();
     let options = RestoreOptions {
         open_messages: OpenMessages::Send,
@@ -242,15 +242,36 @@ async fn what_was_not_sent_is_sent_if_that_is_wanted() {
     };
     let report = restore(archive.as_slice(), &options).expect("restored");
     assert_eq!(report.failed_messages, 0);
+    let auth = elsewhere.auth().canonicalize().expect("there");
+    scene.driver.plant_login(auth.join("session-shop"), ana());
+    let manager = elsewhere.manager(&scene).await;
+    manager.restore().await;
+    let shop = manager.get(&id("shop")).expect("there");
+    until(&shop, SessionInfo::is_ready).await;
+    // After it in its chat: when that has arrived, so has it.
+    let last = shop.send_text(bruno(), "depois", Duration::from_secs(10));
+    assert_eq!(last.await.expect("sent").ack, Ack::Server);
+    let delivered = scene.driver.delivered_to(&bruno());
+    let texts: Vec<_> = delivered.iter().map(|(_, text)| text.as_str()).collect();
+    assert_eq!(texts, ["chegou", "a caminho", "depois"]);
+    manager.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_its_profile_a_session_knows_that_it_needs_a_new_qr() {
+    let scene = Scene::new();
+    let archive = backed_up(&scene, Profiles::None).await;
+    let elsewhere = Elsewhere::new();
+    let report = elsewhere.restore(&archive).expect("restored");
     assert_eq!(report.profiles, []);
     let manager = elsewhere.manager(&scene).await;
     let shop = manager.get(&id("shop")).expect("there");
-    assert!(!shop.info().linked, "without a profile it needs a new QR");
-    let open = MessageFilter {
-        state: Some(MessageState::Sending),
-        ..MessageFilter::default()
-    };
-    assert_eq!(shop.messages(open, 9).await.expect("read").len(), 1);
+    assert!(!shop.info().linked);
+    let refused = shop.send_text(bruno(), "?", NOW).await;
+    assert!(
+        matches!(refused, Err(Error::NotReady { .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

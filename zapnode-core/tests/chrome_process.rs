@@ -423,6 +423,40 @@ async fn a_page_that_crashes_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pages_last_words_are_kept_without_what_people_wrote() {
+    let (url, _) = serve(
+        "<!doctype html><script>console.error('socket 244929782402 closed', 'segredo');\
+         console.log('segredo'); setTimeout(() => { throw new Error('no \"segredo\" here') })</script>",
+    )
+    .await;
+    let bench = Bench::new(&url);
+    let session = bench.open("a").await;
+    let connection = Arc::clone(&session.connection);
+    let words = || connection.last_words().join("\n");
+    until("its last words", || words().contains("exception")).await;
+    assert!(
+        words().contains("error: socket # closed (+1 value)"),
+        "{}",
+        words()
+    );
+    assert!(
+        words().contains("exception: Error: no \"…\" here"),
+        "{}",
+        words()
+    );
+    assert!(!words().contains("segredo"), "{}", words());
+    let taken = connection.resources().await.expect("it runs");
+    assert!(
+        taken.processes >= 3 && taken.memory_bytes > 30 << 20,
+        "{taken:?}"
+    );
+    session.close().await;
+    // Still there when nothing runs any more.
+    assert!(words().contains("exception"));
+    assert!(connection.resources().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_never_stops_can_be_reloaded_and_closed() {
     const BUSY: &str = "<!doctype html><script>
         if (!sessionStorage.once) { sessionStorage.once = 1; setTimeout(() => { for (;;); }, 300); }

@@ -77,7 +77,8 @@ async fn a_database_of_schema_2_opens_with_everything_in_it() {
         Some(datetime!(2027-11-20 10:00 UTC)),
         "a planned message keeps its time"
     );
-    let open = store.open_messages(shop()).await.unwrap();
+    let open = store.open_messages(shop()).await.unwrap().into_iter();
+    let open: Vec<_> = open.map(|(message, _)| message).collect();
     assert_eq!(open, all[..2], "what is to be sent is still to be sent");
 
     // By either id, by its key, by its words.

@@ -76,16 +76,19 @@ async fn one_that_waits_for_a_login_is_held_too_and_a_removal_waits_its_turn() {
     until(&session, |i| qr(i).is_some()).await;
     let (removing, id) = (manager.clone(), session.id().clone());
     let other = session.clone();
-    let removal = session.while_closed(backup(), async move {
+    let mut removal = None;
+    let held = session.while_closed(backup(), async {
         // Nothing could bring it to its recipient.
         let refused = other.send_text(bruno(), "?", Duration::ZERO).await;
         assert!(matches!(refused, Err(Error::NotReady { .. })));
-        let removal = tokio::spawn(async move { removing.delete(&id, false).await });
+        removal = Some(tokio::spawn(
+            async move { removing.delete(&id, false).await },
+        ));
         tokio::task::yield_now().await;
         assert_eq!(other.info().state, SessionState::Hibernating);
-        removal
     });
-    let removal = removal.await.expect("done");
-    removal.await.expect("ends").expect("removed");
+    held.await.expect("done");
+    let removal = removal.expect("begun").await;
+    removal.expect("ends").expect("removed");
     assert!(manager.list().is_empty());
 }

@@ -7,6 +7,7 @@
 
 mod app;
 mod auth;
+mod care;
 mod drain;
 pub mod error;
 pub mod extract;

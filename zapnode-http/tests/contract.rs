@@ -70,7 +70,10 @@ async fn the_guides_complete_example() {
     );
     // 3. Status, after the scan.
     api.until_qr("my-session").await;
-    let status = api.get("/sessions/my-session/status").await.expect(200);
+    let mut status = api.get("/sessions/my-session/status").await.expect(200);
+    // Ours besides: what it waits for.
+    let reason = status.as_object_mut().unwrap().remove("reason");
+    assert_eq!(reason.unwrap()["code"], "login_needed");
     assert_eq!(
         status,
         json!({"success": true, "sessionId": "my-session", "isReady": false, "status": "awaiting_login"})

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+mod history;
 pub(crate) mod login;
 pub(crate) mod restore;
 pub(crate) mod sandbox;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use zapnode_core::SessionId;
 
-use super::Context;
+use super::{Context, history};
 use crate::client::Api;
 use crate::error::CliError;
 use crate::output::table;
@@ -23,6 +23,16 @@ enum Action {
     List,
     /// Show one session
     Show {
+        /// Its id
+        id: SessionId,
+    },
+    /// Show where a session has been, and why, newest first
+    History {
+        /// Its id
+        id: SessionId,
+    },
+    /// Show what is kept of a session's last failure: why, what was tried, the page's last words
+    Why {
         /// Its id
         id: SessionId,
     },
@@ -63,6 +73,8 @@ pub(crate) async fn run(args: &SessionsArgs, context: &Context, api: &Api) -> Re
     match args.action.as_ref().unwrap_or(&Action::List) {
         Action::List => list(context, api).await,
         Action::Show { id } => show(id, context, api).await,
+        Action::History { id } => history::history(id, context, api).await,
+        Action::Why { id } => history::why(id, context, api).await,
         Action::Delete {
             id,
             keep_login,
@@ -126,6 +138,8 @@ async fn show(id: &SessionId, context: &Context, api: &Api) -> Result<(), CliErr
     line("Since", &session["since"]);
     line("Why", &session["reason"]["message"]);
     line("Hint", &session["reason"]["hint"]);
+    line("Trying", &session["step"]);
+    line("Memory", &megabytes(&session["resources"]["memoryMb"]));
     line("Phone", &session["me"]["phone"]);
     line("Name", &session["me"]["name"]);
     line("Linked", &session["linked"]);
@@ -134,6 +148,13 @@ async fn show(id: &SessionId, context: &Context, api: &Api) -> Result<(), CliErr
         .progress
         .hide(|| context.output.result(lines.join("\n"), &answer));
     Ok(())
+}
+
+fn megabytes(value: &Value) -> Value {
+    match value.as_u64() {
+        Some(number) => json!(format!("{number} MB")),
+        None => Value::Null,
+    }
 }
 
 async fn delete(

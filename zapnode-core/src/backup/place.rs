@@ -50,6 +50,10 @@ pub(super) fn place_of(name: &Path) -> Option<Place> {
             _ => return None,
         }
     }
+    // One spelling for each place: `a/./b` and `a//b` are somebody else's.
+    if name.to_str()? != parts.join("/") {
+        return None;
+    }
     match parts.as_slice() {
         [one] if *one == MANIFEST => Some(Place::Manifest),
         [one] if *one == CHECKSUMS => Some(Place::Checksums),
@@ -97,6 +101,8 @@ mod tests {
             "profiles/shop/..",
             "profiles/no such id/Default/x",
             "profiles/./shop/x",
+            "profiles//shop/x",
+            "profiles/shop/x/",
             "/profiles/shop/x",
             "chrome/launch-chrome.sh",
         ] {

@@ -408,7 +408,10 @@ fn settle_store(
         )?;
     }
     let failed = match open_messages {
-        OpenMessages::Send => 0,
+        OpenMessages::Send => {
+            doubt_open(&transaction)?;
+            0
+        }
         OpenMessages::Fail => fail_open(&transaction)?,
     };
     transaction.commit()?;
@@ -416,6 +419,18 @@ fn settle_store(
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     connection.close().map_err(|(_, error)| error)?;
     Ok((ids, failed))
+}
+
+/// The profile is a little newer than the store: it may have what the store has not sent yet, and is
+/// asked for it first.
+fn doubt_open(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE messages SET attempted_at = created_at
+         WHERE state IN ('queued', 'sending') AND attempted_at IS NULL
+           AND (send_at IS NULL OR send_at <= ?1)",
+        [store::millis(store::now())],
+    )?;
+    Ok(())
 }
 
 fn fail_open(connection: &Connection) -> Result<usize, StoreError> {

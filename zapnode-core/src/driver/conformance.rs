@@ -33,6 +33,9 @@ pub trait World: Send + Sync {
     async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str);
     /// The texts that `phone` has received, once for each wire id, in order.
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)>;
+    /// Waits, for a bounded time, until `phone` shows that the session's account types (`on`), or
+    /// does no more. Panics if it does not come to that.
+    async fn sees_typing(&self, phone: &PhoneNumber, on: bool);
     /// The phone `account` removes the device.
     async fn remove_device(&self, account: &PhoneNumber);
     /// The account that logs in.
@@ -83,6 +86,10 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
             .is_err(),
         "nothing can be sent before the login"
     );
+    assert!(
+        session.connection.reconnect().await.is_err(),
+        "there is no link to mend before the login"
+    );
 
     world.scan(&world.account(), &qr).await;
     session
@@ -100,6 +107,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
         "a number that is not on WhatsApp is not found"
     );
     send_once(world, &mut session, found.clone()).await;
+    shows_typing(world, &session, &found).await;
     receive(world, &mut session).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
@@ -133,6 +141,14 @@ async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
     assert_eq!(mine[0].1, text.body, "word for word");
 }
 
+async fn shows_typing(world: &dyn World, session: &Session, friend: &Contact) {
+    for on in [true, false] {
+        let typing = session.connection.typing(&friend.chat, on).await;
+        typing.expect("typing is shown and ended");
+        world.sees_typing(&world.friend(), on).await;
+    }
+}
+
 async fn receive(world: &dyn World, session: &mut Session) {
     let written = "Olá! 🚀\nsegunda linha \"entre aspas\"";
     world
@@ -163,12 +179,19 @@ async fn survives_reload(world: &dyn World, session: &mut Session, friend: Conta
         .ready("ready after the reload", &world.account())
         .await;
     let text = text_to(friend);
-    session
-        .connection
-        .send_text(&text)
-        .await
-        .expect("sent after the reload");
+    let sent = session.connection.send_text(&text).await;
+    sent.expect("sent after the reload");
     session.server_has(&text.wire_id).await;
+    session.connection.reconnect().await.expect("reconnects");
+    session
+        .ready("ready after the reconnect", &world.account())
+        .await;
+    match session.connection.resources().await {
+        Ok(taken) => assert!(taken.processes > 0 && taken.memory_bytes > 0, "{taken:?}"),
+        Err(DriverError::Unsupported { .. }) => {}
+        Err(other) => panic!("the wrong reason for no word of its resources: {other}"),
+    }
+    assert!(session.connection.last_words().len() <= 100, "a tail");
     let evidence = session.connection.evidence().await.expect("evidence");
     assert!(matches!(evidence.link, LinkState::Ready(_)), "{evidence:?}");
     let self_test = session.connection.self_test().await.expect("self-test");

@@ -75,8 +75,22 @@ pub struct Evidence {
     pub link: LinkState,
     /// The page's build, as `2.3000.…`.
     pub version: Option<String>,
+    /// Messages arrived that were not told when they did. They have been told now; that it goes on
+    /// like that must be expected.
+    pub deaf: bool,
     /// The facts as the driver read them, in a stable order: name and value.
     pub facts: Vec<(String, String)>,
+}
+
+/// What an open session takes of the machine, with everything that runs for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Memory in bytes; what its processes share counts once, where the system tells.
+    pub memory_bytes: u64,
+    /// Processor time spent so far by what runs now.
+    pub processor_time: std::time::Duration,
+    /// How many processes.
+    pub processes: u32,
 }
 
 /// What a driver found and missed of the surface it speaks to.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::id::{MessageId, PhoneNumber, SessionId};
+use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage};
 use crate::options::SessionOptions;
 
@@ -29,7 +29,7 @@ mod link;
 pub mod scripted;
 
 pub use error::{DriverError, Interruption};
-pub use link::{Evidence, Identity, LinkState, LogoutReason, Probe, Refusal, SelfTest};
+pub use link::{Evidence, Identity, LinkState, LogoutReason, Probe, Refusal, Resources, SelfTest};
 
 /// Opens sessions. One value serves all sessions of a manager.
 #[async_trait]
@@ -126,6 +126,13 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
 
+    /// Shows the chat's members that this account is typing, or that it stopped. WhatsApp ends it by
+    /// itself after about 25 s.
+    ///
+    /// # Errors
+    /// By situation; whoever asks can go on without.
+    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError>;
+
     /// How things stand right now, by the page's own word. Also the heartbeat: an answer proves
     /// that the session is alive.
     ///
@@ -144,6 +151,16 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// # Errors
     /// [`DriverError::Unsupported`] where the driver has nothing to show.
     async fn screenshot(&self) -> Result<Vec<u8>, DriverError>;
+
+    /// The last words of whatever the session runs, oldest first, for a person who looks for what
+    /// went wrong; also after it has ended. Nothing that people wrote is among them. At most 100.
+    fn last_words(&self) -> Vec<String>;
+
+    /// What the session takes of the machine right now.
+    ///
+    /// # Errors
+    /// [`DriverError::Unsupported`] where nothing of its own runs, else by situation.
+    async fn resources(&self) -> Result<Resources, DriverError>;
 
     /// Connects to WhatsApp anew without loading anything. Returns once that was begun; whether it
     /// helped is told by [`DriverEvent::Link`].
@@ -185,6 +202,11 @@ pub enum DriverEvent {
     Message(IncomingMessage),
     /// A sent message came further. May come out of order and more than once.
     Ack(AckChange),
+    /// WhatsApp's server refused a message that was handed over. Told instead of a failing ack, or
+    /// besides.
+    SendRefused(SendRefusal),
+    /// WhatsApp has restricted the account for a time; in its words.
+    Restricted(String),
     /// The page was loaded anew (by itself or by us): calls under way were interrupted, and a
     /// [`DriverEvent::Link`] follows when it is up again.
     Reloaded,
@@ -192,6 +214,17 @@ pub enum DriverEvent {
     LoggedOut(LogoutReason),
     /// The session has ended by itself, or by [`Connection::close`]. Nothing follows.
     Closed(DriverClosed),
+}
+
+/// Why WhatsApp refused a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendRefusal {
+    /// The message.
+    pub id: MessageId,
+    /// WhatsApp's number for the reason, if it gave one.
+    pub status: Option<u16>,
+    /// In the page's words.
+    pub words: String,
 }
 
 /// Why a session ended.

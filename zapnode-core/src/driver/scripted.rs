@@ -16,7 +16,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, Identity, Interruption,
-    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, SelfTest, StoredLogin,
+    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, Resources, SelfTest,
+    SendRefusal, StoredLogin,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
@@ -54,8 +55,14 @@ struct State {
     kept: HashMap<PathBuf, HashMap<WireId, SentMessage>>,
     open_failures: Vec<DriverError>,
     opened: usize,
+    reloaded: usize,
     hold_opening: bool,
     hold_acks: bool,
+    /// Who was shown that an account types, or that it stopped.
+    typed: Vec<(ChatId, bool)>,
+    typing_fails: bool,
+    /// Sends are refused by the server with this number and these words.
+    refusing: Option<(Option<u16>, String)>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
 }
@@ -74,6 +81,9 @@ struct Inside {
     messages: HashMap<WireId, SentMessage>,
     closed: bool,
     stalled: bool,
+    /// The next look finds messages that were not told.
+    deaf: bool,
+    resources: Option<Resources>,
     /// WhatsApp cannot be reached, and what mends that.
     unlinked: Option<Unlinked>,
     reconnects: usize,
@@ -120,9 +130,30 @@ impl ScriptedDriver {
         self.state().hold_acks = hold;
     }
 
+    /// Showing that somebody types fails.
+    pub fn fail_typing(&self) {
+        self.state().typing_fails = true;
+    }
+
+    /// Where typing was shown (`true`) and ended, in order.
+    pub fn typed(&self) -> Vec<(ChatId, bool)> {
+        self.state().typed.clone()
+    }
+
+    /// From now on WhatsApp's server refuses what is handed over, with this number and these words;
+    /// `None`: it takes everything again.
+    pub fn refuse_sends(&self, refusal: Option<(Option<u16>, &str)>) {
+        self.state().refusing = refusal.map(|(status, words)| (status, words.to_owned()));
+    }
+
     /// How many sessions were opened so far, failures included.
     pub fn times_opened(&self) -> usize {
         self.state().opened
+    }
+
+    /// How often any session was loaded anew.
+    pub fn times_reloaded(&self) -> usize {
+        self.state().reloaded
     }
 
     /// Which sessions are open now.
@@ -246,6 +277,16 @@ impl ScriptedDriver {
         let page = self.page(session);
         lock(&page.inside).unlinked = Some(until);
         page.tell(DriverEvent::Link(LinkState::Offline)).await;
+    }
+
+    /// A look finds that messages were not told.
+    pub fn deafen(&self, session: &SessionId) {
+        lock(&self.page(session).inside).deaf = true;
+    }
+
+    /// What the session takes of the machine, until it is opened anew.
+    pub fn weigh(&self, session: &SessionId, resources: Resources) {
+        lock(&self.page(session).inside).resources = Some(resources);
     }
 
     /// How often the open session was asked to reconnect and to reload.
@@ -521,7 +562,7 @@ impl Connection for ScriptedConnection {
         let id = message_id(true, &text.chat, &text.wire_id);
         let held = self.driver.state().hold_acks;
         let known = lock(&self.page.inside).messages.get(&text.wire_id).cloned();
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| known.ack != Ack::Failed) {
             return Ok(known);
         }
         let sent = SentMessage {
@@ -537,6 +578,24 @@ impl Connection for ScriptedConnection {
             .handed_over
             .entry(text.wire_id.clone())
             .or_default() += 1;
+        let refusing = self.driver.state().refusing.clone();
+        if let Some((status, words)) = refusing {
+            if let Some(message) = lock(&self.page.inside).messages.get_mut(&text.wire_id) {
+                message.ack = Ack::Failed;
+            }
+            self.driver.world.changed.notify_waiters();
+            let refusal = SendRefusal {
+                id: id.clone(),
+                status,
+                words,
+            };
+            self.page.tell(DriverEvent::SendRefused(refusal)).await;
+            let ack = Ack::Failed;
+            self.page
+                .tell(DriverEvent::Ack(AckChange { id, ack }))
+                .await;
+            return Ok(sent);
+        }
         if let Some(phone) = text.chat.phone() {
             let mut state = self.driver.state();
             let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
@@ -564,6 +623,20 @@ impl Connection for ScriptedConnection {
         Ok(lock(&self.page.inside).messages.get(&id.wire_id()).cloned())
     }
 
+    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
+        self.alive("typing").await?;
+        self.account("typing")?;
+        let mut state = self.driver.state();
+        if state.typing_fails {
+            return Err(DriverError::Unsupported {
+                feature: "typing",
+                part: "the script".to_owned(),
+            });
+        }
+        state.typed.push((chat.clone(), on));
+        Ok(())
+    }
+
     async fn evidence(&self) -> Result<Evidence, DriverError> {
         self.alive("evidence").await?;
         let (account, unlinked) = {
@@ -578,6 +651,7 @@ impl Connection for ScriptedConnection {
         Ok(Evidence {
             facts: vec![("scripted".to_owned(), "true".to_owned())],
             version: Some("2.3000.0".to_owned()),
+            deaf: std::mem::take(&mut lock(&self.page.inside).deaf),
             link,
         })
     }
@@ -602,6 +676,19 @@ impl Connection for ScriptedConnection {
         Err(DriverError::Unsupported {
             feature: "screenshot",
             part: "a screen".to_owned(),
+        })
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        vec![format!("scripted session {}", self.page.session)]
+    }
+
+    async fn resources(&self) -> Result<Resources, DriverError> {
+        self.alive("resources").await?;
+        let taken = lock(&self.page.inside).resources;
+        taken.ok_or_else(|| DriverError::Unsupported {
+            feature: "resources",
+            part: "a process".to_owned(),
         })
     }
 
@@ -643,6 +730,7 @@ impl Connection for ScriptedConnection {
                 inside.unlinked = None;
             }
         }
+        self.driver.state().reloaded += 1;
         self.page.tell(DriverEvent::Reloaded).await;
         self.page
             .tell(DriverEvent::Link(LinkState::Connecting))

@@ -14,10 +14,16 @@
 //!
 //! - [`state`]: what an ack or an error makes of a message, as pure functions.
 //! - [`queue`]: whose turn it is, as a pure structure: order per chat, a window, due times.
+//! - [`pace`]: how quickly, and what holds a message back.
+//! - [`waits`]: why a message waits, in words.
 //! - `worker`: one task for each session, which does what these two decide.
 
+mod hand_over;
+mod load;
+pub mod pace;
 pub mod queue;
 pub mod state;
+pub mod waits;
 pub(crate) mod worker;
 
 use serde::Serialize;
@@ -27,7 +33,10 @@ use ulid::Ulid;
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::message::Recipient;
 
-pub use state::{FailureCode, MessageState};
+pub use load::Load;
+pub use pace::Pace;
+pub use state::{FailureCode, MessageState, Priority};
+pub use waits::{Wait, WaitReason};
 
 /// A text to be sent, as a caller asks for it.
 #[derive(Clone, Debug)]
@@ -41,6 +50,12 @@ pub struct NewMessage {
     /// Makes repeating the call harmless: the same key gives the same message. Any text up to 255
     /// characters; it is kept for a day, and shared by all sessions.
     pub idempotency_key: Option<String>,
+    /// Whose turn comes first.
+    pub priority: Priority,
+    /// The bulk job it belongs to.
+    pub batch: Option<Ulid>,
+    /// Sent at [`Pace::GENTLE`] at least, also where the session's own pace is quicker.
+    pub paced: bool,
 }
 
 impl NewMessage {
@@ -51,6 +66,9 @@ impl NewMessage {
             text: text.into(),
             send_at: None,
             idempotency_key: None,
+            priority: Priority::Direct,
+            batch: None,
+            paced: false,
         }
     }
 }
@@ -88,6 +106,14 @@ pub struct Message {
     pub updated_at: OffsetDateTime,
     /// Not sent before this time.
     pub send_at: Option<OffsetDateTime>,
+    /// Whose turn comes first.
+    pub priority: Priority,
+    /// The bulk job it belongs to.
+    pub batch: Option<Ulid>,
+    /// Sent at [`Pace::GENTLE`] at least.
+    pub paced: bool,
+    /// When it was last handed to the page. Absent: the page cannot have it.
+    pub attempted_at: Option<OffsetDateTime>,
 }
 
 /// Why a message failed.
@@ -106,6 +132,23 @@ pub struct Submitted {
     pub message: Message,
     /// Whether it was accepted by an earlier call with the same idempotency key.
     pub repeated: bool,
+}
+
+/// A session's queue, as it is now.
+#[derive(Clone, Debug)]
+pub struct QueueView {
+    /// How many messages are where.
+    pub counts: queue::Counts,
+    /// What makes the whole queue wait, if something does.
+    pub paused: Option<Wait>,
+    /// The pace that holds.
+    pub pace: Pace,
+    /// How many were handed over in the last hour.
+    pub sent_last_hour: usize,
+    /// How many of the last 24 hours went to chats that were never written to nor heard from.
+    pub first_contacts_last_day: usize,
+    /// The first of what is open, in the order of acceptance, and why each waits.
+    pub messages: Vec<(Message, Option<Wait>)>,
 }
 
 /// Which messages are wanted of a session's history.

@@ -4,6 +4,8 @@
 //! What takes long (opening, closing, unlinking, looking) runs beside it and reports back through
 //! its own channel, so that it always listens.
 
+mod care;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
@@ -14,24 +16,45 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::care::{LastLook, Watch};
+use super::failure::Records;
 use super::handle::PastReason;
 use super::machine::{Effect, Input, Machine, Next, Phase};
 use super::status::{Prompt, Reason, ReasonCode, SessionInfo, SessionState};
 use crate::driver::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, LinkState, LoginPrompt,
-    LogoutReason, OpenRequest, Opened, StoredLogin,
+    LogoutReason, OpenRequest, Opened, Resources, StoredLogin,
 };
 use crate::event::{Event, EventKind};
 use crate::id::SessionId;
-use crate::options::Deadlines;
-use crate::outbox::worker as outbox;
-use crate::store::Store;
+use crate::options::{Care, Deadlines, SessionOptions};
+use crate::outbox::{Load, Pace, worker as outbox};
+use crate::store::{Store, StoreError};
 
 /// How long an unlinking may take before the session is closed without WhatsApp's word for it.
 const LOG_OUT_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long a session waits for its turn to start its browser. The others' starts are bounded, so
+/// this only passes where very many are started at once.
+const TURN_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// How long an answer of the page is waited for; drivers have shorter deadlines of their own.
+const LOOK_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the deletion of a login may take.
+const FORGET_WITHIN: Duration = Duration::from_secs(60);
+
 /// How many reasons are kept for the diagnostics.
 const REASONS_KEPT: usize = 20;
+
+/// A change of what was chosen for a session.
+pub(crate) struct Change(pub(crate) Box<dyn FnOnce(&mut SessionOptions) + Send>);
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Change")
+    }
+}
 
 /// What callers ask of the task.
 #[derive(Debug)]
@@ -48,6 +71,8 @@ pub(crate) enum Command {
     Connection(oneshot::Sender<Option<Arc<dyn Connection>>>),
     /// The last reasons, newest first.
     Reasons(oneshot::Sender<Vec<PastReason>>),
+    /// Choose otherwise for it. Answered when that is stored.
+    Choose(Change, oneshot::Sender<Result<SessionInfo, StoreError>>),
     /// Close it and keep it closed.
     Hold {
         /// Why.
@@ -70,11 +95,15 @@ pub(crate) enum Command {
 
 /// What ran beside the task, and how it ended.
 enum Report {
+    /// It is this session's turn to start its browser.
+    ItsTurn,
     Opened(Result<Opened, DriverError>),
-    Closed,
+    /// Whether all that ran has ended.
+    Closed(bool),
     LoggedOut(Result<(), DriverError>),
     /// Whoever held it closed is done.
     Released,
+    Sampled(Option<Resources>),
     /// A look, and how many link events had been seen when it began.
     Looked(Result<Evidence, DriverError>, u64),
     CleanUp {
@@ -90,6 +119,11 @@ pub(crate) struct Context {
     pub(crate) launches: Arc<Semaphore>,
     pub(crate) deadlines: Deadlines,
     pub(crate) cleanup_after_logout: Option<Duration>,
+    /// For what is not chosen for a session.
+    pub(crate) care: Care,
+    pub(crate) records: Records,
+    /// Of sessions that have none of their own.
+    pub(crate) pace: Pace,
     pub(crate) bus: broadcast::Sender<Event>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
@@ -102,6 +136,9 @@ pub(crate) struct Actor {
     machine: Machine,
     info: watch::Sender<SessionInfo>,
     outbox: mpsc::UnboundedSender<outbox::Input>,
+    /// How much there is to send; none once nobody tells any more.
+    load: watch::Receiver<Load>,
+    load_told: bool,
     commands: mpsc::Receiver<Command>,
     reports: mpsc::UnboundedReceiver<Report>,
     report: mpsc::UnboundedSender<Report>,
@@ -121,6 +158,13 @@ pub(crate) struct Actor {
     ending: Option<Ending>,
     /// Told when nothing is open any more.
     holding: Option<oneshot::Sender<()>>,
+    watch: Watch,
+    /// To be taken before the browser of a failure is closed.
+    last_look: Option<LastLook>,
+    /// Others start their browsers first.
+    queued: bool,
+    /// What ran before may not have ended: it may still have the profile open.
+    unclean: bool,
 }
 
 enum Ending {
@@ -137,6 +181,7 @@ pub(crate) struct Parts {
     pub(crate) wanted: bool,
     pub(crate) info: watch::Sender<SessionInfo>,
     pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
+    pub(crate) load: watch::Receiver<Load>,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -151,6 +196,8 @@ impl Actor {
             machine,
             info: parts.info,
             outbox: parts.outbox,
+            load: parts.load,
+            load_told: true,
             commands: parts.commands,
             reports,
             report,
@@ -168,6 +215,10 @@ impl Actor {
             waiting: Vec::new(),
             ending: None,
             holding: None,
+            watch: Watch::new(),
+            last_look: None,
+            queued: false,
+            unclean: false,
         }
     }
 
@@ -177,6 +228,7 @@ impl Actor {
         let mut heartbeat = interval_at(Instant::now() + every, every);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.rest().await;
             tokio::select! {
                 // What happened comes before what is reported and asked, so that a look that
                 // ended after an event is never handled before it.
@@ -196,7 +248,15 @@ impl Actor {
                     self.deadline = None;
                     self.step(Input::DeadlinePassed).await;
                 }
-                _ = heartbeat.tick() => self.look(),
+                told = self.load.changed(), if self.load_told => {
+                    self.load_told = told.is_ok();
+                    self.used();
+                }
+                () = passed(self.watch.alarm) => {}
+                _ = heartbeat.tick() => {
+                    self.look();
+                    self.sample();
+                }
             }
             if self.settle() {
                 return;
@@ -220,6 +280,7 @@ impl Actor {
                 let _ = reply.send(self.info.borrow().clone());
             }
             Command::Start(reply) => {
+                self.used();
                 self.step(Input::Start).await;
                 // A caller that stopped waiting has still been served; so below.
                 let _ = reply.send(self.info.borrow().clone());
@@ -239,11 +300,15 @@ impl Actor {
                 self.step(Input::LogOut).await;
             }
             Command::Connection(reply) => {
-                let closing = matches!(self.machine.phase, Phase::Closing { .. });
+                self.used();
+                let closing = self.is_closing();
                 let _ = reply.send(self.connection.clone().filter(|_| !closing));
             }
             Command::Reasons(reply) => {
                 let _ = reply.send(self.reasons.iter().rev().cloned().collect());
+            }
+            Command::Choose(change, reply) => {
+                let _ = reply.send(self.choose(change).await);
             }
             Command::Hold {
                 reason,
@@ -296,11 +361,18 @@ impl Actor {
             }
             // The outbox stores it and tells it, once.
             Some(DriverEvent::Message(message)) => {
+                self.used();
                 let _ = self.outbox.send(outbox::Input::Appeared(Box::new(message)));
             }
             Some(DriverEvent::Ack(change)) => {
                 let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
                 self.tell(EventKind::Ack(change));
+            }
+            Some(DriverEvent::SendRefused(refusal)) => {
+                let _ = self.outbox.send(outbox::Input::Refused(refusal));
+            }
+            Some(DriverEvent::Restricted(words)) => {
+                let _ = self.outbox.send(outbox::Input::Restricted(words));
             }
             Some(DriverEvent::Reloaded) => {
                 self.links_seen += 1;
@@ -325,7 +397,12 @@ impl Actor {
 
     async fn reported(&mut self, report: Report) {
         match report {
+            Report::ItsTurn => {
+                self.queued = false;
+                self.publish();
+            }
             Report::Opened(Ok(opened)) => {
+                self.unclean = false;
                 self.connection = Some(opened.connection);
                 self.events = Some(opened.events);
                 self.misses = 0;
@@ -335,12 +412,16 @@ impl Actor {
             }
             Report::Opened(Err(error)) => {
                 tracing::warn!(session = %self.id, %error, "could not be opened");
-                let (reason, again) = as_reason(&error);
+                let (reason, mut again) = as_reason(&error);
+                // What we could not end ourselves may still end.
+                again |= self.unclean && reason.code == ReasonCode::ProfileInUse;
                 self.step(Input::OpenFailed { reason, again }).await;
             }
-            Report::Closed => {
+            Report::Closed(clean) => {
                 self.connection = None;
                 self.events = None;
+                self.unclean = !clean;
+                self.forget_resources();
                 self.step(Input::Closed).await;
             }
             Report::LoggedOut(Ok(())) => {
@@ -354,6 +435,7 @@ impl Actor {
                 self.holding = None;
                 self.step(Input::Release).await;
             }
+            Report::Sampled(taken) => self.sampled(taken).await,
             Report::Looked(result, links_seen) => {
                 self.looking = false;
                 match result {
@@ -362,6 +444,9 @@ impl Actor {
                         // An event since then knows better.
                         if links_seen == self.links_seen {
                             self.step(Input::Link(evidence.link)).await;
+                        }
+                        if evidence.deaf {
+                            self.step(Input::Deaf).await;
                         }
                     }
                     Err(error) => {
@@ -390,9 +475,14 @@ impl Actor {
         if self.machine.phase != before {
             tracing::debug!(session = %self.id, from = ?before, to = ?self.machine.phase, "phase");
         }
+        self.last_look = self.last_look(&before);
         self.note().await;
         for effect in effects {
             self.perform(effect).await;
+        }
+        if let Some(look) = self.last_look.take() {
+            // Nothing is closed that it would have to come before.
+            tokio::spawn(look);
         }
         self.publish();
         let logged_out = matches!(self.machine.phase, Phase::LoggedOut { remotely: true });
@@ -446,8 +536,14 @@ impl Actor {
                 });
             }
             Effect::Forget => {
-                if let Err(error) = self.context.driver.forget(&self.login).await {
-                    tracing::warn!(session = %self.id, %error, "the login could not be deleted");
+                match timeout(FORGET_WITHIN, self.context.driver.forget(&self.login)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(session = %self.id, %error, "the login could not be deleted");
+                    }
+                    Err(_) => {
+                        tracing::warn!(session = %self.id, "deleting the login took too long");
+                    }
                 }
             }
         }
@@ -458,6 +554,8 @@ impl Actor {
         if self.ending.is_some() {
             self.impatience.cancel();
         }
+        self.queued = true;
+        let report = self.report.clone();
         let impatience = self.impatience.clone();
         let context = Arc::clone(&self.context);
         let request = OpenRequest {
@@ -469,8 +567,14 @@ impl Actor {
             let turn = tokio::select! {
                 biased;
                 () = impatience.cancelled() => return Report::Opened(Err(DriverError::Closed)),
-                turn = context.launches.acquire() => turn,
+                turn = timeout(TURN_WITHIN, context.launches.acquire()) => turn,
             };
+            let Ok(turn) = turn else {
+                let after = TURN_WITHIN;
+                return Report::Opened(Err(DriverError::LaunchTimeout { after }));
+            };
+            // If the task is gone, nobody wants what is opened either.
+            let _ = report.send(Report::ItsTurn);
             let result = timeout(within, context.driver.open(request)).await;
             drop(turn);
             Report::Opened(result.unwrap_or(Err(DriverError::LaunchTimeout { after: within })))
@@ -481,15 +585,21 @@ impl Actor {
         let connection = self.connection.clone();
         let within = self.context.deadlines.close;
         let id = self.id.clone();
+        let last_look = self.last_look.take();
         self.beside(async move {
-            if let Some(connection) = connection {
-                match timeout(within, connection.close()).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(session = %id, %error, "closing failed"),
-                    Err(_) => tracing::warn!(session = %id, "closing took too long"),
-                }
+            if let Some(look) = last_look {
+                // Bounded by itself.
+                look.await;
             }
-            Report::Closed
+            let Some(connection) = connection else {
+                return Report::Closed(true);
+            };
+            match timeout(within, connection.close()).await {
+                Ok(Ok(())) => return Report::Closed(true),
+                Ok(Err(error)) => tracing::warn!(session = %id, %error, "closing failed"),
+                Err(_) => tracing::warn!(session = %id, "closing took too long"),
+            }
+            Report::Closed(false)
         });
     }
 
@@ -503,7 +613,17 @@ impl Actor {
         }
         self.looking = true;
         let links_seen = self.links_seen;
-        self.beside(async move { Report::Looked(connection.evidence().await, links_seen) });
+        self.beside(async move {
+            let looked = timeout(LOOK_WITHIN, connection.evidence()).await;
+            let looked = looked.unwrap_or_else(|_| {
+                Err(DriverError::TimedOut {
+                    command: "evidence",
+                    waited_for: "any answer".to_owned(),
+                    after: LOOK_WITHIN,
+                })
+            });
+            Report::Looked(looked, links_seen)
+        });
     }
 
     fn clean_up_later(&self) {
@@ -543,16 +663,43 @@ impl Actor {
         }
     }
 
+    async fn choose(&mut self, change: Change) -> Result<SessionInfo, StoreError> {
+        let mut options = self.info.borrow().options.clone();
+        (change.0)(&mut options);
+        let store = &self.context.store;
+        store.note_options(self.id.clone(), &options).await?;
+        let changed = self.info.send_if_modified(|info| {
+            let changed = info.options != options;
+            info.pace = options.pace.unwrap_or(self.context.pace);
+            info.options = options;
+            info.generation += u64::from(changed);
+            changed
+        });
+        let info = self.info.borrow().clone();
+        if changed {
+            self.tell(EventKind::Status(Box::new(info.clone())));
+        }
+        Ok(info)
+    }
+
     fn publish(&mut self) {
         if self.machine.phase != Phase::AwaitingLogin {
             self.prompt = None;
         }
         let state = self.public_state();
-        let reason = self.machine.why();
+        let mut reason = self.machine.why();
+        if let Some(reason) = &mut reason
+            && reason.code == ReasonCode::Launching
+            && self.queued
+        {
+            reason.detail =
+                "it waits for its turn: browsers are started a few at a time".to_owned();
+        }
         let step = self.machine.current_step();
         let me = self.machine.me.clone();
         let linked = self.machine.linked;
         let mut history = None;
+        let before = self.info.borrow().clone();
         let changed = self.info.send_if_modified(|info| {
             let same = info.state == state
                 && info.reason == reason
@@ -601,6 +748,7 @@ impl Actor {
         }
         if changed {
             let info = self.info.borrow().clone();
+            self.record(&before, &info);
             self.tell(EventKind::Status(Box::new(info)));
         }
     }

@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use crate::driver::Identity;
 use crate::id::{PhoneNumber, SessionId};
 use crate::options::SessionOptions;
+use crate::outbox::Pace;
 use crate::session::machine::Step;
+use crate::session::resources::Usage;
 
 /// The state of a session. The table of transitions is in `session::machine`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,6 +145,11 @@ macro_rules! reason_codes {
             /// The word on our wires.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)* }
+            }
+
+            /// The code of a word, if it is one.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == word)
             }
 
             /// What a person can do about it.
@@ -283,8 +290,13 @@ pub struct SessionInfo {
     pub created_at: OffsetDateTime,
     /// When it was last ready since it was started; absent before.
     pub ready_at: Option<OffsetDateTime>,
-    /// What its creator chose.
+    /// What was chosen for it.
     pub options: SessionOptions,
+    /// What it takes of the machine, while something runs. Looked at every 30 s; that alone is no
+    /// news to those who follow the session.
+    pub resources: Option<Usage>,
+    /// How quickly it sends: its own pace, else that of all sessions.
+    pub pace: Pace,
 }
 
 impl SessionInfo {

@@ -5,16 +5,18 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
+use super::outbox::standing_of;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
-use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState};
+use crate::outbox::queue::Standing;
+use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState, Priority};
 
 /// What [`Store::accept`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is new and stored.
-    New(Message),
+    /// It is new and stored. With it, what is known of the person it is for.
+    New(Message, Standing),
     /// The idempotency key stands for this one, which asked for the same.
     Repeated(Message),
     /// The idempotency key stands for another request.
@@ -31,7 +33,8 @@ pub struct Key {
 }
 
 const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
-                       reason, detail, kind, body, created_at, updated_at, send_at";
+                       reason, detail, kind, body, created_at, updated_at, send_at, priority, \
+                       batch, paced, attempted_at";
 
 impl Store {
     /// Stores a message to be sent, with its key if it has one, unless the key is known.
@@ -58,9 +61,22 @@ impl Store {
                     ],
                 )?;
             }
-            Ok(Accepted::New(message))
+            let standing = standing_of(t, &message)?;
+            Ok(Accepted::New(message, standing))
         })
         .await
+    }
+
+    /// Stores many messages to be sent, all or none, in this order: at most 10,000, which takes
+    /// about half a second.
+    ///
+    /// # Errors
+    /// As [`Store::run`]; then nothing was stored.
+    pub async fn accept_many(
+        &self,
+        messages: Vec<Message>,
+    ) -> Result<Vec<(Message, Standing)>, StoreError> {
+        self.run(move |t| insert_many(t, messages)).await
     }
 
     /// What an idempotency key stands for, if it is known.
@@ -118,14 +134,7 @@ impl Store {
         let mut changed = None;
         let kept = self.keep(move |t| {
             if change.is_some() {
-                let sql = format!(
-                    "SELECT {COLUMNS} FROM messages
-                     WHERE session = ?1 AND wire_id = ?2 AND from_me = 1"
-                );
-                let mut query = t.prepare_cached(&sql)?;
-                let found = query
-                    .query_row(params![session.as_str(), wire_id.as_str()], read)
-                    .optional()?;
+                let found = own_message(t, &session, &wire_id)?;
                 let (Some(mut message), Some(change)) = (found, change.take()) else {
                     return Ok(None);
                 };
@@ -143,12 +152,68 @@ impl Store {
         kept.stored()
     }
 
+    /// Ends many of a session's own open messages at once; gives those that it ended. While the
+    /// store cannot write it waits there.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub fn end_messages(
+        &self,
+        session: SessionId,
+        wire_ids: Vec<WireId>,
+        state: MessageState,
+        failure: Option<Failure>,
+    ) -> impl Future<Output = Result<Vec<Message>, StoreError>> + Send + use<> {
+        let kept = self.keep(move |t| {
+            let mut ended = Vec::with_capacity(wire_ids.len());
+            for wire_id in &wire_ids {
+                let Some(mut message) = own_message(t, &session, wire_id)? else {
+                    continue;
+                };
+                if !message.state.is_open() {
+                    continue;
+                }
+                message.state = state;
+                message.failure.clone_from(&failure);
+                message.updated_at = super::now();
+                write_progress(t, &message)?;
+                ended.push(message);
+            }
+            Ok(ended)
+        });
+        kept.stored()
+    }
+
+    /// The first of what a session still has to send, in the order of acceptance, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn first_open(
+        &self,
+        session: SessionId,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.run(move |t| open_messages(t, &session, limit)).await
+    }
+
     /// What a session still has to send, in the order of acceptance.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub async fn open_messages(&self, session: SessionId) -> Result<Vec<Message>, StoreError> {
-        self.run(move |t| open_messages(t, &session)).await
+    pub async fn open_messages(
+        &self,
+        session: SessionId,
+    ) -> Result<Vec<(Message, Standing)>, StoreError> {
+        self.run(move |t| {
+            let messages = open_messages(t, &session, usize::MAX)?.into_iter();
+            messages
+                .map(|message| {
+                    let standing = standing_of(t, &message)?;
+                    Ok((message, standing))
+                })
+                .collect()
+        })
+        .await
     }
 
     /// A message by our own id.
@@ -238,21 +303,54 @@ fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, Stor
     Ok(Some(Accepted::Repeated(message)))
 }
 
-fn open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<Vec<Message>, StoreError> {
+fn open_messages(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    limit: usize,
+) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM messages
-         WHERE session = ?1 AND state IN ('queued', 'sending') ORDER BY seq"
+         WHERE session = ?1 AND state IN ('queued', 'sending') ORDER BY seq LIMIT ?2"
     );
     let mut query = t.prepare(&sql)?;
-    let rows = query.query_map([session.as_str()], read)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = query.query_map(params![session.as_str(), limit], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn own_message(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    wire_id: &WireId,
+) -> Result<Option<Message>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = 1"
+    );
+    let mut query = t.prepare_cached(&sql)?;
+    let found = query.query_row(params![session.as_str(), wire_id.as_str()], read);
+    Ok(found.optional()?)
+}
+
+/// The part of [`Store::accept_many`] inside a transaction, for those who store more with it.
+pub(crate) fn insert_many(
+    t: &Transaction<'_>,
+    messages: Vec<Message>,
+) -> Result<Vec<(Message, Standing)>, StoreError> {
+    let all = messages.into_iter().map(|message| {
+        let message = insert(t, message)?;
+        let standing = standing_of(t, &message)?;
+        Ok((message, standing))
+    });
+    all.collect()
 }
 
 fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
     let mut statement = t.prepare_cached(
         "INSERT INTO messages (id, session, from_me, recipient, chat, wire_id, message_id, state,
-                               reason, detail, kind, body, created_at, updated_at, send_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                               reason, detail, kind, body, created_at, updated_at, send_at,
+                               priority, batch, paced, attempted_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19)",
     )?;
     message.seq = statement.insert(params![
         message.id.to_string(),
@@ -269,15 +367,19 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
         message.text,
         millis(message.created_at),
         millis(message.updated_at),
-        message.send_at.map(millis)
+        message.send_at.map(millis),
+        message.priority as i64,
+        message.batch.map(|batch| batch.to_string()),
+        message.paced,
+        message.attempted_at.map(millis)
     ])?;
     Ok(message)
 }
 
-fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreError> {
+pub(super) fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreError> {
     let mut statement = t.prepare_cached(
         "UPDATE messages SET chat = ?2, message_id = ?3, state = ?4, reason = ?5, detail = ?6,
-                             updated_at = ?7
+                             updated_at = ?7, attempted_at = ?8
          WHERE seq = ?1",
     )?;
     statement.execute(params![
@@ -287,7 +389,8 @@ fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreErr
         message.state.as_str(),
         message.failure.as_ref().map(|f| f.code.as_str()),
         message.failure.as_ref().map(|f| f.detail.as_str()),
-        millis(message.updated_at)
+        millis(message.updated_at),
+        message.attempted_at.map(millis)
     ])?;
     Ok(())
 }
@@ -346,7 +449,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         }),
         _ => None,
     };
-    let send_at: Option<i64> = row.get("send_at")?;
+    let maybe_at = |name: &str| -> rusqlite::Result<Option<OffsetDateTime>> {
+        let at: Option<i64> = row.get(name)?;
+        at.map(|at| from_millis(at).map_err(|e| unreadable(15, e)))
+            .transpose()
+    };
     Ok(Message {
         seq: row.get("seq")?,
         id: Ulid::from_string(&text("id")?).map_err(|e| unreadable(1, e))?,
@@ -366,9 +473,16 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         text: optional("body")?,
         created_at: at("created_at")?,
         updated_at: at("updated_at")?,
-        send_at: send_at
-            .map(|at| from_millis(at).map_err(|e| unreadable(15, e)))
+        send_at: maybe_at("send_at")?,
+        priority: match row.get("priority")? {
+            0 => Priority::Direct,
+            _ => Priority::Bulk,
+        },
+        batch: optional("batch")?
+            .map(|batch| Ulid::from_string(&batch).map_err(|e| unreadable(17, e)))
             .transpose()?,
+        paced: row.get("paced")?,
+        attempted_at: maybe_at("attempted_at")?,
     })
 }
 
@@ -407,7 +521,7 @@ mod tests {
             .await
             .expect("stored")
         {
-            Accepted::New(message) => message,
+            Accepted::New(message, _) => message,
             other => panic!("{other:?}"),
         };
         let again = store.accept(message("olá"), key("a")).await.expect("known");
@@ -421,7 +535,7 @@ mod tests {
             .expect("forgotten");
         assert!(matches!(
             store.accept(message("x"), key("b")).await.expect("stored"),
-            Accepted::New(_)
+            Accepted::New(..)
         ));
     }
 

@@ -24,15 +24,18 @@ use tokio::sync::{oneshot, watch};
 
 mod copy;
 mod health;
+mod history;
 mod maintenance;
 mod messages;
 pub(crate) mod open;
+mod outbox;
 mod sessions;
 mod writer;
 
 pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
 pub use messages::{Accepted, Key};
+pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
 pub(crate) use writer::Kept;
@@ -46,6 +49,8 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0003_outbox.sql"),
+    include_str!("../../migrations/0005_history.sql"),
     include_str!("../../migrations/0006_message_age.sql"),
 ];
 

@@ -1,14 +1,18 @@
 //! The shapes on the wire. Core types never go into an answer as they are, so that a change in the
 //! core cannot change the contract.
 
+mod care;
 mod diagnostics;
 mod health;
 mod message;
+mod queue;
 mod session;
 
+pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};
+pub use queue::QueueAnswer;
 pub use session::{
     OneSession, PairingCode, QrAnswer, ReasonModel, SessionAnswer, SessionList, SessionModel,
     StatusAnswer,

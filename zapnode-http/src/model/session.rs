@@ -3,8 +3,11 @@
 use serde::Serialize;
 use zapnode_core::SessionId;
 use zapnode_core::driver::Identity;
+use zapnode_core::options::Care;
+use zapnode_core::outbox::Pace;
 use zapnode_core::session::{Reason, SessionInfo, SessionState};
 
+use super::care::ResourcesModel;
 use super::iso;
 
 /// A session: the contract's fields, then ours.
@@ -25,8 +28,15 @@ pub struct SessionModel {
     since: String,
     generation: u64,
     linked: bool,
+    /// How quickly it sends: `off`, `gentle`, or the figures.
+    pace: Pace,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<u8>,
+    /// What is being tried to bring it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<ResourcesModel>,
 }
 
 /// What the creator chose. `chromePath` is a path on this machine and is not told.
@@ -34,6 +44,8 @@ pub struct SessionModel {
 struct OptionsModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     headless: Option<bool>,
+    #[serde(flatten)]
+    care: Care,
 }
 
 /// The account, as a person would name it.
@@ -92,10 +104,7 @@ impl From<Identity> for MeModel {
 
 impl From<SessionInfo> for SessionModel {
     fn from(info: SessionInfo) -> Self {
-        let progress = match &info.state {
-            SessionState::Syncing { percent } => *percent,
-            _ => None,
-        };
+        let progress = progress(&info.state);
         Self {
             is_ready: info.is_ready(),
             status: info.state.as_str(),
@@ -104,14 +113,25 @@ impl From<SessionInfo> for SessionModel {
             ready_at: info.ready_at.map(iso),
             options: OptionsModel {
                 headless: info.options.headless,
+                care: info.options.care,
             },
             reason: info.reason.map(OwnedReason::from),
             me: info.me.map(MeModel::from),
             since: iso(info.since),
             generation: info.generation,
             linked: info.linked,
+            pace: info.pace,
             progress,
+            step: info.step.map(|step| step.as_str()),
+            resources: info.resources.map(ResourcesModel::from),
         }
+    }
+}
+
+fn progress(state: &SessionState) -> Option<u8> {
+    match state {
+        SessionState::Syncing { percent } => *percent,
+        _ => None,
     }
 }
 
@@ -189,6 +209,10 @@ pub struct StatusAnswer {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<OwnedReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<&'static str>,
 }
 
 impl From<SessionInfo> for StatusAnswer {
@@ -198,6 +222,8 @@ impl From<SessionInfo> for StatusAnswer {
             is_ready: info.is_ready(),
             status: info.state.as_str(),
             session_id: info.id.into(),
+            progress: progress(&info.state),
+            step: info.step.map(|step| step.as_str()),
             reason: info.reason.map(OwnedReason::from),
         }
     }

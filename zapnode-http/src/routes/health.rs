@@ -81,8 +81,9 @@ pub(super) async fn ready(
     for session in app.manager().list() {
         *sessions.entry(session.info().state.as_str()).or_default() += 1;
     }
-    let mut body = json!({ "status": "ok", "store": store.state.as_str() });
+    let mut body = json!({ "status": "ok" });
     if authorized {
+        body["store"] = json!(store.state.as_str());
         body["sessions"] = json!(sessions);
     }
     Ok(Json(body).into_response())

@@ -17,7 +17,7 @@ mod webhook;
 
 /// Every path with what may be done there.
 fn table() -> Vec<(&'static str, MethodRouter<App>)> {
-    use sessions::{control, create, diagnose, login, read};
+    use sessions::{change, control, create, diagnose, login, read};
     vec![
         ("/", get(health::welcome)),
         ("/health", get(health::health)),
@@ -26,7 +26,10 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/backup", post(database::backup)),
         ("/database/cleanup", post(database::cleanup)),
         ("/sessions", get(read::list).post(create::create)),
-        ("/sessions/{id}", get(read::one).delete(control::delete)),
+        (
+            "/sessions/{id}",
+            get(read::one).patch(change::change).delete(control::delete),
+        ),
         ("/sessions/{id}/status", get(read::status)),
         ("/sessions/{id}/start", post(control::start)),
         ("/sessions/{id}/stop", post(control::stop)),
@@ -36,8 +39,15 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/sessions/{id}/pairing-code", post(login::pairing_code)),
         ("/sessions/{id}/screenshot", get(diagnose::screenshot)),
         ("/sessions/{id}/diagnostics", get(diagnose::diagnostics)),
+        ("/sessions/{id}/history", get(diagnose::history)),
+        ("/sessions/{id}/failure", get(diagnose::failure)),
+        (
+            "/sessions/{id}/failure/screenshot",
+            get(diagnose::failure_screenshot),
+        ),
         ("/sessions/{id}/send", post(messages::send)),
         ("/sessions/{id}/messages", get(messages::history)),
+        ("/sessions/{id}/queue", get(messages::queue)),
         (
             "/messages/{id}",
             get(messages::one).delete(messages::cancel),

@@ -12,6 +12,10 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
+use zapnode_core::options::Care;
+
+use crate::care;
+use zapnode_core::outbox::Pace;
 
 mod args;
 mod dotenv;
@@ -68,6 +72,18 @@ pub mod names {
     pub const RETENTION_DAYS: Spec = Spec::variable("ZAPNODE_RETENTION_DAYS");
     /// How long an answer to a send waits for WhatsApp's server.
     pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
+    /// After how long an unused session hibernates.
+    pub const HIBERNATE_AFTER: Spec = Spec::variable("ZAPNODE_HIBERNATE_AFTER");
+    /// How often a hibernating session is woken to look.
+    pub const HIBERNATE_WAKE_EVERY: Spec = Spec::variable("ZAPNODE_HIBERNATE_WAKE_EVERY");
+    /// Over how much memory a session's page is loaded anew.
+    pub const MEMORY_SOFT_MB: Spec = Spec::variable("ZAPNODE_MEMORY_SOFT_MB");
+    /// Over how much memory its browser is started anew.
+    pub const MEMORY_HARD_MB: Spec = Spec::variable("ZAPNODE_MEMORY_HARD_MB");
+    /// How quickly sessions send that have no pace of their own.
+    pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
+    /// How long an idempotency key is remembered.
+    pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -126,6 +142,12 @@ pub struct Settings {
     pub send_wait: Duration,
     /// How many days messages are kept; 0: for ever.
     pub retention_days: u32,
+    /// When sessions rest and how much memory they may take, where nothing is chosen for one.
+    pub care: Care,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
+    /// How long an idempotency key is remembered.
+    pub idempotency_keys_kept: Duration,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -186,6 +208,18 @@ impl Settings {
                 default
             }
         };
+        let care = Care {
+            hibernate_after: Some(r.required(names::HIBERNATE_AFTER, "off", care::span)?),
+            wake_every: Some(r.required(names::HIBERNATE_WAKE_EVERY, "off", care::span)?),
+            memory_soft_mb: Some(r.required(names::MEMORY_SOFT_MB, "off", care::megabytes)?),
+            memory_hard_mb: Some(r.required(names::MEMORY_HARD_MB, "off", care::megabytes)?),
+        };
+        if !care::limits_fit(care.memory_soft_mb, care.memory_hard_mb) {
+            return Err(r.refuse(
+                names::MEMORY_SOFT_MB,
+                "a number lower than ZAPNODE_MEMORY_HARD_MB, or off",
+            ));
+        }
         let log = "info,headless_chrome=warn";
         Ok(Self {
             port: r.required(names::PORT, "3000", value::port)?,
@@ -210,6 +244,9 @@ impl Settings {
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
             retention_days: r.required(names::RETENTION_DAYS, "0", value::days)?,
+            care,
+            pace: r.required(names::PACE, "off", value::pace)?,
+            idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,

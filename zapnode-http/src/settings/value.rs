@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zapnode_core::SessionId;
+use zapnode_core::outbox::Pace;
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
@@ -108,6 +109,18 @@ pub(super) fn duration(text: &str) -> Value<Duration> {
         return Err(ALLOWED);
     }
     Ok(duration)
+}
+
+pub(super) fn pace(text: &str) -> Value<Pace> {
+    Pace::from_word(&text.to_ascii_lowercase()).ok_or("off or gentle")
+}
+
+/// A year is the most: a key that is to stand for longer is no repeated call.
+pub(super) fn hours(text: &str) -> Value<Duration> {
+    match text.parse::<u64>() {
+        Ok(hours @ 1..=8760) => Ok(Duration::from_secs(hours * 3600)),
+        _ => Err("a whole number of hours from 1 to 8760"),
+    }
 }
 
 pub(super) fn log_filter(text: &str) -> Value<String> {

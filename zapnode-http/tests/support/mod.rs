@@ -120,6 +120,12 @@ impl Api {
         self.raw(path, &body.to_string()).await
     }
 
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        let json = [("content-type", "application/json")];
+        self.send(Method::PATCH, path, &json, &body.to_string())
+            .await
+    }
+
     pub async fn raw(&self, path: &str, body: &str) -> Answer {
         let json = [("content-type", "application/json")];
         self.send(Method::POST, path, &json, body).await

@@ -16,14 +16,17 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 12] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
     ("page.js", include_str!("inject/page.js")),
     ("login.js", include_str!("inject/login.js")),
+    ("hearing.js", include_str!("inject/hearing.js")),
     ("receive.js", include_str!("inject/receive.js")),
     ("send.js", include_str!("inject/send.js")),
+    ("refusals.js", include_str!("inject/refusals.js")),
+    ("typing.js", include_str!("inject/typing.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -91,6 +94,14 @@ pub(crate) enum BridgeEvent {
     Message(Box<PageMessage>),
     /// A sent message came further.
     Ack { id: String, ack: i64 },
+    /// WhatsApp's server refused a message.
+    SendRefused {
+        id: String,
+        status: Option<u16>,
+        words: String,
+    },
+    /// WhatsApp restricted the account.
+    Restricted { words: String },
     /// The page says that it was unlinked.
     Logout { reason: Option<String> },
 }
@@ -175,6 +186,7 @@ impl Command {
     pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
     pub(crate) const RECONNECT: Self = Self::new("reconnect", "reconnect", 10);
+    pub(crate) const TYPING: Self = Self::new("typing", "typing", 5);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 
     /// The expression that calls it. The page's own clock is this machine's, so it can tell that
@@ -235,6 +247,14 @@ impl Command {
                 waited_for: error.message,
                 after: self.deadline,
             },
+            ErrorKind::Blocked => DriverError::ContactBlocked {
+                recipient: error.message,
+            },
+            ErrorKind::Server => DriverError::ServerRefused {
+                command,
+                status: error.status,
+                reason: error.words.unwrap_or(error.message),
+            },
             ErrorKind::Refused => DriverError::Refused {
                 command,
                 reason: error.message,
@@ -255,6 +275,8 @@ struct AnswerError {
     kind: ErrorKind,
     message: String,
     part: Option<String>,
+    status: Option<u16>,
+    words: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -263,7 +285,9 @@ enum ErrorKind {
     Missing,
     Moment,
     Nobody,
+    Blocked,
     Timeout,
+    Server,
     #[serde(other)]
     Refused,
 }
@@ -272,6 +296,9 @@ enum ErrorKind {
 #[derive(Debug, Deserialize)]
 pub(crate) struct EvidenceAnswer {
     pub(crate) snapshot: Snapshot,
+    /// How many messages arrived without being told.
+    #[serde(default)]
+    pub(crate) missed: u32,
     #[serde(default)]
     pub(crate) facts: std::collections::BTreeMap<String, String>,
 }
@@ -315,7 +342,7 @@ mod tests {
         std::fs::write(folder.path().join("else.js"), "// unknown\n").expect("written");
         let script = script(Some(folder.path()), "out").expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
-        assert!(!script.contains(FILES[6].1) && script.contains(FILES[5].1));
+        assert!(!script.contains(FILES[7].1) && script.contains(FILES[6].1));
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
         let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
         assert!(matches!(error, DriverError::Storage { path, .. } if path.ends_with("ids.js")));
@@ -367,6 +394,17 @@ mod tests {
             matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
+        assert!(matches!(
+            failed("blocked"),
+            DriverError::ContactBlocked { recipient } if recipient == "m"
+        ));
+        let text =
+            r#"{"ok":false,"error":{"kind":"server","message":"m","status":463,"words":"w"}}"#;
+        let refused = Command::SEND_TEXT.answer::<MessageAnswer>(Some(text));
+        assert!(matches!(
+            refused,
+            Err(DriverError::ServerRefused { status: Some(463), reason, .. }) if reason == "w"
+        ));
         let none = Command::SEND_TEXT.answer::<MessageAnswer>(None);
         assert!(matches!(none, Err(DriverError::WrongMoment { .. })));
         let nothing = r#"{"ok":true,"data":null}"#;

@@ -17,7 +17,10 @@ use super::channel::CallError;
 use super::launch::{PageHandle, blocking};
 use super::page::Shared;
 use super::profile::storage;
-use crate::driver::{Connection, DriverError, Evidence, LinkState, Refusal, SelfTest};
+use super::resources;
+use crate::driver::{
+    Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
+};
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
 
@@ -42,6 +45,8 @@ const CLOSE: Duration = Duration::from_secs(38);
 pub(crate) struct ChromeConnection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) tab: PageHandle,
+    /// Of the browser.
+    pub(crate) pid: u32,
     pub(crate) profile: PathBuf,
     /// headless_chrome's calls have no deadline, so a stuck one keeps its thread until the browser
     /// ends. This keeps it at one.
@@ -116,6 +121,7 @@ impl Connection for ChromeConnection {
         const COMMAND: Command = Command::SEND_TEXT;
         self.need_ready(COMMAND.name)?;
         self.shared.tracker().sending(&text.wire_id);
+        self.shared.words().keep_out(&text.body);
         let arguments = json!({
             "chat": text.chat.as_str(),
             "body": text.body,
@@ -143,6 +149,13 @@ impl Connection for ChromeConnection {
             .transpose()
     }
 
+    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
+        const COMMAND: Command = Command::TYPING;
+        self.need_ready(COMMAND.name)?;
+        let arguments = json!({ "chat": chat.as_str(), "on": on });
+        self.shared.command(COMMAND, &arguments).await
+    }
+
     async fn evidence(&self) -> Result<Evidence, DriverError> {
         let answer: EvidenceAnswer = self.shared.command(Command::EVIDENCE, &json!({})).await?;
         let mut facts = answer.snapshot.facts();
@@ -150,6 +163,7 @@ impl Connection for ChromeConnection {
         Ok(Evidence {
             link: self.shared.tracker().judge(&answer.snapshot),
             version: answer.snapshot.version,
+            deaf: answer.missed > 0,
             facts,
         })
     }
@@ -192,6 +206,21 @@ impl Connection for ChromeConnection {
         taken.map_err(|reason| DriverError::Refused {
             command: COMMAND,
             reason,
+        })
+    }
+
+    fn last_words(&self) -> Vec<String> {
+        self.shared.words().tail()
+    }
+
+    async fn resources(&self) -> Result<Resources, DriverError> {
+        const COMMAND: &str = "resources";
+        self.shared.check_open()?;
+        let pid = self.pid;
+        let taken = blocking(move || resources::of_tree(pid)).await?;
+        taken.ok_or(DriverError::Interrupted {
+            command: COMMAND,
+            by: Interruption::BrowserEnded,
         })
     }
 

@@ -41,8 +41,10 @@ mod options;
 mod page;
 mod process;
 mod profile;
+mod resources;
 mod snapshot;
 mod tracker;
+mod words;
 
 pub use options::ChromeOptions;
 

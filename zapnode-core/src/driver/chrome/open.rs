@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headless_chrome::protocol::cdp::types::Method;
-use headless_chrome::protocol::cdp::{Emulation, Inspector, Page, Runtime, Target};
+use headless_chrome::protocol::cdp::{Emulation, Inspector, Log, Page, Runtime, Target};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -70,7 +70,7 @@ pub(crate) async fn open(
             return Err(error);
         }
     };
-    let tab = browser.tab.clone();
+    let (tab, pid) = (browser.tab.clone(), browser.pid);
     let (to_session, events) = mpsc::channel(EVENTS);
     let pump = Pump {
         shared: Arc::clone(&shared),
@@ -84,6 +84,7 @@ pub(crate) async fn open(
     tokio::spawn(pump.run());
     let connection = ChromeConnection {
         tab,
+        pid,
         profile: folder,
         picture: Arc::default(),
         _close_on_drop: shared.close.clone().drop_guard(),
@@ -130,6 +131,8 @@ async fn set_up(
         enable_file_chooser_opened_event: None,
     };
     page.step(enable).await.map_err(failed)?;
+    // What the browser itself says of the page, as an address that did not answer.
+    page.step(Log::Enable(None)).await.map_err(failed)?;
     // Measured on Chromium 156: without it the bridge is never heard.
     page.step(Runtime::Enable(None)).await.map_err(failed)?;
     if bridge_dir.is_some() {

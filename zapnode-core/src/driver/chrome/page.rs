@@ -24,6 +24,7 @@ use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
 use super::tracker::{self, Tracker};
+use super::words::Words;
 use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
 
 /// How much longer than the bridge the browser is given to answer: the bridge's own timeout names
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     tracker: Mutex<Tracker>,
     /// Counts the logouts told.
     logouts: watch::Sender<u64>,
+    /// The page's last words.
+    words: Mutex<Words>,
     /// Asks the pump to end.
     pub(crate) close: CancellationToken,
     /// Told once the browser has ended: whether all of it is gone.
@@ -102,6 +105,7 @@ impl Shared {
             epoch: watch::Sender::new((0, Interruption::Reloaded)),
             tracker: Mutex::new(Tracker::new()),
             logouts: watch::Sender::new(0),
+            words: Mutex::default(),
             close: CancellationToken::new(),
             closed: watch::Sender::new(None),
         }
@@ -109,6 +113,10 @@ impl Shared {
 
     pub(crate) fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn words(&self) -> MutexGuard<'_, Words> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls a DevTools method on the page.
@@ -376,7 +384,7 @@ impl Pump {
             }
             "Page.javascriptDialogOpening" => self.accept_dialog(),
             "Inspector.targetCrashed" => self.crashed(),
-            _ => {}
+            method => self.shared.words().heard(method, params),
         }
     }
 
@@ -426,8 +434,17 @@ impl Pump {
                 phone,
                 valid_ms,
             } => Vec::from_iter(tracker::pairing_code(code, &phone, valid_ms)),
-            BridgeEvent::Message(message) => Vec::from_iter(tracker.message(*message)),
+            BridgeEvent::Message(message) => {
+                if let Some(text) = &message.text {
+                    self.shared.words().keep_out(text);
+                }
+                Vec::from_iter(tracker.message(*message))
+            }
             BridgeEvent::Ack { id, ack } => Vec::from_iter(tracker::ack(&id, ack)),
+            BridgeEvent::SendRefused { id, status, words } => {
+                Vec::from_iter(tracker::refused(&id, status, words))
+            }
+            BridgeEvent::Restricted { words } => vec![DriverEvent::Restricted(words)],
             BridgeEvent::Logout { reason } => Vec::from_iter(tracker.logged_out(reason)),
         };
         drop(tracker);
@@ -491,6 +508,7 @@ impl Pump {
         self.shared.begin_epoch(Interruption::Reloaded);
         self.shared.tracker().document_began();
         if std::mem::replace(&mut self.state.began, true) {
+            self.shared.words().say("-- the page was loaded anew");
             self.tell([DriverEvent::Reloaded]);
         }
     }
@@ -519,6 +537,7 @@ impl Pump {
         crashes.retain(|&at| now.duration_since(at) < CRASH_WINDOW);
         crashes.push_back(now);
         tracing::warn!(crashes = crashes.len(), "the page crashed");
+        self.shared.words().say("-- the page crashed");
         if crashes.len() > MOST_CRASHES {
             self.state.lost = Some("the page keeps crashing".to_owned());
             return;

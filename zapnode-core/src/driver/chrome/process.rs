@@ -13,6 +13,8 @@ use sysinfo::{
     Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind,
 };
 
+use crate::driver::Resources;
+
 /// Says in the browser's own command line which process started it, and since when that one runs:
 /// pids come back. A browser is left over when that process is gone. Chrome ignores the switch.
 pub(crate) const OWNER_SWITCH: &str = "--zapnode-owner=";
@@ -34,6 +36,27 @@ impl Processes {
         let kind = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
         Self(system)
+    }
+
+    /// Looks at all processes now, with what they take. As above.
+    pub(crate) fn with_usage() -> Self {
+        let mut system = System::new();
+        let kind = ProcessRefreshKind::nothing()
+            .with_memory()
+            .with_cpu()
+            .without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+        Self(system)
+    }
+
+    /// What one process takes by itself, if it lives.
+    pub(crate) fn usage(&self, pid: u32) -> Option<Resources> {
+        let process = self.0.process(Pid::from_u32(pid))?;
+        (!is_zombie(process)).then(|| Resources {
+            memory_bytes: process.memory(),
+            processor_time: Duration::from_millis(process.accumulated_cpu_time()),
+            processes: 1,
+        })
     }
 
     /// The browsers' main processes (and wrappers about to become one) that have a profile open.
@@ -78,7 +101,7 @@ impl Processes {
     }
 
     /// A process and everything below it, children last.
-    fn tree(&self, root: u32) -> Vec<u32> {
+    pub(crate) fn tree(&self, root: u32) -> Vec<u32> {
         let mut found = vec![root];
         let mut next = 0;
         while let Some(&parent) = found.get(next) {

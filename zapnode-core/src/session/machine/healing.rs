@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::ladder::{Step, Tried, Trouble, next_step, relaunch_pause};
-use super::{Effect, MAX_ATTEMPTS, Machine, Next, Phase, STEADY};
+use super::{Effect, MAX_ATTEMPTS, Machine, Next, Phase, STEADY, forgiven};
 use crate::session::status::{Reason, ReasonCode};
 
 /// So many looks without an answer, and the page is loaded anew.
@@ -98,10 +98,19 @@ impl Machine {
         self.trouble(Trouble::Deaf, reason, now, jitter)
     }
 
-    pub(super) fn too_heavy(&mut self, reason: Reason, relaunch: bool) -> Vec<Effect> {
-        if !matches!(self.phase, Phase::Ready { .. }) || self.logging_out {
+    pub(super) fn too_heavy(
+        &mut self,
+        reason: Reason,
+        relaunch: bool,
+        now: Instant,
+    ) -> Vec<Effect> {
+        let Phase::Ready { since } = self.phase else {
+            return vec![];
+        };
+        if self.logging_out {
             return vec![];
         }
+        self.forgive(since, now);
         if relaunch {
             let pause = Duration::ZERO;
             return self.close(Next::Retry { pause }, reason);
@@ -211,10 +220,13 @@ impl Machine {
         self.close(next, reason)
     }
 
-    /// Forgets earlier attempts once a session was ready for long enough.
+    /// Forgets earlier attempts, the more the longer a session was ready.
     fn forgive(&mut self, since: Instant, now: Instant) {
-        if now.saturating_duration_since(since) >= STEADY {
+        let ready_for = now.saturating_duration_since(since);
+        if ready_for >= STEADY {
             self.begin_anew();
+        } else {
+            self.attempt = forgiven(self.attempt, ready_for);
         }
     }
 

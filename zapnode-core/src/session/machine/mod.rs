@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 pub use ladder::{Step, Tried, Trouble};
 pub use words::{Effect, Input, Next, Phase};
 
+pub(crate) use self::reasons::woken;
 use self::reasons::{refused, requested};
 use super::status::{Reason, ReasonCode};
 use crate::driver::{Identity, LinkState, LogoutReason};
@@ -37,6 +38,10 @@ pub const MAX_ATTEMPTS: u32 = 10;
 
 /// A session that was ready this long is counted as healthy again.
 pub const STEADY: Duration = Duration::from_secs(60);
+
+/// So long ready makes up for one attempt: what breaks now and then and recovers each time is not
+/// given up, what breaks as soon as it is ready is.
+const MAKES_UP: Duration = Duration::from_secs(6);
 
 /// One session's table.
 #[derive(Clone, Debug)]
@@ -113,7 +118,7 @@ impl Machine {
             Input::DeadlinePassed => self.deadline_passed(now, jitter),
             Input::NoEvidence { misses } => self.no_evidence(misses, now, jitter),
             Input::Deaf => self.deaf(now, jitter),
-            Input::TooHeavy { reason, relaunch } => self.too_heavy(reason, relaunch),
+            Input::TooHeavy { reason, relaunch } => self.too_heavy(reason, relaunch, now),
             Input::Hold(reason) => self.hold(reason),
             Input::Release => self.release(),
             Input::Sleep(reason) => self.sleep(reason),
@@ -482,6 +487,15 @@ impl Machine {
         self.was_ready = false;
         self.log_out_next = false;
     }
+}
+
+/// How many of `attempt` attempts still count after the session was ready for so long.
+pub fn forgiven(attempt: u32, ready_for: Duration) -> u32 {
+    if ready_for >= STEADY {
+        return 0;
+    }
+    let made_up = ready_for.as_secs() / MAKES_UP.as_secs();
+    attempt.saturating_sub(u32::try_from(made_up).unwrap_or(u32::MAX))
 }
 
 /// The pause before attempt `attempt` + 1: 1 s doubling to 60 s, 20 % either way.

@@ -6,9 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use zapnode_core::options::SessionOptions;
+use zapnode_core::options::{Care, SessionOptions};
 
 use crate::app::App;
+use crate::care::CareChange;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::model::SessionAnswer;
@@ -26,6 +27,8 @@ pub(in crate::routes) async fn create(
     let options = SessionOptions {
         headless: body.boolean("headless")?,
         chrome_path: chrome_path.map(PathBuf::from),
+        care: CareChange::read(&body)?.applied(Care::default())?,
+        pace: body.pace("pace")?,
     };
     let created = app.manager().create(id, options).await?;
     let info = created.session.info();

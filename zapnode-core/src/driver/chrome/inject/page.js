@@ -154,7 +154,11 @@ function missingForGood() {
   return missingSince !== null && native.now() - missingSince > 10000;
 }
 
-commands.evidence = async () => ({ snapshot: snapshot(), facts });
+commands.evidence = async () => {
+  const missed = guarded("hearing", missedMessages) ?? 0;
+  if (missed > 0) note("messages.missed", (Number(facts["messages.missed"]) || 0) + missed);
+  return { snapshot: snapshot(), missed, facts };
+};
 
 /**
  * Has the page connect anew, or at least look at its connection (fact sheet §2.1). Not where another

@@ -16,6 +16,7 @@ let telling = Promise.resolve();
 
 /** Thousands come when history is loaded, so what is old leaves at the first line. */
 function messageAdded(message) {
+  heard.add(message);
   if (!field(message, "isNewMsg")) return;
   if (ownSends.has(wireIdOf(field(message, "id")))) return;
   if (field(message, "type") === "ciphertext") awaitPlaintext(message);
@@ -95,7 +96,7 @@ function nameOf(writer) {
 }
 
 function ackChanged(message, ack) {
-  if (fromMe(message)) tellAck(message, ack ?? message.ack);
+  if (fromMe(message) && !awaitsReason(message, ack ?? message.ack)) tellAck(message, ack ?? message.ack);
 }
 
 function tellAck(message, ack) {

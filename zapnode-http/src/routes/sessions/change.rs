@@ -1,0 +1,40 @@
+//! Choosing otherwise for a session that is there.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::app::App;
+use crate::care::CareChange;
+use crate::error::ApiError;
+use crate::extract::{JsonBody, PathSession};
+use crate::model::SessionAnswer;
+
+/// `PATCH /sessions/{id}`: what is named holds from now on and is stored; what is not named stays.
+/// `pace`, `hibernateAfter`, `wakeEvery`, `memorySoftMb`, `memoryHardMb` as in `POST /sessions`;
+/// `null` gives it what is chosen for all sessions.
+pub(in crate::routes) async fn change(
+    State(app): State<App>,
+    PathSession(id): PathSession,
+    body: JsonBody,
+) -> Result<Json<SessionAnswer>, ApiError> {
+    let session = app.session(&id)?;
+    let change = CareChange::read(&body)?;
+    let paced = body.has("pace");
+    let pace = body.pace("pace")?;
+    if change.is_empty() && !paced {
+        return Err(ApiError::invalid(
+            "name what is to be changed: pace, hibernateAfter, wakeEvery, memorySoftMb, memoryHardMb",
+        ));
+    }
+    // Judged before anything is changed.
+    let care = change.applied(session.info().options.care)?;
+    let chosen = session.choose(move |options| {
+        options.care = care;
+        if paced {
+            options.pace = pace;
+        }
+    });
+    let info = chosen.await?;
+    let message = format!("Session {id} changed");
+    Ok(Json(SessionAnswer::with(message, info)))
+}
