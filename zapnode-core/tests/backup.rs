@@ -157,7 +157,7 @@ async fn it_comes_back_elsewhere_with_logins_and_messages_and_without_caches() {
     assert_eq!(report.sessions, [id("shop"), id("support")]);
     assert_eq!(report.profiles, report.sessions);
     assert_eq!(report.failed_messages, 1);
-    assert_eq!(report.replaced, [PathBuf::new(); 0]);
+    assert_eq!(report.replaced, Vec::<PathBuf>::new());
 
     let profile = elsewhere.auth().join("session-shop");
     let file =
@@ -512,7 +512,7 @@ async fn an_archive_that_is_not_as_it_was_made_changes_nothing() {
             ),
             "{what}: {refused:?}"
         );
-        assert_eq!(elsewhere.files(), [PathBuf::new(); 0], "{what}");
+        assert_eq!(elsewhere.files(), Vec::<PathBuf>::new(), "{what}");
     }
     assert!(!Path::new("/tmp/zapnode-evil").exists());
 }
@@ -555,7 +555,7 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
         matches!(refused, Error::Backup(BackupError::TooLarge { .. })),
         "{refused:?}"
     );
-    assert_eq!(elsewhere.files(), [PathBuf::new(); 0]);
+    assert_eq!(elsewhere.files(), Vec::<PathBuf>::new());
 
     // A store that is whole by its checksum and damaged all the same.
     let mut parts = entries(&good);
@@ -580,5 +580,5 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
         matches!(refused, Error::Store(StoreError::Damaged(_))),
         "{refused:?}"
     );
-    assert_eq!(elsewhere.files(), [PathBuf::new(); 0]);
+    assert_eq!(elsewhere.files(), Vec::<PathBuf>::new());
 }
