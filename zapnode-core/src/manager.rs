@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
-use crate::outbox::{FailureCode, Message};
 use crate::outbox::worker::{self, Worker};
+use crate::outbox::{FailureCode, Message};
 use crate::owner::{DataFolder, private_folder};
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::handle::Shared;
@@ -235,9 +235,8 @@ impl SessionManager {
         };
         // Carried on even if the caller goes away: half a removal helps nobody.
         let (manager, id) = (self.clone(), id.clone());
-        let removal = tokio::spawn(
-            async move { manager.remove(&session, &id, keep_login, why).await },
-        );
+        let removal =
+            tokio::spawn(async move { manager.remove(&session, &id, keep_login, why).await });
         removal.await.unwrap_or(Err(Error::ShuttingDown))
     }
 

@@ -155,12 +155,19 @@ async fn what_whatsapp_does_not_allow_is_told_apart() {
     let stranger = Recipient::from(phone("244929000005"));
     let asked = session.connection.find_contact(&stranger).await;
     assert!(
-        matches!(&asked, Err(DriverError::ServerRefused { status: Some(429), .. })),
+        matches!(
+            &asked,
+            Err(DriverError::ServerRefused {
+                status: Some(429),
+                ..
+            })
+        ),
         "{asked:?}"
     );
 
-    let known = session.connection.find_contact(&Recipient::from(chat.clone()));
-    let known = known.await.expect("an answer").expect("known");
+    let them = Recipient::from(phone(THEIRS));
+    let known = session.connection.find_contact(&them).await;
+    let known = known.expect("an answer").expect("known");
     sandbox.set_faults(Faults {
         blocked: vec![known.lid.expect("its LID is known").to_string()],
         ..Faults::default()

@@ -65,9 +65,8 @@ async fn waits(manager: &SessionManager, session: &SessionHandle, message: &Mess
 }
 
 async fn got(scene: &Scene, n: u32) {
-    let there = |d: &zapnode_core::driver::scripted::ScriptedDriver| {
-        d.delivered_to(&person(n)).len() == 1
-    };
+    let there =
+        |d: &zapnode_core::driver::scripted::ScriptedDriver| d.delivered_to(&person(n)).len() == 1;
     scene.driver.until(there).await;
 }
 
@@ -114,7 +113,10 @@ async fn messages_leave_a_gap_and_replies_do_not_wait_for_others() {
     assert_eq!(wait.because, WaitReason::PaceGap);
     stored(&manager, &reply, MessageState::Sent).await;
     assert!(began.elapsed() >= Duration::from_millis(400));
-    assert!(scene.driver.delivered_to(&person(2)).is_empty(), "a reply goes first");
+    assert!(
+        scene.driver.delivered_to(&person(2)).is_empty(),
+        "a reply goes first"
+    );
     stored(&manager, &held, MessageState::Sent).await;
     assert!(began.elapsed() >= Duration::from_millis(800));
     // Bulk goes at the gentle pace, and has not gone.
@@ -209,7 +211,10 @@ async fn a_batch_is_gentle_gives_way_and_is_taken_back_as_one() {
     let taken = session.cancel_batch(batch, None).await.expect("taken back");
     assert_eq!(taken, 4);
     let ended = manager.message(all[4].id).await.expect("stored");
-    assert_eq!((ended.state, ended.batch), (MessageState::Cancelled, Some(batch)));
+    assert_eq!(
+        (ended.state, ended.batch),
+        (MessageState::Cancelled, Some(batch))
+    );
     assert!(!session.hold_batch(batch, true).await.expect("no such job"));
 }
 
@@ -238,7 +243,9 @@ async fn a_limit_on_the_account_pauses_the_queue_and_loses_nothing() {
     let scene = Scene::new();
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
-    scene.driver.refuse_sends(Some((Some(463), "reachout-timelock")));
+    scene
+        .driver
+        .refuse_sends(Some((Some(463), "reachout-timelock")));
     let refused = accept(&session, to(1)).await;
     let mut events = manager.events();
     // It comes back to the queue, and what follows waits with it.
@@ -331,7 +338,10 @@ async fn what_is_never_confirmed_ends_and_is_never_handed_over_twice() {
     let failed = stored(&manager, &stuck, MessageState::Failed).await;
     let failure = failed.failure.expect("a reason");
     assert_eq!(failure.code, FailureCode::Unconfirmed, "{failure:?}");
-    assert!(scene.driver.times_reloaded() >= 1, "the page was loaded anew");
+    assert!(
+        scene.driver.times_reloaded() >= 1,
+        "the page was loaded anew"
+    );
     assert_eq!(scene.driver.times_handed_over(&stuck.wire_id), 1);
     // The server has it after all.
     let ack = Ack::Server;
@@ -380,7 +390,10 @@ async fn a_new_login_does_not_send_what_the_old_one_accepted() {
     let later = accept(&session, later).await;
     scene.driver.remove_device(session.id()).await;
     until(&session, |i| i.state == SessionState::LoggedOut).await;
-    assert!(matches!(session.submit(to(2)).await, Err(Error::NotReady { .. })));
+    assert!(matches!(
+        session.submit(to(2)).await,
+        Err(Error::NotReady { .. })
+    ));
     session.start().await.expect("starts");
     until(&session, |i| qr(i).is_some()).await;
     scene.driver.scan(session.id(), &ana()).await;

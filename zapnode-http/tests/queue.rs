@@ -1,5 +1,7 @@
 //! How quickly a session sends, and what its queue says of each message.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use axum::http::Method;
@@ -32,7 +34,9 @@ async fn a_pace_is_chosen_changed_and_shown() {
     assert_eq!(made["session"]["pace"], figures);
     // The same again, and without naming it, is the same session; another one is not.
     api.post("/sessions", new).await.expect(200);
-    api.post("/sessions", json!({"sessionId": "a"})).await.expect(200);
+    api.post("/sessions", json!({"sessionId": "a"}))
+        .await
+        .expect(200);
     let other = json!({"sessionId": "a", "pace": "off"});
     assert_eq!(
         api.post("/sessions", other).await.error(),
@@ -50,7 +54,9 @@ async fn a_pace_is_chosen_changed_and_shown() {
 #[tokio::test]
 async fn a_pace_that_is_none_is_refused_and_changes_nothing() {
     let api = Api::new().await;
-    api.post("/sessions", json!({"sessionId": "a"})).await.expect(201);
+    api.post("/sessions", json!({"sessionId": "a"}))
+        .await
+        .expect(201);
     for bad in [
         json!("fast"),
         json!(5),
@@ -60,12 +66,21 @@ async fn a_pace_that_is_none_is_refused_and_changes_nothing() {
         json!({"typing": "yes"}),
         json!({"gap": 1}),
     ] {
-        let made = api.post("/sessions", json!({"sessionId": "b", "pace": bad})).await;
+        let made = api
+            .post("/sessions", json!({"sessionId": "b", "pace": bad}))
+            .await;
         assert_eq!(made.error(), (400, "invalid_request".to_owned()), "{bad}");
         let text = made.json()["error"].as_str().unwrap().to_owned();
-        assert!(text.contains("gentle") && text.contains("minGapMs"), "{text}");
+        assert!(
+            text.contains("gentle") && text.contains("minGapMs"),
+            "{text}"
+        );
         let changed = patch(&api, "/sessions/a", json!({"pace": bad})).await;
-        assert_eq!(changed.error(), (400, "invalid_request".to_owned()), "{bad}");
+        assert_eq!(
+            changed.error(),
+            (400, "invalid_request".to_owned()),
+            "{bad}"
+        );
     }
     let nothing = patch(&api, "/sessions/a", json!({"headless": false})).await;
     assert_eq!(nothing.error(), (400, "invalid_request".to_owned()));
@@ -93,19 +108,36 @@ async fn every_waiting_message_says_until_when_and_why() {
         json!({"waiting": 1, "scheduled": 1, "held": 0, "sending": 0})
     );
     assert_eq!(queue["paused"], false);
-    assert_eq!((&queue["sentLastHour"], &queue["newContactsLastDay"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&queue["sentLastHour"], &queue["newContactsLastDay"]),
+        (&json!(1), &json!(1))
+    );
     let because = |message: &Value| message["waitsBecause"]["code"].as_str().map(str::to_owned);
-    let told: Vec<_> = queue["messages"].as_array().unwrap().iter().map(because).collect();
-    assert_eq!(told, [Some("pace_hour".to_owned()), Some("scheduled".to_owned())]);
+    let told: Vec<_> = queue["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(because)
+        .collect();
+    assert_eq!(
+        told,
+        [Some("pace_hour".to_owned()), Some("scheduled".to_owned())]
+    );
     let path = format!("/messages/{}", held["id"].as_str().unwrap());
     let one = api.get(&path).await.expect(200)["message"].clone();
     assert_eq!(because(&one).as_deref(), Some("pace_hour"));
     assert!(one["waitsUntil"].is_string());
     let text = one["waitsBecause"]["message"].as_str().unwrap();
     assert!(text.contains("1 messages an hour"), "{text}");
-    let page = api.get("/sessions/a/messages?state=queued").await.expect(200);
+    let page = api
+        .get("/sessions/a/messages?state=queued")
+        .await
+        .expect(200);
     assert_eq!(because(&page["messages"][1]).as_deref(), Some("pace_hour"));
-    assert_eq!(page["messages"][0]["waitsUntil"], "2099-01-01T00:00:00.000Z");
+    assert_eq!(
+        page["messages"][0]["waitsUntil"],
+        "2099-01-01T00:00:00.000Z"
+    );
     let few = api.get("/sessions/a/queue?limit=1").await.expect(200);
     assert_eq!(few["messages"].as_array().unwrap().len(), 1);
     assert_eq!(api.get("/sessions/a/queue?limit=0").await.error().0, 400);
@@ -114,7 +146,10 @@ async fn every_waiting_message_says_until_when_and_why() {
     let path = format!("/messages/{}", later["id"].as_str().unwrap());
     api.delete(&path).await.expect(200);
     let taken = api.get(&path).await.expect(200)["message"].clone();
-    assert_eq!((&taken["state"], because(&taken)), (&json!("cancelled"), None));
+    assert_eq!(
+        (&taken["state"], because(&taken)),
+        (&json!("cancelled"), None)
+    );
 }
 
 #[tokio::test]
@@ -149,7 +184,10 @@ async fn a_message_of_a_session_that_is_gone_stays_readable() {
     // A message that failed for the logout keeps that reason when the session is removed.
     api.delete("/sessions/a").await.expect(200);
     let read = api.get(&path).await.expect(200)["message"].clone();
-    assert_eq!((&read["state"], &read["reason"]["code"]), (&json!("failed"), &json!("logged_out")));
+    assert_eq!(
+        (&read["state"], &read["reason"]["code"]),
+        (&json!("failed"), &json!("logged_out"))
+    );
     assert_eq!(
         api.delete(&path).await.error(),
         (409, "message_not_cancellable".to_owned())
@@ -171,9 +209,18 @@ async fn chatwoots_webhook_takes_an_idempotency_key_too() {
     ] {
         let headers = [JSON, ("idempotency-key", key)];
         let body = body.to_string();
-        let first = api.send(Method::POST, path, &headers, &body).await.expect(200);
-        let again = api.send(Method::POST, path, &headers, &body).await.expect(200);
-        assert_eq!((&again["id"], &again["repeated"]), (&first["id"], &json!(true)));
+        let first = api
+            .send(Method::POST, path, &headers, &body)
+            .await
+            .expect(200);
+        let again = api
+            .send(Method::POST, path, &headers, &body)
+            .await
+            .expect(200);
+        assert_eq!(
+            (&again["id"], &again["repeated"]),
+            (&first["id"], &json!(true))
+        );
         assert_eq!(api.driver.delivered_to(&phone(to)).len(), 1, "{path}");
         let other = body.replace("once", "twice");
         let other = api.send(Method::POST, path, &headers, &other).await;

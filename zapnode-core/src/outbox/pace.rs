@@ -131,7 +131,10 @@ impl Pace {
             let within = list.iter().filter(|sent| sent.at > now - over).count();
             // As many as are too many must have passed out of the window.
             let leaves = within.checked_sub(cap)?;
-            let oldest = list.iter().filter(|sent| sent.at > now - over).nth(leaves)?;
+            let oldest = list
+                .iter()
+                .filter(|sent| sent.at > now - over)
+                .nth(leaves)?;
             Some(oldest.at + over)
         };
         if is_first && let Some(until) = full(&recent.first, self.max_new_contacts_per_day, DAY) {
@@ -396,7 +399,8 @@ mod tests {
         let hourly = pace(0, 0, Some(2), None);
         let daily = pace(0, 0, None, Some(1));
         // pace, sent so many seconds ago, first contact, seconds to wait and why.
-        let table: [(Pace, &[i64], bool, Option<(i64, HeldBy)>); 14] = [
+        type Row = (Pace, &'static [i64], bool, Option<(i64, HeldBy)>);
+        let table: [Row; 14] = [
             (Pace::OFF, &[0, 0, 0], true, None),
             (slow, &[], false, None),
             // Half the jitter is drawn: 12 s.
@@ -490,7 +494,11 @@ mod tests {
 
     #[test]
     fn typing_fits_the_text_and_pauses_grow() {
-        for (text, ms) in [("olá", 1000), (&"a".repeat(50), 3000), (&"é".repeat(9000), 8000)] {
+        for (text, ms) in [
+            ("olá", 1000),
+            (&"a".repeat(50), 3000),
+            (&"é".repeat(9000), 8000),
+        ] {
             assert_eq!(typing_time(text), Duration::from_millis(ms));
         }
         let minutes: Vec<_> = [1, 2, 3, 7, 8, 40]
@@ -503,7 +511,10 @@ mod tests {
     fn estimates_are_bounded_by_the_tightest_cap() {
         let gentle = Pace::GENTLE;
         assert_eq!(gentle.estimate(10, 0), Duration::from_secs(100));
-        assert_eq!(gentle.estimate(1000, 0), Duration::from_secs(10_000).max(Duration::from_secs(5 * 3600)));
+        assert_eq!(
+            gentle.estimate(1000, 0),
+            Duration::from_secs(10_000).max(Duration::from_secs(5 * 3600))
+        );
         assert_eq!(gentle.estimate(300, 300), Duration::from_secs(2 * 86_400));
         assert_eq!(Pace::OFF.estimate(10_000, 10_000), Duration::ZERO);
     }

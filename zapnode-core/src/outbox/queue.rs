@@ -607,7 +607,10 @@ impl Queue {
 
     /// Changes the lane of a message; `change` says how many hand-overs ended by it.
     fn with_lane(&mut self, wire_id: &WireId, change: impl FnOnce(&mut Lane, i64) -> usize) {
-        let Some(Spot { lane: name, seq, .. }) = self.index.get(wire_id).cloned() else {
+        let Some(Spot {
+            lane: name, seq, ..
+        }) = self.index.get(wire_id).cloned()
+        else {
             return;
         };
         let Some(lane) = self.lanes.get_mut(&name) else {

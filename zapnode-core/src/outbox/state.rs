@@ -302,7 +302,16 @@ mod tests {
     #[test]
     fn patience_ends() {
         use Patience::{GiveUp, Reload, Wait};
-        for (minutes, then) in [(0, Wait), (2, Wait), (3, Reload), (4, Wait), (20, Reload), (29, Wait), (30, GiveUp), (99, GiveUp)] {
+        for (minutes, then) in [
+            (0, Wait),
+            (2, Wait),
+            (3, Reload),
+            (4, Wait),
+            (20, Reload),
+            (29, Wait),
+            (30, GiveUp),
+            (99, GiveUp),
+        ] {
             assert_eq!(patience(minutes), then, "{minutes}");
         }
     }

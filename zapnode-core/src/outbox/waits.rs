@@ -149,7 +149,10 @@ pub fn wait(place: Place, facts: &Facts<'_>) -> Wait {
         }
         Place::BatchHeld => return because(WaitReason::BatchPaused, "its bulk job is paused"),
         Place::Handing => {
-            return because(WaitReason::HandingOver, "it is being handed to WhatsApp Web");
+            return because(
+                WaitReason::HandingOver,
+                "it is being handed to WhatsApp Web",
+            );
         }
         Place::Unconfirmed if facts.info.is_ready() => {
             let detail = "WhatsApp Web has it; WhatsApp's server has not confirmed it yet";
@@ -271,7 +274,10 @@ mod tests {
             pace: Pace::OFF,
             recent: &recent,
         };
-        let not_ready = Facts { info: &away, ..free };
+        let not_ready = Facts {
+            info: &away,
+            ..free
+        };
         let with = |pause| Facts {
             pause: Some(pause),
             breath: Some(&breath),
@@ -340,9 +346,15 @@ mod tests {
             ..Pace::OFF
         };
         assert_eq!(told(daily, NEXT).because, WaitReason::Turn);
-        let first = Kind { first: true, ..NEXT };
+        let first = Kind {
+            first: true,
+            ..NEXT
+        };
         assert_eq!(told(daily, first).because, WaitReason::PaceNewContacts);
-        let bulk = Kind { paced: true, ..NEXT };
+        let bulk = Kind {
+            paced: true,
+            ..NEXT
+        };
         assert_eq!(pace_for(Pace::OFF, bulk), Pace::GENTLE);
         assert_eq!(pace_for(Pace::OFF, NEXT), Pace::OFF);
     }

@@ -66,8 +66,12 @@ impl Store {
                   WHERE session = ?1 AND wire_id = ?2 AND from_me = 1
                     AND state IN ('queued', 'sending')",
             )?;
-            let changed =
-                statement.execute(params![session.as_str(), wire_id.as_str(), millis(at), first])?;
+            let changed = statement.execute(params![
+                session.as_str(),
+                wire_id.as_str(),
+                millis(at),
+                first
+            ])?;
             Ok(changed == 1)
         })
         .await
@@ -134,7 +138,10 @@ impl Store {
     }
 
     /// The pause that WhatsApp made for a session, if it was not lifted.
-    pub(crate) async fn pause(&self, session: SessionId) -> Result<Option<StoredPause>, StoreError> {
+    pub(crate) async fn pause(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<StoredPause>, StoreError> {
         self.run(move |t| {
             let sql = "SELECT code, detail, until, times FROM outbox_pauses WHERE session = ?1";
             let found = t.query_row(sql, [session.as_str()], |row| {
@@ -207,10 +214,7 @@ impl Store {
 }
 
 /// What is known of the person that a message is for.
-pub(super) fn standing_of(
-    t: &Transaction<'_>,
-    message: &Message,
-) -> Result<Standing, StoreError> {
+pub(super) fn standing_of(t: &Transaction<'_>, message: &Message) -> Result<Standing, StoreError> {
     let Ok(to) = Recipient::parse(&message.recipient) else {
         return Ok(Standing::default());
     };
@@ -348,10 +352,16 @@ mod tests {
         };
         let store = Store::open(dir.path()).await.expect("opens again");
         let handed = store.handed_over(session(), now).await.expect("read");
-        let handed: Vec<_> = handed.into_iter().map(|(id, _, first)| (id, first)).collect();
+        let handed: Vec<_> = handed
+            .into_iter()
+            .map(|(id, _, first)| (id, first))
+            .collect();
         assert_eq!(handed, [(ids[1].clone(), true), (ids[3].clone(), false)]);
         // Refused for now: it waits again, and the page cannot have it.
-        let again = store.requeue(session(), ids[3].clone()).await.expect("done");
+        let again = store
+            .requeue(session(), ids[3].clone())
+            .await
+            .expect("done");
         assert_eq!(again.expect("open").attempted_at, None);
         let handed = store.handed_over(session(), now).await.expect("read");
         assert_eq!(handed.len(), 1);

@@ -203,7 +203,10 @@ fn a_public_address_needs_a_key_and_a_local_one_does_not() {
 
 #[test]
 fn a_pace_is_a_word_and_keys_are_kept_for_hours() {
-    let pairs = [("ZAPNODE_PACE", "Gentle"), ("ZAPNODE_IDEMPOTENCY_HOURS", "72")];
+    let pairs = [
+        ("ZAPNODE_PACE", "Gentle"),
+        ("ZAPNODE_IDEMPOTENCY_HOURS", "72"),
+    ];
     let s = from_environment(&pairs).expect("settings");
     let options = s.manager_options();
     assert_eq!(options.pace, Pace::GENTLE);

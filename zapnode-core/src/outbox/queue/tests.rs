@@ -252,7 +252,10 @@ fn each_message_has_its_place() {
     assert_eq!(place(11), Some(Place::Behind(2)));
     assert_eq!(place(99), None);
     let counts = queue.counts();
-    assert_eq!((counts.waiting, counts.scheduled, counts.sending), (3, 1, 8));
+    assert_eq!(
+        (counts.waiting, counts.scheduled, counts.sending),
+        (3, 1, 8)
+    );
     queue.count_unconfirmed();
     queue.doubt();
     assert_eq!(queue.minutes_unconfirmed(&id(1)), 1);
