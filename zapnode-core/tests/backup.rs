@@ -109,6 +109,8 @@ impl Elsewhere {
         RestoreOptions::into_folders(self.data(), self.auth())
     }
 
+    // As the library gives it.
+    #[allow(clippy::result_large_err)]
     fn restore(&self, archive: &[u8]) -> Result<RestoreReport, Error> {
         restore(archive, &self.options())
     }

@@ -165,10 +165,9 @@ async fn what_whatsapp_does_not_allow_is_told_apart() {
         "{asked:?}"
     );
 
-    let known = session
-        .connection
-        .find_contact(&Recipient::from(chat.clone()));
-    let known = known.await.expect("an answer").expect("known");
+    let them = Recipient::from(phone(THEIRS));
+    let known = session.connection.find_contact(&them).await;
+    let known = known.expect("an answer").expect("known");
     sandbox.set_faults(Faults {
         blocked: vec![known.lid.expect("its LID is known").to_string()],
         ..Faults::default()

@@ -1,5 +1,7 @@
 //! How quickly a session sends, and what its queue says of each message.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use axum::http::Method;

@@ -399,7 +399,8 @@ mod tests {
         let hourly = pace(0, 0, Some(2), None);
         let daily = pace(0, 0, None, Some(1));
         // pace, sent so many seconds ago, first contact, seconds to wait and why.
-        let table: [(Pace, &[i64], bool, Option<(i64, HeldBy)>); 14] = [
+        type Row = (Pace, &'static [i64], bool, Option<(i64, HeldBy)>);
+        let table: [Row; 14] = [
             (Pace::OFF, &[0, 0, 0], true, None),
             (slow, &[], false, None),
             // Half the jitter is drawn: 12 s.

@@ -59,8 +59,8 @@ mod world;
 pub use account::PhoneMessage;
 pub use faults::{
     AckOrder, Addressing, CallCollection, ChatRecord, Ciphertext, DebugObject, Dialog, Faults,
-    HasSynced, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm, SendResult,
-    SendReturns, SendSeen,
+    HasSynced, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm, RefusalNumber,
+    SendResult, SendReturns, SendSeen,
 };
 pub use phone::{Phone, PhoneError, WaitingQr};
 pub use qr::{InvalidQrText, QrText};
