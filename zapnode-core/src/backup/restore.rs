@@ -33,6 +33,9 @@ const JSON_AT_MOST: u64 = 64 << 20;
 /// The longest name in an archive. Bytes.
 const NAME_AT_MOST: u64 = 4096;
 
+/// More than the empty blocks at the end of any archive. Bytes.
+const END_AT_MOST: u64 = 1 << 20;
+
 /// The most files.
 const FILES_AT_MOST: usize = 500_000;
 
@@ -199,6 +202,7 @@ impl Staged {
         for entry in entries {
             self.take(entry.map_err(unreadable)?, &mut reading)?;
         }
+        read_to_end(archive.into_inner())?;
         let (Some(manifest), Some(checksums)) = (reading.manifest, reading.checksums) else {
             return Err(BackupError::damaged("it was cut off"));
         };
@@ -297,6 +301,15 @@ impl Reading {
             None => Err(BackupError::TooLarge { limit: self.limit }),
         }
     }
+}
+
+/// Reads on to the end, where gzip has a checksum of everything: also of what is between the files.
+fn read_to_end(rest: impl Read) -> Result<(), BackupError> {
+    let length = io::copy(&mut rest.take(END_AT_MOST), &mut io::sink()).map_err(unreadable)?;
+    if length == END_AT_MOST {
+        return Err(BackupError::damaged("something follows its end"));
+    }
+    Ok(())
 }
 
 /// What cannot be read is no gzip, no tar, or cut off; the rest is the disk's.
