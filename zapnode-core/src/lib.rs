@@ -41,6 +41,7 @@
 //! is its caller's. It tells what happens through [`tracing`] and never logs message texts above
 //! `debug`. It needs a Tokio runtime with more than one thread.
 
+pub mod bulk;
 pub mod driver;
 mod error;
 pub mod event;
@@ -48,14 +49,17 @@ pub mod id;
 mod manager;
 pub mod message;
 pub mod options;
+pub mod optout;
 pub mod outbox;
 pub mod owner;
+pub mod person;
+pub mod pool;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod session;
 pub mod store;
 
-pub use error::{Error, with_causes};
+pub use error::{Error, Standing, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 pub use manager::{Created, SessionManager};
 pub use options::{ManagerOptions, SessionOptions};

@@ -15,9 +15,12 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
+use crate::optout::OptOuts;
 use crate::outbox::Message;
 use crate::outbox::worker::{self, Worker};
 use crate::owner::{DataFolder, private_folder};
+use crate::person::Person;
+use crate::pool::Turns;
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
@@ -35,10 +38,10 @@ const COMMANDS_WAITING: usize = 256;
 /// waits for it.
 #[derive(Clone)]
 pub struct SessionManager {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     folder: DataFolder,
     options: ManagerOptions,
     context: Arc<Context>,
@@ -48,6 +51,9 @@ struct Inner {
     registry: tokio::sync::Mutex<Option<()>>,
     /// Told whenever a session is gone.
     removed: Notify,
+    turns: Turns,
+    /// Told whenever a bulk job is held, released or cancelled.
+    pub(crate) bulk_changed: Notify,
 }
 
 /// What [`SessionManager::create`] did.
@@ -98,6 +104,8 @@ impl SessionManager {
 
         let (removals, to_remove) = mpsc::unbounded_channel();
         let (bus, _) = broadcast::channel(EVENTS_KEPT);
+        let (news, opted_out) = mpsc::unbounded_channel();
+        let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let context = Arc::new(Context {
             driver,
             store,
@@ -106,6 +114,7 @@ impl SessionManager {
             cleanup_after_logout: options.cleanup_after_logout,
             bus,
             removals,
+            opt_outs,
         });
         let manager = Self {
             inner: Arc::new(Inner {
@@ -115,6 +124,8 @@ impl SessionManager {
                 sessions: Mutex::default(),
                 registry: tokio::sync::Mutex::new(Some(())),
                 removed: Notify::new(),
+                turns: Turns::default(),
+                bulk_changed: Notify::new(),
             }),
         };
         for row in rows {
@@ -122,6 +133,10 @@ impl SessionManager {
         }
         tokio::spawn(forget_old_keys(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
+        tokio::spawn(take_back_opted_out(
+            Arc::downgrade(&manager.inner),
+            opted_out,
+        ));
         Ok(manager)
     }
 
@@ -277,6 +292,19 @@ impl SessionManager {
         found.ok_or(Error::MessageNotFound)
     }
 
+    /// Who does not want to be written to in bulk.
+    pub fn opt_outs(&self) -> &OptOuts {
+        &self.inner.context.opt_outs
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.context.store
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
+    }
+
     /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
     /// oldest and is told how many.
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -352,6 +380,7 @@ impl SessionManager {
             info: follow,
             store: self.inner.context.store.clone(),
             bus: self.inner.context.bus.clone(),
+            opt_outs: self.inner.context.opt_outs.clone(),
             progress,
             inbox,
         });
@@ -395,6 +424,22 @@ async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedRe
             // Somebody was quicker, or everything is ending.
             Ok(()) | Err(Error::SessionNotFound { .. } | Error::ShuttingDown) => {}
             Err(error) => tracing::error!(session = %id, %error, "could not be removed"),
+        }
+    }
+}
+
+/// Takes back what bulk jobs still have queued for those who opt out, until the manager is gone.
+async fn take_back_opted_out(manager: Weak<Inner>, mut news: mpsc::UnboundedReceiver<Person>) {
+    while let Some(person) = news.recv().await {
+        let Some(inner) = manager.upgrade() else {
+            return;
+        };
+        let manager = SessionManager { inner };
+        manager.inner.bulk_changed.notify_waiters();
+        for session in manager.list() {
+            let input = worker::Input::OptedOut(person.clone());
+            // One that is being removed has nothing left to send.
+            let _ = session.shared.outbox.send(input);
         }
     }
 }

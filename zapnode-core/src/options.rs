@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::optout::StopWords;
+
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +43,8 @@ pub struct ManagerOptions {
     pub cleanup_after_logout: Option<Duration>,
     /// How long an idempotency key stands for the message it was first used for.
     pub idempotency_keys_kept: Duration,
+    /// Words each of which, alone in a message from a person, puts them on the opt-out list.
+    pub stop_words: StopWords,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -56,6 +60,7 @@ impl ManagerOptions {
             launches_at_once: 2,
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
+            stop_words: StopWords::default(),
             deadlines: Deadlines::default(),
         }
     }

@@ -93,6 +93,11 @@ impl App {
         self.0.started.elapsed()
     }
 
+    /// How long one message of a gentle bulk job takes, for estimates.
+    pub(crate) fn bulk_step(&self) -> Duration {
+        Duration::from_secs(12)
+    }
+
     /// Says that no more requests will come: those that only wait for news are answered now, and
     /// `/readyz` says no.
     pub fn begin_shutdown(&self) {

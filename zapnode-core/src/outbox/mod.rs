@@ -27,7 +27,7 @@ use ulid::Ulid;
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::message::Recipient;
 
-pub use state::{FailureCode, MessageState};
+pub use state::{FailureCode, MessageState, Priority};
 
 /// A text to be sent, as a caller asks for it.
 #[derive(Clone, Debug)]
@@ -41,6 +41,12 @@ pub struct NewMessage {
     /// Makes repeating the call harmless: the same key gives the same message. Any text up to 255
     /// characters; it is kept for a day, and shared by all sessions.
     pub idempotency_key: Option<String>,
+    /// Whose turn comes first.
+    pub priority: Priority,
+    /// The bulk job it belongs to.
+    pub batch: Option<Ulid>,
+    /// Sent at [`Pace::GENTLE`] at least, also where the session's own pace is quicker.
+    pub paced: bool,
 }
 
 impl NewMessage {
@@ -51,6 +57,9 @@ impl NewMessage {
             text: text.into(),
             send_at: None,
             idempotency_key: None,
+            priority: Priority::Direct,
+            batch: None,
+            paced: false,
         }
     }
 }
@@ -88,6 +97,14 @@ pub struct Message {
     pub updated_at: OffsetDateTime,
     /// Not sent before this time.
     pub send_at: Option<OffsetDateTime>,
+    /// Whose turn comes first.
+    pub priority: Priority,
+    /// The bulk job it belongs to.
+    pub batch: Option<Ulid>,
+    /// Sent at [`Pace::GENTLE`] at least.
+    pub paced: bool,
+    /// When it was last handed to the page. Absent: the page cannot have it.
+    pub attempted_at: Option<OffsetDateTime>,
 }
 
 /// Why a message failed.

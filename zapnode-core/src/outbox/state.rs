@@ -51,6 +51,18 @@ words! {
 }
 
 words! {
+    /// Whose turn comes first among what waits.
+    #[derive(Default, PartialOrd, Ord)]
+    Priority {
+        /// Asked for one by one: goes before all bulk.
+        #[default]
+        Direct = "direct",
+        /// Part of a bulk job.
+        Bulk = "bulk",
+    }
+}
+
+words! {
     /// Why a message failed, for programs.
     #[non_exhaustive]
     FailureCode {
@@ -64,6 +76,8 @@ words! {
         LoggedOut = "logged_out",
         /// The session was removed before it was sent.
         SessionRemoved = "session_removed",
+        /// The recipient asked not to be written to in bulk: it was taken back.
+        OptedOut = "opted_out",
         /// It was tried too often.
         AttemptsExhausted = "attempts_exhausted",
     }

@@ -23,6 +23,8 @@ use crate::id::{MessageId, SessionId, WireId};
 use crate::message::{
     Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
 };
+use crate::optout::OptOuts;
+use crate::person::Person;
 use crate::session::handle::Shared;
 use crate::session::machine::pause;
 use crate::session::{SessionInfo, SessionState};
@@ -45,6 +47,12 @@ pub(crate) enum Input {
     Ack(AckChange),
     /// A message appeared on the page.
     Appeared(Box<IncomingMessage>),
+    /// A bulk job is held, or goes on.
+    HoldBatch(Ulid, bool),
+    /// What a bulk job had queued was taken back.
+    DropBatch(Ulid),
+    /// A person opted out: what bulk jobs had queued for them was taken back.
+    OptedOut(Person),
     /// The session is removed: whatever is open has failed. Ends the task.
     End(oneshot::Sender<()>),
 }
@@ -73,6 +81,7 @@ pub(crate) struct Worker {
     info: watch::Receiver<SessionInfo>,
     store: Store,
     bus: broadcast::Sender<Event>,
+    opt_outs: OptOuts,
     progress: broadcast::Sender<Progress>,
     inbox: mpsc::UnboundedReceiver<Input>,
     queue: Queue,
@@ -91,6 +100,7 @@ pub(crate) struct Parts {
     pub(crate) info: watch::Receiver<SessionInfo>,
     pub(crate) store: Store,
     pub(crate) bus: broadcast::Sender<Event>,
+    pub(crate) opt_outs: OptOuts,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Input>,
 }
@@ -114,6 +124,10 @@ pub(crate) fn fresh(session: &SessionId, new: &NewMessage) -> Message {
         created_at: now,
         updated_at: now,
         send_at: new.send_at,
+        priority: new.priority,
+        batch: new.batch,
+        paced: new.paced,
+        attempted_at: None,
     }
 }
 
@@ -139,6 +153,7 @@ impl Worker {
             info: parts.info,
             store: parts.store,
             bus: parts.bus,
+            opt_outs: parts.opt_outs,
             progress: parts.progress,
             inbox: parts.inbox,
             queue: Queue::default(),
@@ -226,6 +241,7 @@ impl Worker {
             }
             Input::Ack(change) => self.acknowledged(&change.id.wire_id(), change.ack, change.id),
             Input::Appeared(message) => self.appeared(*message),
+            Input::HoldBatch(..) | Input::DropBatch(_) | Input::OptedOut(_) => {}
             Input::End(_) => {}
         }
     }
@@ -446,15 +462,28 @@ impl Worker {
             created_at: message.at,
             updated_at: store::now(),
             send_at: None,
+            priority: super::Priority::Direct,
+            batch: None,
+            paced: false,
+            attempted_at: None,
         };
-        let write = self.store.insert_appeared(row);
+        let writer = Person::of_writer(&message);
+        let opt_out = self.opt_outs.in_message(&self.session, &message);
+        let opted_out = opt_out.as_ref().map(|o| o.person.clone());
+        let write = self.store.insert_appeared(row, writer, opt_out);
+        let opt_outs = self.opt_outs.clone();
         let bus = self.bus.clone();
         let session = self.session.clone();
         self.writing.spawn(async move {
             let told = match write.await {
                 // Known already: told by an earlier page or an earlier run.
                 Ok(None) => return,
-                Ok(Some(_)) => message,
+                Ok(Some(_)) => {
+                    if let Some(person) = opted_out {
+                        opt_outs.tell(person);
+                    }
+                    message
+                }
                 Err(error) => {
                     tracing::error!(%session, %error, "a message was not stored");
                     message

@@ -24,6 +24,7 @@ use crate::driver::{
 use crate::event::{Event, EventKind};
 use crate::id::SessionId;
 use crate::options::Deadlines;
+use crate::optout::OptOuts;
 use crate::outbox::worker as outbox;
 use crate::store::Store;
 
@@ -82,6 +83,7 @@ pub(crate) struct Context {
     pub(crate) bus: broadcast::Sender<Event>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
+    pub(crate) opt_outs: OptOuts,
 }
 
 pub(crate) struct Actor {

@@ -10,5 +10,6 @@ pub(crate) mod handle;
 pub mod machine;
 pub mod status;
 
-pub use handle::{Diagnostics, MAX_TEXT_CHARACTERS, PastReason, SendReceipt, SessionHandle};
+pub use crate::message::MAX_TEXT_CHARACTERS;
+pub use handle::{Diagnostics, PastReason, SendReceipt, SessionHandle};
 pub use status::{Prompt, Reason, ReasonCode, SessionInfo, SessionState};

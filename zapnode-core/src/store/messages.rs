@@ -5,10 +5,14 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
+use super::bulk::is_key_of_job;
+use super::optouts::{self, NewOptOut};
+use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState};
+use crate::person::Person;
 
 /// What [`Store::accept`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +34,8 @@ pub struct Key {
     pub request: String,
 }
 
-const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
-                       reason, detail, kind, body, created_at, updated_at, send_at";
+pub(super) const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
+                       reason, detail, kind, body, created_at, updated_at, send_at, batch, priority, paced, attempted_at";
 
 impl Store {
     /// Stores a message to be sent, with its key if it has one, unless the key is known.
@@ -71,14 +75,16 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page. One that is known by its wire id is left alone
-    /// and `None` is returned.
+    /// Stores a message that appeared on the page, with the names of its writer and the opt-out that
+    /// it is, if it is one. One that is known by its wire id is left alone and `None` is returned.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub fn insert_appeared(
         &self,
         message: Message,
+        writer: Option<Person>,
+        opt_out: Option<NewOptOut>,
     ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
         self.run(move |t| {
             let known = t
@@ -92,10 +98,16 @@ impl Store {
                     |_| Ok(()),
                 )
                 .optional()?;
-            match known {
-                Some(()) => Ok(None),
-                None => insert(t, message).map(Some),
+            if known.is_some() {
+                return Ok(None);
             }
+            if let Some(writer) = &writer {
+                note_person(t, writer)?;
+            }
+            if let Some(opt_out) = &opt_out {
+                optouts::opt_out(t, opt_out)?;
+            }
+            insert(t, message).map(Some)
         })
     }
 
@@ -219,7 +231,8 @@ fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, Stor
         )
         .optional()?;
     let Some((request, message)) = found else {
-        return Ok(None);
+        // Keys are one room for single messages and jobs.
+        return Ok(is_key_of_job(t, &key.key)?.then_some(Accepted::Mismatch));
     };
     if request != key.request {
         return Ok(Some(Accepted::Mismatch));
@@ -227,6 +240,15 @@ fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, Stor
     let sql = format!("SELECT {COLUMNS} FROM messages WHERE id = ?1");
     let message = t.query_row(&sql, [message], read)?;
     Ok(Some(Accepted::Repeated(message)))
+}
+
+/// Whether an idempotency key stands for a single message.
+pub(super) fn is_key_of_message(t: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+    let found = t
+        .prepare_cached("SELECT 1 FROM idempotency WHERE key = ?1")?
+        .query_row([key], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
 }
 
 fn open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<Vec<Message>, StoreError> {
@@ -239,11 +261,12 @@ fn open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<Vec<Message
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
+pub(super) fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
     let mut statement = t.prepare_cached(
         "INSERT INTO messages (id, session, from_me, recipient, chat, wire_id, message_id, state,
-                               reason, detail, kind, body, created_at, updated_at, send_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                               reason, detail, kind, body, created_at, updated_at, send_at,
+                               batch, priority, paced)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     message.seq = statement.insert(params![
         message.id.to_string(),
@@ -260,7 +283,10 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
         message.text,
         millis(message.created_at),
         millis(message.updated_at),
-        message.send_at.map(millis)
+        message.send_at.map(millis),
+        message.batch.map(|b| b.to_string()),
+        message.priority.as_str(),
+        message.paced
     ])?;
     Ok(message)
 }
@@ -325,7 +351,7 @@ fn as_phrases(words: &str) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
     let text = |name: &str| row.get::<_, String>(name);
     let optional = |name: &str| row.get::<_, Option<String>>(name);
     let at = |name: &str| from_millis(row.get(name)?).map_err(|e| unreadable(13, e));
@@ -360,6 +386,12 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         send_at: send_at
             .map(|at| from_millis(at).map_err(|e| unreadable(15, e)))
             .transpose()?,
+        batch: optional("batch")?
+            .map(|batch| Ulid::from_string(&batch).map_err(|e| unreadable(16, e)))
+            .transpose()?,
+        priority: crate::outbox::Priority::from_word(&text("priority")?).unwrap_or_default(),
+        paced: row.get("paced")?,
+        attempted_at: None,
     })
 }
 

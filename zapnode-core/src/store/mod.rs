@@ -16,10 +16,16 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+mod bulk;
 mod messages;
+mod optouts;
+mod people;
+mod pools;
 mod sessions;
 
+pub use bulk::{AcceptedBulk, NewJob};
 pub use messages::{Accepted, Key};
+pub use optouts::NewOptOut;
 pub use sessions::SessionRow;
 pub(crate) use sessions::now;
 
@@ -30,6 +36,8 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0003_outbox.sql"),
+    include_str!("../../migrations/0004_bulk.sql"),
 ];
 
 /// The most jobs in one transaction: bounds how long the first of them waits for the last.

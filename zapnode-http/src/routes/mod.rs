@@ -3,14 +3,17 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod bulk;
 mod health;
 mod messages;
+mod optouts;
+mod pools;
 mod sessions;
 mod webhook;
 
@@ -35,9 +38,27 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/sessions/{id}/diagnostics", get(diagnose::diagnostics)),
         ("/sessions/{id}/send", post(messages::send)),
         ("/sessions/{id}/messages", get(messages::history)),
+        ("/sessions/{id}/messages/bulk", post(bulk::create)),
         (
             "/messages/{id}",
             get(messages::one).delete(messages::cancel),
+        ),
+        ("/send", post(pools::send)),
+        ("/bulk", get(bulk::list)),
+        ("/bulk/{id}", get(bulk::one)),
+        ("/bulk/{id}/messages", get(bulk::messages)),
+        ("/bulk/{id}/pause", post(bulk::pause)),
+        ("/bulk/{id}/resume", post(bulk::resume)),
+        ("/bulk/{id}/cancel", post(bulk::cancel)),
+        ("/optouts", get(optouts::list)),
+        (
+            "/optouts/{number}",
+            put(optouts::put).delete(optouts::delete),
+        ),
+        ("/pools", get(pools::list)),
+        (
+            "/pools/{name}",
+            get(pools::one).put(pools::put).delete(pools::delete),
         ),
         ("/webhook", post(webhook::chatwoot)),
         ("/webhook/test", post(webhook::test)),

@@ -12,6 +12,7 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
+use zapnode_core::optout::{StopWords, USUAL_STOP_WORDS};
 
 mod args;
 mod dotenv;
@@ -66,6 +67,8 @@ pub mod names {
     pub const MAX_SESSIONS: Spec = Spec::variable("ZAPNODE_MAX_SESSIONS");
     /// How long an answer to a send waits for WhatsApp's server.
     pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
+    /// Words that put whoever answers with one on the opt-out list.
+    pub const STOP_WORDS: Spec = Spec::variable("ZAPNODE_STOP_WORDS");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -122,6 +125,8 @@ pub struct Settings {
     pub max_sessions: Option<usize>,
     /// How long the answer to a send waits for WhatsApp's server.
     pub send_wait: Duration,
+    /// Words that put whoever answers with one on the opt-out list.
+    pub stop_words: StopWords,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -182,6 +187,7 @@ impl Settings {
                 default
             }
         };
+        let usual_stop_words = USUAL_STOP_WORDS.join(",");
         let log = "info,headless_chrome=warn";
         Ok(Self {
             port: r.required(names::PORT, "3000", value::port)?,
@@ -205,6 +211,7 @@ impl Settings {
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
+            stop_words: r.even_empty(names::STOP_WORDS, &usual_stop_words, value::stop_words)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,

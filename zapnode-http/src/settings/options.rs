@@ -17,6 +17,7 @@ impl Settings {
         ManagerOptions {
             auth_dir: absolute(&self.auth_dir),
             max_sessions: self.max_sessions,
+            stop_words: self.stop_words.clone(),
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
         }

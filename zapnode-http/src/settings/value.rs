@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zapnode_core::SessionId;
+use zapnode_core::optout::StopWords;
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
@@ -100,6 +101,14 @@ pub(super) fn duration(text: &str) -> Value<Duration> {
         return Err(ALLOWED);
     }
     Ok(duration)
+}
+
+/// Words or short phrases, separated by commas.
+pub(super) fn stop_words(text: &str) -> Value<StopWords> {
+    if text.split(',').any(|word| word.trim().chars().count() > 64) {
+        return Err("words separated by commas, each at most 64 characters; empty for none");
+    }
+    Ok(StopWords::new(text.split(',')))
 }
 
 pub(super) fn log_filter(text: &str) -> Value<String> {
