@@ -45,6 +45,8 @@ fn the_help_text_is_the_one_in_the_repository() {
         &["send"],
         &["sessions"],
         &["sessions", "delete"],
+        &["bulk"],
+        &["optout"],
         &["doctor"],
         &["sandbox"],
         &["config"],

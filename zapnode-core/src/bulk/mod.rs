@@ -40,6 +40,11 @@ pub const MAX_RECIPIENTS: usize = 10_000;
 /// The most characters of a job's name.
 pub const MAX_NAME_CHARACTERS: usize = 200;
 
+/// What a job risks that is not paced, for people.
+pub const UNPACED_RISK: &str = "Sent without pauses. WhatsApp bans numbers that write to many people \
+    quickly, above all to people who never wrote to them, and a ban can be for good. Send gently to \
+    avoid it.";
+
 /// A job, as a caller asks for it.
 #[derive(Clone, Debug)]
 pub struct NewBulk {

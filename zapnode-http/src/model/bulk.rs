@@ -5,17 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 use time::OffsetDateTime;
 use zapnode_core::SessionId;
-use zapnode_core::bulk::{BulkJob, InvalidRecipient, SubmittedBulk};
+use zapnode_core::bulk::{BulkJob, InvalidRecipient, SubmittedBulk, UNPACED_RISK};
 
 use super::iso;
 
 /// How many of the recipients that are none an answer shows.
-pub const INVALID_SHOWN: usize = 100;
-
-/// What a job without pauses risks.
-const RISK: &str = "Sent without pauses. WhatsApp bans numbers that write to many people quickly, \
-                    above all to people who never wrote to them, and a ban can be for good. Leave \
-                    paced away to send gently.";
+const INVALID_SHOWN: usize = 100;
 
 /// A job.
 #[derive(Debug, Serialize)]
@@ -131,7 +126,7 @@ impl OneBulk {
     /// A job that was just asked for.
     pub fn submitted(submitted: SubmittedBulk, each: Duration) -> Self {
         Self {
-            risk: (!submitted.job.paced).then_some(RISK),
+            risk: (!submitted.job.paced).then_some(UNPACED_RISK),
             invalid: shown(&submitted.invalid),
             repeated: submitted.repeated,
             ..Self::new(submitted.job, each)

@@ -16,7 +16,7 @@ use zapnode_core::bulk::{BulkRecipient, NewBulk};
 use super::messages::{LONGEST_WAIT_MS, idempotency_key, moment, page_limit, state_of};
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{BulkBody, JsonBody, OptionalJsonBody, PathSession, ReadQuery, text_in};
+use crate::extract::{BulkBody, JsonBody, OptionalJsonBody, PathSession, ReadQuery};
 use crate::model::{BulkPage, MessagePage, OneBulk};
 
 /// How long a look waits for news if nobody says, in milliseconds.
