@@ -144,11 +144,12 @@ async fn a_job_is_held_resumed_and_cancelled() {
     // Whoever waits is told.
     let generation = &answer["job"]["generation"];
     let path = format!("/bulk/{job}?newerThan={generation}&timeoutMs=20000");
-    let (news, paused) = tokio::join!(api.get(&path), api.raw(&format!("/bulk/{job}/pause"), ""));
+    let pause = format!("/bulk/{job}/pause");
+    let (news, paused) = tokio::join!(api.get(&path), api.raw(&pause, ""));
     assert_eq!(paused.expect(200)["job"]["state"], "paused");
     assert_eq!(news.expect(200)["job"]["state"], "paused");
-    let nothing = api.get(&format!("/bulk/{job}?newerThan={generation}&timeoutMs=0"));
-    assert_eq!(nothing.await.expect(200)["job"]["state"], "paused");
+    let path = format!("/bulk/{job}?newerThan={generation}&timeoutMs=0");
+    assert_eq!(api.get(&path).await.expect(200)["job"]["state"], "paused");
 
     for (act, state, taken) in [
         ("pause", "paused", None),
