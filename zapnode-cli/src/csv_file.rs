@@ -75,7 +75,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Table, CsvError> {
         .delimiter(delimiter(text))
         .trim(Trim::All)
         .from_reader(text.as_bytes());
-    let headings: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+    let headings = reader
+        .headers()
+        .map_err(|e| CsvError::Other(e.to_string()))?;
+    let headings: Vec<String> = headings.iter().map(str::to_owned).collect();
     for (index, heading) in headings.iter().enumerate() {
         if !heading.is_empty() && headings[..index].contains(heading) {
             return Err(CsvError::TwiceCalled(heading.clone()));
@@ -88,14 +91,18 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Table, CsvError> {
         .ok_or_else(|| CsvError::NoNumberColumn(headings.join(", ")))?;
     let mut rows = vec![];
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record)? {
+    let mut lines = Lines::new(text);
+    while reader
+        .read_record(&mut record)
+        .map_err(|error| wrong(&error, &mut lines))?
+    {
         // What a spreadsheet leaves below its table.
         if record.iter().all(str::is_empty) {
             continue;
         }
         let fields = headings.iter().zip(&record);
         rows.push(Row {
-            line: record.position().map_or(0, csv::Position::line),
+            line: record.position().map_or(0, |at| lines.at(at.byte())),
             to: record.get(number).unwrap_or_default().to_owned(),
             fields: fields.map(|(h, v)| (h.clone(), v.to_owned())).collect(),
         });
@@ -106,20 +113,49 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Table, CsvError> {
     Ok(Table { headings, rows })
 }
 
-impl From<csv::Error> for CsvError {
-    fn from(error: csv::Error) -> Self {
-        match error.kind() {
-            csv::ErrorKind::UnequalLengths {
-                pos,
-                expected_len,
-                len,
-            } => Self::Columns {
-                line: pos.as_ref().map_or(0, csv::Position::line),
-                found: *len,
-                expected: *expected_len,
-            },
-            _ => Self::Other(error.to_string()),
+fn wrong(error: &csv::Error, lines: &mut Lines<'_>) -> CsvError {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths {
+            pos,
+            expected_len,
+            len,
+        } => CsvError::Columns {
+            line: pos.as_ref().map_or(0, |at| lines.at(at.byte())),
+            found: *len,
+            expected: *expected_len,
+        },
+        _ => CsvError::Other(error.to_string()),
+    }
+}
+
+/// Counts lines. The reader counts them too, but puts a row that follows `\r\n` on the line before.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    counted: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            counted: 0,
+            line: 1,
         }
+    }
+
+    /// The line of the row that begins at this byte, or after the ends of lines that are there.
+    fn at(&mut self, byte: u64) -> u64 {
+        let byte = usize::try_from(byte).unwrap_or(usize::MAX);
+        while let Some(next) = self.bytes.get(self.counted) {
+            let is_before = self.counted < byte || matches!(next, b'\r' | b'\n');
+            if !is_before {
+                break;
+            }
+            self.line += u64::from(*next == b'\n');
+            self.counted += 1;
+        }
+        self.line
     }
 }
 

@@ -6,7 +6,8 @@ mod support;
 
 use std::process::Stdio;
 
-use support::{ANA, BRUNO, Daemon, Run, id, phone};
+use support::{ANA, BRUNO, Daemon, PATIENCE, Run, id, phone};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 use zapnode_core::message::Ack;
 
@@ -116,13 +117,19 @@ async fn a_run_that_is_killed_goes_on_where_it_was() {
     daemon.until_all_got(10).await;
     child.kill().await.unwrap();
 
-    let next = daemon.spawn(&arguments(&path));
-    daemon.until_all_got(30).await;
-    daemon.confirm(30).await;
-    let output = next.wait_with_output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("Going on with job"), "{said}");
+    let mut next = daemon.spawn(&arguments(&path));
+    let mut lines = BufReader::new(next.stderr.take().unwrap()).lines();
+    let ended = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with("Going on with job") {
+                daemon.until_all_got(30).await;
+                daemon.confirm(30).await;
+            }
+        }
+        next.wait().await.unwrap()
+    };
+    let status = tokio::time::timeout(PATIENCE, ended).await.unwrap();
+    assert_eq!(status.code(), Some(0));
     daemon.each_once(30);
 }
 

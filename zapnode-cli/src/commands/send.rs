@@ -110,7 +110,7 @@ async fn message(args: &SendArgs) -> Result<String, CliError> {
     Ok(text)
 }
 
-pub(crate) async fn run(
+pub(super) async fn run(
     args: &SendArgs,
     content: Content,
     context: &Context,

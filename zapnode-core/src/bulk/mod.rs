@@ -127,8 +127,10 @@ impl SessionHandle {
         if let Some(key) = &key
             && let Some(known) = self.shared.store.known_bulk(key.clone()).await?
         {
-            let invalid = planned(&[].into())?.invalid;
-            return repeated(known, invalid);
+            let mut submitted = repeated(known)?;
+            // The same request, so the same recipients are none.
+            submitted.invalid = planned(&[].into())?.invalid;
+            return Ok(submitted);
         }
         let recipients = new.recipients.iter();
         let recipients = recipients.filter_map(|r| Recipient::to_write_to(&r.to).ok());
@@ -170,7 +172,10 @@ impl SessionHandle {
                     repeated: false,
                 })
             }
-            known => repeated(known, plan.invalid),
+            known => Ok(SubmittedBulk {
+                invalid: plan.invalid,
+                ..repeated(known)?
+            }),
         }
     }
 
@@ -191,11 +196,11 @@ impl SessionHandle {
     }
 }
 
-fn repeated(known: AcceptedBulk, invalid: Vec<InvalidRecipient>) -> Result<SubmittedBulk, Error> {
+fn repeated(known: AcceptedBulk) -> Result<SubmittedBulk, Error> {
     match known {
         AcceptedBulk::New(job, _) | AcceptedBulk::Repeated(job) => Ok(SubmittedBulk {
             job,
-            invalid,
+            invalid: vec![],
             repeated: true,
         }),
         AcceptedBulk::Mismatch => Err(Error::IdempotencyMismatch),
