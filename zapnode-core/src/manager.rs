@@ -12,14 +12,13 @@ use ulid::Ulid;
 
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
-use crate::outbox::Message;
 use crate::outbox::worker::{self, Worker};
+use crate::outbox::{FailureCode, Message};
 use crate::owner::{DataFolder, private_folder};
-use crate::person::Person;
 use crate::pool::Turns;
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::handle::Shared;
@@ -104,7 +103,7 @@ impl SessionManager {
 
         let (removals, to_remove) = mpsc::unbounded_channel();
         let (bus, _) = broadcast::channel(EVENTS_KEPT);
-        let (news, opted_out) = mpsc::unbounded_channel();
+        let (news, taken_back) = mpsc::unbounded_channel();
         let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let context = Arc::new(Context {
             driver,
@@ -112,6 +111,7 @@ impl SessionManager {
             launches: Arc::new(Semaphore::new(options.launches_at_once.max(1))),
             deadlines: options.deadlines,
             cleanup_after_logout: options.cleanup_after_logout,
+            pace: options.pace,
             bus,
             removals,
             opt_outs,
@@ -133,10 +133,7 @@ impl SessionManager {
         }
         tokio::spawn(forget_old_keys(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
-        tokio::spawn(take_back_opted_out(
-            Arc::downgrade(&manager.inner),
-            opted_out,
-        ));
+        tokio::spawn(tell_taken_back(Arc::downgrade(&manager.inner), taken_back));
         Ok(manager)
     }
 
@@ -161,7 +158,8 @@ impl SessionManager {
     /// Makes a session and starts it; answers before it is up.
     ///
     /// One that exists with the same options, or with any if `options` is empty, is given back,
-    /// and started if it rests.
+    /// and started if it rests. A pace that is not named does not differ: it can be changed while
+    /// the session runs ([`SessionHandle::set_pace`]).
     ///
     /// # Errors
     /// [`Error::SessionExists`] with other options, [`Error::SessionLimitReached`], the driver's
@@ -170,8 +168,8 @@ impl SessionManager {
         let registry = self.registry_without(&id).await;
         registry.ok_or(Error::ShuttingDown)?;
         if let Ok(session) = self.get(&id) {
-            let same = options.is_empty() || session.info().options == options;
-            if !same {
+            let has = session.info().options;
+            if !options.fits(&has) {
                 return Err(Error::SessionExists { id });
             }
             session.start().await?;
@@ -228,6 +226,17 @@ impl SessionManager {
     /// # Errors
     /// [`Error::SessionNotFound`], or [`Error::Store`].
     pub async fn delete(&self, id: &SessionId, keep_login: bool) -> Result<(), Error> {
+        self.delete_because(id, keep_login, FailureCode::SessionRemoved)
+            .await
+    }
+
+    /// `why` is the reason of what is unsent, unless that has failed already.
+    async fn delete_because(
+        &self,
+        id: &SessionId,
+        keep_login: bool,
+        why: FailureCode,
+    ) -> Result<(), Error> {
         let session = {
             let registry = self.registry_without(id).await;
             registry.ok_or(Error::ShuttingDown)?;
@@ -237,7 +246,8 @@ impl SessionManager {
         };
         // Carried on even if the caller goes away: half a removal helps nobody.
         let (manager, id) = (self.clone(), id.clone());
-        let removal = tokio::spawn(async move { manager.remove(&session, &id, keep_login).await });
+        let removal =
+            tokio::spawn(async move { manager.remove(&session, &id, keep_login, why).await });
         removal.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -246,10 +256,12 @@ impl SessionManager {
         session: &SessionHandle,
         id: &SessionId,
         keep_login: bool,
+        code: FailureCode,
     ) -> Result<(), Error> {
         let ended = session.ask(|done| Command::End { keep_login, done }).await;
         let (done, quiet) = oneshot::channel();
-        if session.shared.outbox.send(worker::Input::End(done)).is_ok() {
+        let end = worker::Input::End { code, done };
+        if session.shared.outbox.send(end).is_ok() {
             // What was open is failed and stored before the session is gone.
             let _ = quiet.await;
         }
@@ -350,6 +362,7 @@ impl SessionManager {
             linked: row.linked,
             created_at: row.created_at,
             ready_at: None,
+            pace: row.options.pace.unwrap_or(self.inner.options.pace),
             options: row.options,
         });
         let actor = Actor::new(Parts {
@@ -420,7 +433,9 @@ async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedRe
             return;
         };
         tracing::info!(session = %id, "removed after it was logged out");
-        match (SessionManager { inner }).delete(&id, false).await {
+        let manager = SessionManager { inner };
+        let removed = manager.delete_because(&id, false, FailureCode::LoggedOut);
+        match removed.await {
             // Somebody was quicker, or everything is ending.
             Ok(()) | Err(Error::SessionNotFound { .. } | Error::ShuttingDown) => {}
             Err(error) => tracing::error!(session = %id, %error, "could not be removed"),
@@ -428,19 +443,30 @@ async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedRe
     }
 }
 
-/// Takes back what bulk jobs still have queued for those who opt out, until the manager is gone.
-async fn take_back_opted_out(manager: Weak<Inner>, mut news: mpsc::UnboundedReceiver<Person>) {
-    while let Some(person) = news.recv().await {
+/// Tells what the store has taken back from bulk jobs because somebody opted out, until the manager
+/// is gone.
+async fn tell_taken_back(manager: Weak<Inner>, mut news: mpsc::UnboundedReceiver<Vec<Message>>) {
+    while let Some(messages) = news.recv().await {
         let Some(inner) = manager.upgrade() else {
             return;
         };
         let manager = SessionManager { inner };
-        manager.inner.bulk_changed.notify_waiters();
-        for session in manager.list() {
-            let input = worker::Input::OptedOut(person.clone());
-            // One that is being removed has nothing left to send.
-            let _ = session.shared.outbox.send(input);
+        for message in messages {
+            if let Ok(session) = manager.get(&message.session) {
+                let wire_id = message.wire_id.clone();
+                // It is stored: the queue only needs to forget it. One that is being removed has
+                // none.
+                let _ = session
+                    .cancel_many(vec![wire_id], message.failure.clone())
+                    .await;
+            }
+            // Nobody may be listening.
+            let _ = manager.inner.context.bus.send(Event {
+                session: message.session.clone(),
+                kind: EventKind::Outbox(Box::new(message)),
+            });
         }
+        manager.inner.bulk_changed.notify_waiters();
     }
 }
 

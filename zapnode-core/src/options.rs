@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::optout::StopWords;
+use crate::outbox::Pace;
 
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,12 +19,25 @@ pub struct SessionOptions {
     /// The browser to use. Absent: the driver's own choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chrome_path: Option<PathBuf>,
+    /// How quickly it sends. Absent: the manager's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pace: Option<Pace>,
 }
 
 impl SessionOptions {
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// Whether a session that has `others` is what these ask for: nothing was chosen, or the same. A
+    /// pace that is not named does not differ.
+    pub fn fits(&self, others: &Self) -> bool {
+        let named = Self {
+            pace: self.pace.or(others.pace),
+            ..self.clone()
+        };
+        self.is_empty() || named == *others
     }
 }
 
@@ -45,6 +59,8 @@ pub struct ManagerOptions {
     pub idempotency_keys_kept: Duration,
     /// Words each of which, alone in a message from a person, puts them on the opt-out list.
     pub stop_words: StopWords,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
     /// How long each phase may take.
     pub deadlines: Deadlines,
 }
@@ -61,6 +77,7 @@ impl ManagerOptions {
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
             stop_words: StopWords::default(),
+            pace: Pace::OFF,
             deadlines: Deadlines::default(),
         }
     }

@@ -116,6 +116,7 @@ async fn sessions_come_back_after_a_restart_and_deleted_ones_do_not() {
     let options = SessionOptions {
         headless: Some(true),
         chrome_path: None,
+        ..SessionOptions::default()
     };
     let created = manager.create(id("chosen"), options.clone()).await;
     let created = created.expect("created").session.info().created_at;
@@ -157,6 +158,7 @@ async fn creating_again_gives_the_same_session_unless_it_is_to_be_another() {
     let headless = |headless| SessionOptions {
         headless: Some(headless),
         chrome_path: None,
+        ..SessionOptions::default()
     };
     let first = manager.create(id("a"), headless(true)).await;
     assert!(first.expect("created").is_new);

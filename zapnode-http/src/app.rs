@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use zapnode_core::bulk::BulkJob;
+use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
 use zapnode_core::{SessionId, SessionManager};
 
@@ -93,9 +95,16 @@ impl App {
         self.0.started.elapsed()
     }
 
-    /// How long one message of a gentle bulk job takes, for estimates.
-    pub(crate) fn bulk_step(&self) -> Duration {
-        Duration::from_secs(12)
+    /// At which pace a bulk job is sent, for estimates.
+    pub(crate) fn pace_of(&self, job: &BulkJob) -> Pace {
+        let session = self.0.manager.get(&job.session).ok();
+        let own = session.and_then(|session| session.info().options.pace);
+        let pace = own.unwrap_or(self.0.manager.options().pace);
+        if job.paced {
+            pace.at_least(Pace::GENTLE)
+        } else {
+            pace
+        }
     }
 
     /// Says that no more requests will come: those that only wait for news are answered now, and

@@ -277,6 +277,26 @@ impl From<FailureCode> for ApiError {
                 StatusCode::CONFLICT,
                 "the session ended before the message was sent",
             ),
+            FailureCode::RateLocked | FailureCode::ReachoutLocked => failed(
+                StatusCode::TOO_MANY_REQUESTS,
+                "WhatsApp limits what this account may send",
+            )
+            .hint("Wait, send less, and write to people who wrote to you; see pace."),
+            FailureCode::AccountRestricted => failed(
+                StatusCode::FORBIDDEN,
+                "WhatsApp has restricted this account",
+            )
+            .hint("Open WhatsApp on the phone; it says for how long."),
+            FailureCode::ContactBlocked => failed(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "this account has blocked that contact",
+            )
+            .hint("Unblock them in WhatsApp on the phone."),
+            FailureCode::Unconfirmed => failed(
+                StatusCode::GATEWAY_TIMEOUT,
+                "WhatsApp's server did not confirm the message",
+            )
+            .hint("It may still arrive: GET /messages/{id} tells. Do not send it anew before."),
             _ => Self::new(
                 StatusCode::BAD_GATEWAY,
                 "message_failed",
@@ -322,6 +342,9 @@ impl From<DriverError> for ApiError {
             DriverError::TimedOut { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text)
                 .hint("It may have been done all the same; look before you ask again."),
             DriverError::NotOnWhatsApp { .. } => not_on_whatsapp(),
+            DriverError::ContactBlocked { .. } => FailureCode::ContactBlocked.into(),
+            DriverError::ServerRefused { .. } => bad_gateway("driver_failed")
+                .hint("WhatsApp's server said no; the text has its words."),
             DriverError::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_not_ready", text)
             }

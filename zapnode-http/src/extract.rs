@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zapnode_core::SessionId;
 use zapnode_core::message::Recipient;
+use zapnode_core::outbox::Pace;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -129,6 +130,29 @@ impl JsonBody {
     /// A field as it is; `null` counts as absent.
     fn field(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether the field is there, be it `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A pace, if the field is there.
+    ///
+    /// # Errors
+    /// 400 that says what is allowed.
+    pub fn pace(&self, name: &str) -> Result<Option<Pace>, ApiError> {
+        let Some(value) = self.field(name) else {
+            return Ok(None);
+        };
+        serde_json::from_value(value.clone()).map_err(|_| {
+            ApiError::invalid(format!(
+                "{name} must be \"off\", \"gentle\", or an object with any of minGapMs and jitterMs \
+                 (0 to 3600000), maxPerHour and maxNewContactsPerDay (1 to 100000), typing (true or \
+                 false)"
+            ))
+        })
+        .map(Some)
     }
 
     /// A text, if the field is there.

@@ -1,6 +1,6 @@
 //! A daemon in this process, and runs of the real binary against it.
 
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -1,13 +1,11 @@
 //! A job as it is now: counted from its messages, never noted apart from them. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
-
 use time::OffsetDateTime;
 use ulid::Ulid;
 
 use crate::id::SessionId;
-use crate::outbox::MessageState;
+use crate::outbox::{MessageState, Pace};
 
 /// How a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,6 +113,9 @@ pub struct BulkJob {
     pub skipped: Skipped,
     /// How far its messages are.
     pub counts: Counts,
+    /// How many of those that are queued go to people who were never written to nor heard from, if
+    /// it is paced.
+    pub first_contacts: u64,
     /// Whether it is sent gently.
     pub paced: bool,
     /// When it was accepted.
@@ -132,15 +133,19 @@ impl BulkJob {
         hasher.finish() >> 11
     }
 
-    /// When the last message can be handed over at the earliest, if `each` takes this long and
-    /// nothing else is sent; absent when nothing is waiting, or it is held.
-    pub fn estimated_end(&self, now: OffsetDateTime, each: Duration) -> Option<OffsetDateTime> {
+    /// When the last message can be handed over at the earliest at this pace, if nothing else is
+    /// sent; absent when nothing is waiting, it is held, or nothing holds it back.
+    pub fn estimated_end(&self, now: OffsetDateTime, pace: &Pace) -> Option<OffsetDateTime> {
         if self.state != JobState::Running || self.counts.queued == 0 {
             return None;
         }
+        let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let takes = pace.estimate(count(self.counts.queued), count(self.first_contacts));
+        if takes.is_zero() {
+            return None;
+        }
         let begin = self.send_at.map_or(now, |at| at.max(now));
-        let count = u32::try_from(self.counts.queued).unwrap_or(u32::MAX);
-        begin.checked_add(time::Duration::try_from(each.checked_mul(count)?).ok()?)
+        begin.checked_add(time::Duration::try_from(takes).ok()?)
     }
 }
 
@@ -166,6 +171,7 @@ mod tests {
             total: 10,
             skipped: Skipped::default(),
             counts,
+            first_contacts: 0,
             paced: true,
             created_at: OffsetDateTime::UNIX_EPOCH,
             send_at: None,
@@ -206,24 +212,33 @@ mod tests {
     #[test]
     fn the_end_is_estimated_while_it_runs() {
         let now = OffsetDateTime::UNIX_EPOCH + time::Duration::days(1);
-        let each = Duration::from_secs(6);
+        let pace = Pace {
+            min_gap: std::time::Duration::from_secs(6),
+            max_new_contacts_per_day: Some(2),
+            ..Pace::OFF
+        };
         let running = job(JobState::Running, counts(10, 2, 0));
-        assert_eq!(
-            running.estimated_end(now, each),
-            Some(now + time::Duration::minutes(1))
-        );
+        let end = now + time::Duration::minutes(1);
+        assert_eq!(running.estimated_end(now, &pace), Some(end));
+        assert_eq!(running.estimated_end(now, &Pace::OFF), None);
+        let strangers = BulkJob {
+            first_contacts: 5,
+            ..running.clone()
+        };
+        let end = now + time::Duration::days(2);
+        assert_eq!(strangers.estimated_end(now, &pace), Some(end));
         let later = BulkJob {
             send_at: Some(now + time::Duration::hours(1)),
             ..running
         };
         let end = now + time::Duration::minutes(61);
-        assert_eq!(later.estimated_end(now, each), Some(end));
+        assert_eq!(later.estimated_end(now, &pace), Some(end));
         for (state, counted) in [
             (JobState::Paused, counts(1, 0, 0)),
             (JobState::Running, counts(0, 1, 0)),
             (JobState::Done, counts(0, 0, 1)),
         ] {
-            assert_eq!(job(state, counted).estimated_end(now, each), None);
+            assert_eq!(job(state, counted).estimated_end(now, &pace), None);
         }
     }
 }

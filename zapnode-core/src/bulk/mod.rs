@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::event::EventKind;
 use crate::manager::SessionManager;
 use crate::message::Recipient;
-use crate::outbox::worker::{self, fresh, item_of};
+use crate::outbox::worker::fresh;
 use crate::outbox::{Message, MessageState, NewMessage, Priority};
 use crate::session::SessionHandle;
 use crate::session::handle::{admits, check_key, not_ready};
@@ -162,10 +162,8 @@ impl SessionHandle {
         let messages = messages.collect();
         match store.accept_bulk(job, messages, key).await? {
             AcceptedBulk::New(job, messages) => {
-                for item in messages.iter().filter_map(|m| item_of(m, false)) {
-                    // A session that is being removed fails what it has in the store.
-                    let _ = self.shared.outbox.send(worker::Input::Accepted(item));
-                }
+                let stored = messages.iter().map(|(m, standing)| (m, standing.clone()));
+                self.enqueue(stored)?;
                 Ok(SubmittedBulk {
                     job,
                     invalid: plan.invalid,
@@ -322,10 +320,14 @@ impl BulkJobs {
     }
 
     async fn hold(&self, id: Ulid, held: bool) -> Result<BulkJob, Error> {
-        let job = self.manager.store().hold_bulk(id, held).await?;
-        let job = job.ok_or(Error::BulkNotFound)?;
-        self.tell(&job, worker::Input::HoldBatch(id, held));
-        Ok(job)
+        let job = self.get(id).await?;
+        match self.manager.get(&job.session) {
+            Ok(session) => session.hold_batch(id, held).await?,
+            // Its session is gone, and nothing of it waits.
+            Err(_) => self.manager.store().note_batch(id, held).await?,
+        };
+        self.manager.inner.bulk_changed.notify_waiters();
+        self.get(id).await
     }
 
     /// Takes back what a job has queued, for good, and says how many messages that were. What the
@@ -336,15 +338,11 @@ impl BulkJobs {
     pub async fn cancel(&self, id: Ulid) -> Result<(BulkJob, u64), Error> {
         let cancelled = self.manager.store().cancel_bulk(id).await?;
         let (job, taken) = cancelled.ok_or(Error::BulkNotFound)?;
-        self.tell(&job, worker::Input::DropBatch(id));
-        Ok((job, taken))
-    }
-
-    fn tell(&self, job: &BulkJob, input: worker::Input) {
         if let Ok(session) = self.manager.get(&job.session) {
-            // One that is being removed has nothing left to send.
-            let _ = session.shared.outbox.send(input);
+            // It is stored: the queue only needs to forget it. One that is being removed has none.
+            let _ = session.cancel_batch(id, None).await;
         }
         self.manager.inner.bulk_changed.notify_waiters();
+        Ok((job, taken))
     }
 }

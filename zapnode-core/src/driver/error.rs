@@ -104,6 +104,22 @@ pub enum DriverError {
         /// The page's words.
         reason: String,
     },
+    /// WhatsApp's server said no. Nothing was done.
+    #[error("WhatsApp refused {command}: {reason}{}", number(*.status))]
+    ServerRefused {
+        /// What was asked.
+        command: &'static str,
+        /// Its number for the reason, if it gave one.
+        status: Option<u16>,
+        /// Its words.
+        reason: String,
+    },
+    /// This account has blocked the recipient; it would have to unblock them first.
+    #[error("this account has blocked {recipient}")]
+    ContactBlocked {
+        /// Who was meant.
+        recipient: String,
+    },
     /// The session is closed.
     #[error("the session is closed")]
     Closed,
@@ -139,6 +155,10 @@ impl DriverError {
     pub fn outcome_unknown(&self) -> bool {
         matches!(self, Self::Interrupted { .. } | Self::TimedOut { .. })
     }
+}
+
+fn number(status: Option<u16>) -> String {
+    status.map_or_else(String::new, |status| format!(" (error {status})"))
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use crate::id::{MessageId, PhoneNumber, SessionId};
+use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage};
 use crate::options::SessionOptions;
 
@@ -126,6 +126,13 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
 
+    /// Shows the chat's members that this account is typing, or that it stopped. WhatsApp ends it by
+    /// itself after about 25 s.
+    ///
+    /// # Errors
+    /// By situation; whoever asks can go on without.
+    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError>;
+
     /// How things stand right now, by the page's own word. Also the heartbeat: an answer proves
     /// that the session is alive.
     ///
@@ -177,6 +184,11 @@ pub enum DriverEvent {
     Message(IncomingMessage),
     /// A sent message came further. May come out of order and more than once.
     Ack(AckChange),
+    /// WhatsApp's server refused a message that was handed over. Told instead of a failing ack, or
+    /// besides.
+    SendRefused(SendRefusal),
+    /// WhatsApp has restricted the account for a time; in its words.
+    Restricted(String),
     /// The page was loaded anew (by itself or by us): calls under way were interrupted, and a
     /// [`DriverEvent::Link`] follows when it is up again.
     Reloaded,
@@ -184,6 +196,17 @@ pub enum DriverEvent {
     LoggedOut(LogoutReason),
     /// The session has ended by itself, or by [`Connection::close`]. Nothing follows.
     Closed(DriverClosed),
+}
+
+/// Why WhatsApp refused a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendRefusal {
+    /// The message.
+    pub id: MessageId,
+    /// WhatsApp's number for the reason, if it gave one.
+    pub status: Option<u16>,
+    /// In the page's words.
+    pub words: String,
 }
 
 /// Why a session ended.

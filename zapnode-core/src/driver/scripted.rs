@@ -16,7 +16,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, Identity, Interruption,
-    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, SelfTest, StoredLogin,
+    LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, SelfTest, SendRefusal,
+    StoredLogin,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
@@ -56,6 +57,11 @@ struct State {
     opened: usize,
     hold_opening: bool,
     hold_acks: bool,
+    /// Who was shown that an account types, or that it stopped.
+    typed: Vec<(ChatId, bool)>,
+    typing_fails: bool,
+    /// Sends are refused by the server with this number and these words.
+    refusing: Option<(Option<u16>, String)>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
 }
@@ -103,6 +109,22 @@ impl ScriptedDriver {
     /// Sent messages stay pending until [`acknowledge`](Self::acknowledge).
     pub fn hold_acks(&self, hold: bool) {
         self.state().hold_acks = hold;
+    }
+
+    /// Showing that somebody types fails.
+    pub fn fail_typing(&self) {
+        self.state().typing_fails = true;
+    }
+
+    /// Where typing was shown (`true`) and ended, in order.
+    pub fn typed(&self) -> Vec<(ChatId, bool)> {
+        self.state().typed.clone()
+    }
+
+    /// From now on WhatsApp's server refuses what is handed over, with this number and these words;
+    /// `None`: it takes everything again.
+    pub fn refuse_sends(&self, refusal: Option<(Option<u16>, &str)>) {
+        self.state().refusing = refusal.map(|(status, words)| (status, words.to_owned()));
     }
 
     /// How many sessions were opened so far, failures included.
@@ -491,7 +513,7 @@ impl Connection for ScriptedConnection {
         let id = message_id(true, &text.chat, &text.wire_id);
         let held = self.driver.state().hold_acks;
         let known = lock(&self.page.inside).messages.get(&text.wire_id).cloned();
-        if let Some(known) = known {
+        if let Some(known) = known.filter(|known| known.ack != Ack::Failed) {
             return Ok(known);
         }
         let sent = SentMessage {
@@ -507,6 +529,24 @@ impl Connection for ScriptedConnection {
             .handed_over
             .entry(text.wire_id.clone())
             .or_default() += 1;
+        let refusing = self.driver.state().refusing.clone();
+        if let Some((status, words)) = refusing {
+            if let Some(message) = lock(&self.page.inside).messages.get_mut(&text.wire_id) {
+                message.ack = Ack::Failed;
+            }
+            self.driver.world.changed.notify_waiters();
+            let refusal = SendRefusal {
+                id: id.clone(),
+                status,
+                words,
+            };
+            self.page.tell(DriverEvent::SendRefused(refusal)).await;
+            let ack = Ack::Failed;
+            self.page
+                .tell(DriverEvent::Ack(AckChange { id, ack }))
+                .await;
+            return Ok(sent);
+        }
         if let Some(phone) = text.chat.phone() {
             let mut state = self.driver.state();
             let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
@@ -532,6 +572,20 @@ impl Connection for ScriptedConnection {
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
         self.alive("find message").await?;
         Ok(lock(&self.page.inside).messages.get(&id.wire_id()).cloned())
+    }
+
+    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
+        self.alive("typing").await?;
+        self.account("typing")?;
+        let mut state = self.driver.state();
+        if state.typing_fails {
+            return Err(DriverError::Unsupported {
+                feature: "typing",
+                part: "the script".to_owned(),
+            });
+        }
+        state.typed.push((chat.clone(), on));
+        Ok(())
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::error::Error;
 use crate::id::SessionId;
 use crate::message::IncomingMessage;
+use crate::outbox::Message;
 use crate::person::Person;
 use crate::store::{NewOptOut, Store};
 
@@ -71,17 +72,25 @@ pub struct OptOut {
 pub struct OptOuts {
     store: Store,
     words: StopWords,
-    /// Whoever is new on it, so that what is queued for them is taken back.
-    news: mpsc::UnboundedSender<Person>,
+    /// What was taken back from bulk jobs, for the manager to tell.
+    taken_back: mpsc::UnboundedSender<Vec<Message>>,
 }
 
 impl OptOuts {
-    pub(crate) fn new(store: Store, words: StopWords, news: mpsc::UnboundedSender<Person>) -> Self {
-        Self { store, words, news }
+    pub(crate) fn new(
+        store: Store,
+        words: StopWords,
+        taken_back: mpsc::UnboundedSender<Vec<Message>>,
+    ) -> Self {
+        Self {
+            store,
+            words,
+            taken_back,
+        }
     }
 
-    /// Puts somebody on the list; what bulk jobs still have queued for them is taken back, in the
-    /// background. Says whether they are new on it.
+    /// Puts somebody on the list; what bulk jobs still have queued for them is taken back. Says
+    /// whether they are new on it.
     ///
     /// # Errors
     /// [`Error::InvalidMessage`] for a reason of more than 500 characters, or [`Error::Store`].
@@ -100,9 +109,9 @@ impl OptOuts {
             source: OptOutSource::Request,
             session: None,
         };
-        let (opt_out, is_new) = self.store.opt_out(new).await?;
-        self.tell(opt_out.person.clone());
-        Ok((opt_out, is_new))
+        let done = self.store.opt_out(new).await?;
+        self.tell(done.taken_back);
+        Ok((done.opt_out, done.is_new))
     }
 
     /// Takes somebody off the list.
@@ -155,9 +164,11 @@ impl OptOuts {
         })
     }
 
-    /// Has what is queued for somebody taken back.
-    pub(crate) fn tell(&self, person: Person) {
-        // Nobody listens once everything ends; the list is looked at again before each hand-over.
-        let _ = self.news.send(person);
+    /// Tells what the store has taken back from bulk jobs.
+    pub(crate) fn tell(&self, taken_back: Vec<Message>) {
+        if !taken_back.is_empty() {
+            // Nobody listens once everything ends; what is queued is looked at again then.
+            let _ = self.taken_back.send(taken_back);
+        }
     }
 }

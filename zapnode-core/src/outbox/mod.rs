@@ -14,10 +14,15 @@
 //!
 //! - [`state`]: what an ack or an error makes of a message, as pure functions.
 //! - [`queue`]: whose turn it is, as a pure structure: order per chat, a window, due times.
+//! - [`pace`]: how quickly, and what holds a message back.
+//! - [`waits`]: why a message waits, in words.
 //! - `worker`: one task for each session, which does what these two decide.
 
+mod hand_over;
+pub mod pace;
 pub mod queue;
 pub mod state;
+pub mod waits;
 pub(crate) mod worker;
 
 use serde::Serialize;
@@ -27,7 +32,9 @@ use ulid::Ulid;
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::message::Recipient;
 
+pub use pace::Pace;
 pub use state::{FailureCode, MessageState, Priority};
+pub use waits::{Wait, WaitReason};
 
 /// A text to be sent, as a caller asks for it.
 #[derive(Clone, Debug)]
@@ -123,6 +130,23 @@ pub struct Submitted {
     pub message: Message,
     /// Whether it was accepted by an earlier call with the same idempotency key.
     pub repeated: bool,
+}
+
+/// A session's queue, as it is now.
+#[derive(Clone, Debug)]
+pub struct QueueView {
+    /// How many messages are where.
+    pub counts: queue::Counts,
+    /// What makes the whole queue wait, if something does.
+    pub paused: Option<Wait>,
+    /// The pace that holds.
+    pub pace: Pace,
+    /// How many were handed over in the last hour.
+    pub sent_last_hour: usize,
+    /// How many of the last 24 hours went to chats that were never written to nor heard from.
+    pub first_contacts_last_day: usize,
+    /// The first of what is open, in the order of acceptance, and why each waits.
+    pub messages: Vec<(Message, Option<Wait>)>,
 }
 
 /// Which messages are wanted of a session's history.

@@ -28,6 +28,8 @@ macro_rules! words {
     };
 }
 
+pub(super) use words;
+
 words! {
     /// How far a message is.
     MessageState {
@@ -76,10 +78,21 @@ words! {
         LoggedOut = "logged_out",
         /// The session was removed before it was sent.
         SessionRemoved = "session_removed",
-        /// The recipient asked not to be written to in bulk: it was taken back.
-        OptedOut = "opted_out",
         /// It was tried too often.
         AttemptsExhausted = "attempts_exhausted",
+        /// The recipient asked for no more bulk messages.
+        OptedOut = "opted_out",
+        /// WhatsApp limited how much this account may send, and went on doing so.
+        RateLocked = "rate_locked",
+        /// WhatsApp does not let this account begin new conversations for a time.
+        ReachoutLocked = "reachout_locked",
+        /// WhatsApp has restricted the account.
+        AccountRestricted = "account_restricted",
+        /// This account has blocked the recipient.
+        ContactBlocked = "contact_blocked",
+        /// The page has had it for long and WhatsApp's server has not confirmed it. Should it do so
+        /// later, the message counts as sent after all.
+        Unconfirmed = "unconfirmed",
     }
 }
 
@@ -147,6 +160,8 @@ pub enum Verdict {
         /// Whether the page may have it.
         maybe_sent: bool,
     },
+    /// WhatsApp limits the account: everything waits for a while, then this is tried again.
+    Pause(FailureCode),
 }
 
 /// Judges a failed hand-over.
@@ -155,9 +170,56 @@ pub fn judge(error: &DriverError) -> Verdict {
         DriverError::NotOnWhatsApp { .. } => Verdict::Fail(FailureCode::NumberNotOnWhatsApp),
         DriverError::Refused { .. } => Verdict::Fail(FailureCode::Refused),
         DriverError::Unsupported { .. } => Verdict::Fail(FailureCode::NotSupportedByPage),
+        DriverError::ContactBlocked { .. } => Verdict::Fail(FailureCode::ContactBlocked),
+        DriverError::ServerRefused { status, reason, .. } => refusal(*status, reason),
         other => Verdict::Again {
             maybe_sent: other.outcome_unknown(),
         },
+    }
+}
+
+/// Judges a refusal of WhatsApp's server by its number and words. 463 is the "reach-out time-lock",
+/// under which only known contacts can be written to; 429 is too much in too short a time.
+pub fn refusal(status: Option<u16>, words: &str) -> Verdict {
+    let says = |word: &str| words.to_ascii_lowercase().contains(word);
+    match status {
+        Some(463) => Verdict::Pause(FailureCode::ReachoutLocked),
+        Some(429) => Verdict::Pause(FailureCode::RateLocked),
+        None if says("rate-overlimit") => Verdict::Pause(FailureCode::RateLocked),
+        _ => Verdict::Fail(FailureCode::Refused),
+    }
+}
+
+/// Whether another try counts against a message. Where the session is the reason, the session's own
+/// deadlines bound it.
+pub fn counts_as_attempt(error: &DriverError) -> bool {
+    !matches!(
+        error,
+        DriverError::Closed | DriverError::WrongMoment { .. } | DriverError::ServerRefused { .. }
+    )
+}
+
+/// What is to be done about a message that the page has had for so many minutes, on a session that
+/// is ready, without WhatsApp's server confirming it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// The page sends it again by itself.
+    Wait,
+    /// The page may have forgotten to: it is loaded anew.
+    Reload,
+    /// It counts as failed, until an ack says otherwise. It is never handed over again.
+    GiveUp,
+}
+
+/// For how many minutes a message may be unconfirmed before it counts as failed.
+pub const CONFIRMED_WITHIN_MINUTES: u32 = 30;
+
+/// Judges how long a message has been unconfirmed.
+pub fn patience(minutes: u32) -> Patience {
+    match minutes {
+        CONFIRMED_WITHIN_MINUTES.. => Patience::GiveUp,
+        3 | 10 | 20 => Patience::Reload,
+        _ => Patience::Wait,
     }
 }
 
@@ -214,6 +276,44 @@ mod tests {
             judge(&DriverError::Closed),
             Verdict::Again { maybe_sent: false }
         );
+        assert!(counts_as_attempt(&timeout) && !counts_as_attempt(&DriverError::Closed));
+        let blocked = DriverError::ContactBlocked {
+            recipient: "1".to_owned(),
+        };
+        assert_eq!(judge(&blocked), Verdict::Fail(FailureCode::ContactBlocked));
+    }
+
+    #[test]
+    fn refusals_of_the_server_are_told_apart() {
+        use FailureCode::{RateLocked, ReachoutLocked, Refused};
+        let table = [
+            (Some(463), "", Verdict::Pause(ReachoutLocked)),
+            (Some(429), "rate-overlimit", Verdict::Pause(RateLocked)),
+            (None, "Rate-Overlimit", Verdict::Pause(RateLocked)),
+            (Some(400), "rate-overlimit", Verdict::Fail(Refused)),
+            (Some(403), "forbidden", Verdict::Fail(Refused)),
+            (None, "ERROR_UNKNOWN", Verdict::Fail(Refused)),
+        ];
+        for (status, words, verdict) in table {
+            assert_eq!(refusal(status, words), verdict, "{status:?} {words}");
+        }
+    }
+
+    #[test]
+    fn patience_ends() {
+        use Patience::{GiveUp, Reload, Wait};
+        for (minutes, then) in [
+            (0, Wait),
+            (2, Wait),
+            (3, Reload),
+            (4, Wait),
+            (20, Reload),
+            (29, Wait),
+            (30, GiveUp),
+            (99, GiveUp),
+        ] {
+            assert_eq!(patience(minutes), then, "{minutes}");
+        }
     }
 
     #[test]

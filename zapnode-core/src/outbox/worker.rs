@@ -14,24 +14,25 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use ulid::Ulid;
 
-use super::queue::{Item, Queue};
-use super::state::{Verdict, judge};
-use super::{Failure, FailureCode, Message, MessageState, NewMessage};
-use crate::driver::DriverError;
+use super::hand_over::{Manner, Trouble, hand_over};
+use super::pace::{LOCKS_IN_A_ROW, Pace, Recent, lock_pause};
+use super::queue::{Counts, Item, Kind, Queue, Standing};
+use super::state::{Patience, Verdict, counts_as_attempt, judge, patience, refusal};
+use super::waits::{self, Facts, Pause, pace_for};
+use super::{Failure, FailureCode, Message, MessageState, NewMessage, Priority, Wait};
+use crate::driver::SendRefusal;
 use crate::event::{Event, EventKind};
-use crate::id::{MessageId, SessionId, WireId};
-use crate::message::{
-    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
-};
+use crate::id::{ChatId, MessageId, SessionId, WireId};
+use crate::message::{Ack, AckChange, Contact, IncomingMessage, Recipient, SentMessage};
 use crate::optout::OptOuts;
 use crate::person::Person;
 use crate::session::handle::Shared;
 use crate::session::machine::pause;
 use crate::session::{SessionInfo, SessionState};
-use crate::store::{self, Store};
+use crate::store::{self, Acquaintance, Store, StoreError, StoredPause};
 
-/// How long the server may leave a message unconfirmed before the page is asked for it again.
-const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
+/// How often what the server has not confirmed is looked at: the page is asked for it again.
+const LOOKED_AT: Duration = Duration::from_secs(60);
 
 /// How often a message is tried on a session that says it is ready.
 const MAX_ATTEMPTS: u32 = 10;
@@ -39,22 +40,52 @@ const MAX_ATTEMPTS: u32 = 10;
 /// What the task is told.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// A message was accepted and stored.
-    Accepted(Item),
+    /// Messages were accepted and stored.
+    Accepted(Vec<(Item, Standing)>),
     /// Take one back. Answers whether it could.
     Cancel(WireId, oneshot::Sender<bool>),
+    /// Take many back. Answers how many could be, once that is stored.
+    CancelMany {
+        which: Which,
+        /// Why, if somebody should know.
+        failure: Option<Failure>,
+        done: oneshot::Sender<usize>,
+    },
+    /// Hold a batch, or release it.
+    Hold { batch: Ulid, held: bool },
     /// A message of ours came further.
     Ack(AckChange),
+    /// WhatsApp refused a message of ours.
+    Refused(SendRefusal),
+    /// WhatsApp restricted the account.
+    Restricted(String),
     /// A message appeared on the page.
     Appeared(Box<IncomingMessage>),
-    /// A bulk job is held, or goes on.
-    HoldBatch(Ulid, bool),
-    /// What a bulk job had queued was taken back.
-    DropBatch(Ulid),
-    /// A person opted out: what bulk jobs had queued for them was taken back.
-    OptedOut(Person),
+    /// Why do these wait? In the same order; none for those that are over.
+    Explain(Vec<WireId>, oneshot::Sender<Vec<Option<Wait>>>),
+    /// How does the queue stand?
+    Look(oneshot::Sender<Look>),
     /// The session is removed: whatever is open has failed. Ends the task.
-    End(oneshot::Sender<()>),
+    End {
+        code: FailureCode,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// Which messages are to be taken back.
+#[derive(Debug)]
+pub(crate) enum Which {
+    Batch(Ulid),
+    These(Vec<WireId>),
+}
+
+/// The queue as it stands.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) counts: Counts,
+    pub(crate) paused: Option<Wait>,
+    pub(crate) pace: Pace,
+    pub(crate) recent: (usize, usize),
 }
 
 /// What became of a message, told at once.
@@ -70,8 +101,18 @@ pub(crate) struct Progress {
 enum Outcome {
     /// The page has it now.
     Handed(SentMessage, Contact),
-    /// It failed.
-    Failed(Verdict, String),
+    /// It failed, and that counts against it or not.
+    Failed {
+        verdict: Verdict,
+        counts: bool,
+        detail: String,
+    },
+    /// The store says that it is over.
+    Over,
+    /// Its bulk job was held meanwhile.
+    Held,
+    /// Its recipient has opted out; that is stored.
+    TakenBack(Box<Message>),
 }
 
 pub(crate) struct Worker {
@@ -91,7 +132,15 @@ pub(crate) struct Worker {
     known: HashMap<WireId, MessageState>,
     /// The page that has what is unconfirmed: when its session last became ready.
     page: Option<OffsetDateTime>,
-    not_before: Option<Instant>,
+    /// A breath after a failure: until when, and what failed.
+    breath: Option<(Instant, String)>,
+    /// A pause that WhatsApp made, until a message gets through after it.
+    pause: Option<StoredPause>,
+    recent: Recent,
+    /// When the pace lets the next message go, if something waits for that.
+    paced_until: Option<OffsetDateTime>,
+    /// After how many unconfirmed minutes the page was last loaded anew.
+    reloaded_at: Option<u32>,
 }
 
 /// What the task is made from.
@@ -132,15 +181,19 @@ pub(crate) fn fresh(session: &SessionId, new: &NewMessage) -> Message {
 }
 
 /// The queue's view of a stored message; absent for one that names nobody (never written by us).
-pub(crate) fn item_of(message: &Message, maybe_sent: bool) -> Option<Item> {
+pub(crate) fn item_of(message: &Message) -> Option<Item> {
     Some(Item {
         seq: message.seq,
         to: Recipient::parse(&message.recipient).ok()?,
         text: message.text.clone()?,
         wire_id: message.wire_id.clone(),
         send_at: message.send_at,
-        maybe_sent,
+        maybe_sent: message.attempted_at.is_some(),
         attempts: 0,
+        minutes: 0,
+        priority: message.priority,
+        batch: message.batch,
+        paced: message.paced,
     })
 }
 
@@ -161,14 +214,18 @@ impl Worker {
             writing: JoinSet::new(),
             known: HashMap::new(),
             page: None,
-            not_before: None,
+            breath: None,
+            pause: None,
+            recent: Recent::default(),
+            paced_until: None,
+            reloaded_at: None,
         }
     }
 
     /// Runs until the session is removed or the program ends.
     pub(crate) async fn run(mut self) {
         self.load().await;
-        let mut checks = interval(CONFIRMED_WITHIN);
+        let mut checks = interval(LOOKED_AT);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         checks.reset();
         // The session's own task ends before this one is told to.
@@ -186,8 +243,8 @@ impl Worker {
                 }
                 Some(_) = self.writing.join_next() => {}
                 input = self.inbox.recv() => match input {
-                    Some(Input::End(done)) => {
-                        self.fail_all(FailureCode::SessionRemoved, "the session was removed");
+                    Some(Input::End { code, done }) => {
+                        self.fail_all(code);
                         while self.writing.join_next().await.is_some() {}
                         // The manager waits for it; if it went away there is nobody to tell.
                         let _ = done.send(());
@@ -208,29 +265,48 @@ impl Worker {
     }
 
     async fn load(&mut self) {
-        match self.store.open_messages(self.session.clone()).await {
-            Ok(open) => {
-                let now = OffsetDateTime::now_utc();
-                for message in &open {
-                    // An earlier run may have handed it over and ended before it wrote that down.
-                    if let Some(item) = item_of(message, true) {
-                        self.known.insert(item.wire_id.clone(), message.state);
-                        self.queue.push(item, now);
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(session = %self.session, %error, "the outbox could not be read");
+        if let Err(error) = self.try_load().await {
+            tracing::error!(session = %self.session, %error, "the outbox could not be read");
+        }
+    }
+
+    async fn try_load(&mut self) -> Result<(), StoreError> {
+        let now = OffsetDateTime::now_utc();
+        let session = || self.session.clone();
+        let held = self.store.held_batches(session()).await?;
+        let handed_over = self.store.handed_over(session(), now).await?;
+        let pause = self.store.pause(session()).await?;
+        let open = self.store.open_messages(session()).await?;
+        self.pause = pause;
+        for batch in held {
+            self.queue.hold(batch);
+        }
+        for (wire_id, at, first) in handed_over {
+            self.recent.sent(wire_id, at, first, 0.5);
+        }
+        for (message, standing) in open {
+            // An earlier run may have handed it over and ended before it wrote down what came of it.
+            if let Some(item) = item_of(&message) {
+                self.known.insert(item.wire_id.clone(), message.state);
+                self.queue.push(item, standing, now);
             }
         }
+        // Accepted under a login that has ended since: another account may log in next.
+        if !self.info.borrow().linked {
+            self.fail_all(FailureCode::LoggedOut);
+        }
+        Ok(())
     }
 
     fn input(&mut self, input: Input) {
         match input {
-            Input::Accepted(item) => {
-                self.known
-                    .insert(item.wire_id.clone(), MessageState::Queued);
-                self.queue.push(item, OffsetDateTime::now_utc());
+            Input::Accepted(items) => {
+                let now = OffsetDateTime::now_utc();
+                for (item, standing) in items {
+                    self.known
+                        .insert(item.wire_id.clone(), MessageState::Queued);
+                    self.queue.push(item, standing, now);
+                }
             }
             Input::Cancel(wire_id, reply) => {
                 let could = self.queue.cancel(&wire_id);
@@ -239,10 +315,36 @@ impl Worker {
                 }
                 let _ = reply.send(could);
             }
+            Input::CancelMany {
+                which,
+                failure,
+                done,
+            } => self.cancel_many(which, failure, done),
+            Input::Hold { batch, held: true } => self.queue.hold(batch),
+            Input::Hold { batch, held: false } => self.queue.release_batch(batch),
             Input::Ack(change) => self.acknowledged(&change.id.wire_id(), change.ack, change.id),
+            Input::Refused(refusal) => self.refused(refusal),
+            Input::Restricted(words) => self.pause(FailureCode::AccountRestricted, words),
             Input::Appeared(message) => self.appeared(*message),
-            Input::HoldBatch(..) | Input::DropBatch(_) | Input::OptedOut(_) => {}
-            Input::End(_) => {}
+            Input::Explain(wire_ids, reply) => {
+                let now = OffsetDateTime::now_utc();
+                let waits = self.with_facts(now, |facts| {
+                    let place = |wire_id| self.queue.place(wire_id, now);
+                    let wait = |wire_id| Some(waits::wait(place(wire_id)?, facts));
+                    wire_ids.iter().map(wait).collect()
+                });
+                let _ = reply.send(waits);
+            }
+            Input::Look(reply) => {
+                let now = OffsetDateTime::now_utc();
+                let _ = reply.send(Look {
+                    counts: self.queue.counts(),
+                    paused: self.with_facts(now, waits::queue_wait),
+                    pace: self.pace(),
+                    recent: self.recent.counts(now),
+                });
+            }
+            Input::End { .. } => {}
         }
     }
 
@@ -251,44 +353,108 @@ impl Worker {
         match info.state {
             SessionState::Ready if self.page != info.ready_at => {
                 self.page = info.ready_at;
-                self.not_before = None;
+                self.breath = None;
                 self.queue.doubt();
             }
-            SessionState::LoggedOut => {
-                self.fail_all(FailureCode::LoggedOut, "the session was logged out");
-            }
+            // One that is being removed ends with its own reason.
+            SessionState::LoggedOut if !self.is_ending() => self.fail_all(FailureCode::LoggedOut),
             _ => {}
         }
     }
 
+    fn is_ending(&self) -> bool {
+        let shared = self.shared.upgrade();
+        shared.is_some_and(|shared| shared.ending.load(std::sync::atomic::Ordering::Relaxed))
+    }
+
+    fn pace(&self) -> Pace {
+        self.info.borrow().pace
+    }
+
     fn dispatch(&mut self) {
-        let held = self.not_before.is_some_and(|at| at > Instant::now());
-        if held || !self.info.borrow().is_ready() {
-            return;
-        }
+        self.paced_until = None;
         if self.page != self.info.borrow().ready_at {
             self.session_changed();
+        }
+        let now = OffsetDateTime::now_utc();
+        let breathing = self.breath.as_ref().is_some_and(|b| b.0 > Instant::now());
+        let paused = self.pause.as_ref().is_some_and(|pause| pause.until > now);
+        if breathing || paused || !self.info.borrow().is_ready() {
+            return;
         }
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        while let Some(item) = self.queue.next(OffsetDateTime::now_utc()) {
+        while let Some((item, kind)) = self.next(now) {
+            let manner = Manner {
+                at: now,
+                first: kind.first,
+                typing: pace_for(self.pace(), kind).typing,
+            };
+            if !kind.asks {
+                let wire_id = item.wire_id.clone();
+                self.recent.sent(wire_id, now, kind.first, fastrand::f64());
+            }
             let shared = Arc::clone(&shared);
             self.handing.spawn(async move {
                 let wire_id = item.wire_id.clone();
-                let outcome = match hand_over(shared, item).await {
+                let outcome = match hand_over(shared, item, manner).await {
                     Ok((sent, contact)) => Outcome::Handed(sent, contact),
-                    Err(error) => Outcome::Failed(judge(&error), error.to_string()),
+                    Err(Trouble::Driver(error)) => Outcome::Failed {
+                        verdict: judge(&error),
+                        counts: counts_as_attempt(&error),
+                        detail: error.to_string(),
+                    },
+                    Err(Trouble::Store(error)) => Outcome::Failed {
+                        verdict: Verdict::Again { maybe_sent: false },
+                        counts: false,
+                        detail: error.to_string(),
+                    },
+                    Err(Trouble::Over) => Outcome::Over,
+                    Err(Trouble::Held) => Outcome::Held,
+                    Err(Trouble::TakenBack(message)) => Outcome::TakenBack(message),
                 };
                 (wire_id, outcome)
             });
         }
     }
 
+    /// The next message that may go. What the pace holds is noted for [`wake`](Self::wake).
+    fn next(&mut self, now: OffsetDateTime) -> Option<(Item, Kind)> {
+        let pace = self.pace();
+        let busy = self.queue.handing() > 0;
+        // After a pause one is tried, and the rest waits for what comes of it.
+        let trying = self.pause.is_some();
+        if trying && (busy || self.queue.unconfirmed().next().is_some()) {
+            return None;
+        }
+        let (recent, paced_until) = (&self.recent, &mut self.paced_until);
+        self.queue.next(now, |kind| {
+            if kind.asks {
+                return true;
+            }
+            let pace = pace_for(pace, kind);
+            if pace.is_serial() && busy {
+                return false;
+            }
+            match pace.check(recent, now, kind.first) {
+                Ok(()) => true,
+                Err(held) => {
+                    let soonest = paced_until.map_or(held.until, |until| until.min(held.until));
+                    *paced_until = Some(soonest);
+                    false
+                }
+            }
+        })
+    }
+
     fn handed_over(&mut self, wire_id: &WireId, outcome: Outcome) {
+        let now = OffsetDateTime::now_utc();
         match outcome {
             Outcome::Handed(sent, contact) => {
+                self.recent.finished(now);
                 self.queue.handed(wire_id);
+                self.met(&contact, now);
                 let chat = contact.chat;
                 let id = sent.id.clone();
                 let write = self.store.change_message(
@@ -309,42 +475,269 @@ impl Worker {
                     *known = MessageState::Sending;
                     self.tell(wire_id, MessageState::Sending, Some(sent.id.clone()));
                 }
-                self.acknowledged(wire_id, sent.ack, sent.id);
+                if sent.ack == Ack::Pending {
+                    self.still_pending(wire_id, sent.id);
+                } else {
+                    self.acknowledged(wire_id, sent.ack, sent.id);
+                }
             }
-            Outcome::Failed(Verdict::Fail(code), detail) => {
+            Outcome::Failed {
+                verdict: Verdict::Fail(code),
+                detail,
+                ..
+            } => {
                 let failure = Failure { code, detail };
                 self.became(wire_id, MessageState::Failed, None, Some(failure));
             }
-            Outcome::Failed(Verdict::Again { maybe_sent }, detail) => {
-                tracing::info!(session = %self.session, %wire_id, maybe_sent, why = %detail, "will be tried again");
-                self.queue.put_back(wire_id, maybe_sent);
-                let attempts = self.queue.attempts(wire_id);
-                if attempts >= MAX_ATTEMPTS {
-                    let failure = Failure {
-                        code: FailureCode::AttemptsExhausted,
-                        detail,
-                    };
-                    self.became(wire_id, MessageState::Failed, None, Some(failure));
-                } else if self.info.borrow().is_ready() {
-                    self.not_before = Some(Instant::now() + pause(attempts, fastrand::f64()));
+            Outcome::Failed {
+                verdict: Verdict::Pause(code),
+                detail,
+                ..
+            } => self.refused_for_now(wire_id, code, detail),
+            Outcome::Failed {
+                verdict: Verdict::Again { maybe_sent },
+                counts,
+                detail,
+            } => self.again(wire_id, maybe_sent, counts, detail),
+            Outcome::Over => {
+                self.recent.withdrawn(wire_id);
+                self.known.remove(wire_id);
+                self.queue.settled(wire_id);
+            }
+            Outcome::Held => {
+                self.recent.withdrawn(wire_id);
+                self.queue.put_back(wire_id, false, false);
+            }
+            Outcome::TakenBack(message) => {
+                self.became(wire_id, message.state, None, message.failure.clone());
+                self.recent.withdrawn(wire_id);
+                announce(&self.bus, *message);
+            }
+        }
+    }
+
+    fn again(&mut self, wire_id: &WireId, maybe_sent: bool, counts: bool, detail: String) {
+        tracing::info!(session = %self.session, %wire_id, maybe_sent, why = %detail, "will be tried again");
+        self.queue.put_back(wire_id, maybe_sent, counts);
+        if !maybe_sent && !self.queue.may_be_sent(wire_id) {
+            // The page does not have it: it can be taken back again, and counts for no pace.
+            self.recent.withdrawn(wire_id);
+            let write = self.store.requeue(self.session.clone(), wire_id.clone());
+            self.write_silently(write);
+        }
+        let attempts = self.queue.attempts(wire_id);
+        if attempts >= MAX_ATTEMPTS {
+            let unsure = if self.queue.may_be_sent(wire_id) {
+                "; WhatsApp Web may have sent it all the same, and then this changes to sent"
+            } else {
+                ""
+            };
+            let failure = Failure {
+                code: FailureCode::AttemptsExhausted,
+                detail: format!("tried {attempts} times: {detail}{unsure}"),
+            };
+            self.became(wire_id, MessageState::Failed, None, Some(failure));
+        } else if self.info.borrow().is_ready() {
+            let breath = pause(attempts.max(1), fastrand::f64());
+            self.breath = Some((Instant::now() + breath, detail));
+        }
+    }
+
+    /// The page has it, and that is all.
+    fn still_pending(&mut self, wire_id: &WireId, id: MessageId) {
+        let minutes = self.queue.minutes_unconfirmed(wire_id);
+        match patience(minutes) {
+            Patience::Wait => {}
+            Patience::Reload => self.reload_page(minutes),
+            Patience::GiveUp => {
+                let failure = Failure {
+                    code: FailureCode::Unconfirmed,
+                    detail: format!(
+                        "WhatsApp Web has had it for {minutes} minutes without WhatsApp's server \
+                         confirming it; should that still come, this changes to sent"
+                    ),
+                };
+                self.became(wire_id, MessageState::Failed, Some(id), Some(failure));
+            }
+        }
+    }
+
+    /// A page that does not send what it has is loaded anew; then it does, or says that it cannot.
+    fn reload_page(&mut self, minutes: u32) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        if std::mem::replace(&mut self.reloaded_at, Some(minutes)) == Some(minutes) {
+            // Another message of the same age has seen to it.
+            return;
+        }
+        tracing::warn!(session = %self.session, minutes, "messages are unconfirmed; the page is loaded anew");
+        self.writing.spawn(async move {
+            if let Ok(connection) = shared.connection().await
+                && let Err(error) = connection.reload().await
+            {
+                tracing::debug!(%error, "the reload failed");
+            }
+        });
+    }
+
+    fn refused(&mut self, told: SendRefusal) {
+        let wire_id = told.id.wire_id();
+        match refusal(told.status, &told.words) {
+            Verdict::Pause(code) => self.refused_for_now(&wire_id, code, told.words),
+            _ => {
+                let failure = Failure {
+                    code: FailureCode::Refused,
+                    detail: format!("WhatsApp refused it: {}", told.words),
+                };
+                self.failed_by_ack(&wire_id, told.id, failure);
+            }
+        }
+    }
+
+    /// WhatsApp limits the account: the message waits again, and all others with it.
+    fn refused_for_now(&mut self, wire_id: &WireId, code: FailureCode, words: String) {
+        self.recent.withdrawn(wire_id);
+        if !self.queue.take_back(wire_id) {
+            return;
+        }
+        self.pause(code, words.clone());
+        let times = self.pause.as_ref().map_or(0, |pause| pause.times);
+        if times > LOCKS_IN_A_ROW {
+            let detail = format!("WhatsApp went on refusing it: {words}");
+            let failure = Failure { code, detail };
+            self.became(wire_id, MessageState::Failed, None, Some(failure));
+            return;
+        }
+        self.known.insert(wire_id.clone(), MessageState::Queued);
+        self.tell(wire_id, MessageState::Queued, None);
+        let write = self.store.requeue(self.session.clone(), wire_id.clone());
+        self.write(write);
+    }
+
+    fn pause(&mut self, code: FailureCode, detail: String) {
+        let now = store::now();
+        if self.pause.as_ref().is_some_and(|pause| pause.until > now) {
+            // Others that were on their way already say the same.
+            return;
+        }
+        let times = self.pause.as_ref().map_or(0, |pause| pause.times) + 1;
+        let until = now + lock_pause(times);
+        tracing::warn!(session = %self.session, code = code.as_str(), %until, times, why = %detail, "WhatsApp limits this account; the queue pauses");
+        let pause = StoredPause {
+            code,
+            detail,
+            until,
+            times,
+        };
+        self.pause = Some(pause.clone());
+        self.note_pause(Some(pause));
+    }
+
+    /// A message got through.
+    fn lift_pause(&mut self) {
+        let over = |pause: &StoredPause| pause.until <= OffsetDateTime::now_utc();
+        if self.pause.as_ref().is_some_and(over) {
+            tracing::info!(session = %self.session, "WhatsApp takes messages again");
+            self.pause = None;
+            self.note_pause(None);
+        }
+    }
+
+    fn note_pause(&mut self, pause: Option<StoredPause>) {
+        let write = self.store.note_pause(self.session.clone(), pause);
+        self.write_silently(write);
+    }
+
+    fn cancel_many(
+        &mut self,
+        which: Which,
+        failure: Option<Failure>,
+        done: oneshot::Sender<usize>,
+    ) {
+        let wire_ids = match which {
+            Which::Batch(batch) => self.queue.cancel_batch(batch),
+            Which::These(mut wire_ids) => {
+                wire_ids.retain(|wire_id| self.queue.cancel(wire_id));
+                wire_ids
+            }
+        };
+        let count = wire_ids.len();
+        let stored = self.end_many(wire_ids, MessageState::Cancelled, failure);
+        self.writing.spawn(async move {
+            stored.await;
+            // Whoever asked may be gone.
+            let _ = done.send(count);
+        });
+    }
+
+    /// Ends many at once: tells it now; the future is done when it is stored.
+    fn end_many(
+        &mut self,
+        wire_ids: Vec<WireId>,
+        state: MessageState,
+        failure: Option<Failure>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        for wire_id in &wire_ids {
+            self.known.remove(wire_id);
+            self.queue.settled(wire_id);
+            self.recent.withdrawn(wire_id);
+            let _ = self.progress.send(Progress {
+                wire_id: wire_id.clone(),
+                state,
+                message_id: None,
+                failure: failure.clone(),
+            });
+        }
+        let session = self.session.clone();
+        let bus = self.bus.clone();
+        let write = self
+            .store
+            .end_messages(session.clone(), wire_ids, state, failure);
+        async move {
+            match write.await {
+                Ok(ended) => ended
+                    .into_iter()
+                    .for_each(|message| announce(&bus, message)),
+                Err(error) => {
+                    tracing::error!(%session, %error, "ended messages were not stored");
                 }
             }
         }
     }
 
     fn acknowledged(&mut self, wire_id: &WireId, ack: Ack, id: MessageId) {
-        let failure = (ack == Ack::Failed).then(|| Failure {
-            code: FailureCode::Refused,
-            detail: "WhatsApp refused it, or the page could not hand it over".to_owned(),
-        });
+        if ack == Ack::Failed {
+            let failure = Failure {
+                code: FailureCode::Refused,
+                detail: "WhatsApp refused it, or the page could not hand it over".to_owned(),
+            };
+            return self.failed_by_ack(wire_id, id, failure);
+        }
+        if ack >= Ack::Server {
+            self.lift_pause();
+        }
         match self.known.get(wire_id) {
             Some(known) => {
                 if let Some(state) = known.after_ack(ack) {
-                    self.became(wire_id, state, Some(id), failure);
+                    self.became(wire_id, state, Some(id), None);
                 }
             }
             // Of an earlier run, or settled long ago: the store knows.
-            None => self.record_ack(wire_id, ack, id, failure),
+            None => self.record_ack(wire_id, ack, id, None),
+        }
+    }
+
+    fn failed_by_ack(&mut self, wire_id: &WireId, id: MessageId, failure: Failure) {
+        match self.known.get(wire_id) {
+            // It was refused for now, and the page says once more that it has failed there.
+            Some(MessageState::Queued) if !self.queue.is_under_way(wire_id) => {}
+            Some(known) => {
+                if let Some(state) = known.after_ack(Ack::Failed) {
+                    self.became(wire_id, state, Some(id), Some(failure));
+                }
+            }
+            None => self.record_ack(wire_id, Ack::Failed, id, Some(failure)),
         }
     }
 
@@ -361,6 +754,9 @@ impl Worker {
         } else {
             self.known.remove(wire_id);
             self.queue.settled(wire_id);
+            if state == MessageState::Failed {
+                self.recent.withdrawn(wire_id);
+            }
         }
         // Nobody may be waiting for it.
         let _ = self.progress.send(Progress {
@@ -426,7 +822,7 @@ impl Worker {
     /// Lets a write that is in the store's queue already finish in the background.
     fn write(
         &mut self,
-        write: impl Future<Output = Result<Option<Message>, store::StoreError>> + Send + 'static,
+        write: impl Future<Output = Result<Option<Message>, StoreError>> + Send + 'static,
     ) {
         let bus = self.bus.clone();
         let session = self.session.clone();
@@ -440,7 +836,67 @@ impl Worker {
         });
     }
 
+    /// Lets a write finish of which there is nothing to tell.
+    fn write_silently<T: Send + 'static>(
+        &mut self,
+        write: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) {
+        let session = self.session.clone();
+        self.writing.spawn(async move {
+            if let Err(error) = write.await {
+                tracing::error!(%session, %error, "the outbox could not write something down");
+            }
+        });
+    }
+
+    /// Somebody was written to.
+    fn met(&mut self, contact: &Contact, at: OffsetDateTime) {
+        let all = [
+            Some(&contact.chat),
+            contact.phone.as_ref(),
+            contact.lid.as_ref(),
+        ];
+        self.learn(Acquaintance {
+            addresses: all.into_iter().flatten().cloned().collect(),
+            written_at: Some(at),
+            heard_at: None,
+        });
+    }
+
+    /// Somebody wrote, or this account wrote on another device.
+    fn heard(&mut self, message: &IncomingMessage) {
+        let chat = &message.chat;
+        let mut addresses = vec![chat.clone()];
+        if chat.is_phone() || chat.is_lid() {
+            if !message.from_me {
+                let names = [&message.from_phone, &message.from_lid];
+                addresses.extend(names.into_iter().flatten().cloned());
+            }
+        } else if !chat.is_group() {
+            return;
+        }
+        let at = Some(message.at);
+        if !message.from_me {
+            let names: Vec<_> = addresses.iter().map(ChatId::to_string).collect();
+            self.queue.heard(&names, message.at);
+        }
+        self.learn(Acquaintance {
+            addresses,
+            written_at: at.filter(|_| message.from_me),
+            heard_at: at.filter(|_| !message.from_me),
+        });
+    }
+
+    fn learn(&mut self, mut who: Acquaintance) {
+        who.addresses
+            .sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        who.addresses.dedup();
+        let write = self.store.learn(self.session.clone(), who);
+        self.write_silently(write);
+    }
+
     fn appeared(&mut self, message: IncomingMessage) {
+        self.heard(&message);
         let state = if message.from_me {
             MessageState::Sent
         } else {
@@ -462,14 +918,13 @@ impl Worker {
             created_at: message.at,
             updated_at: store::now(),
             send_at: None,
-            priority: super::Priority::Direct,
+            priority: Priority::Direct,
             batch: None,
             paced: false,
             attempted_at: None,
         };
         let writer = Person::of_writer(&message);
         let opt_out = self.opt_outs.in_message(&self.session, &message);
-        let opted_out = opt_out.as_ref().map(|o| o.person.clone());
         let write = self.store.insert_appeared(row, writer, opt_out);
         let opt_outs = self.opt_outs.clone();
         let bus = self.bus.clone();
@@ -478,10 +933,8 @@ impl Worker {
             let told = match write.await {
                 // Known already: told by an earlier page or an earlier run.
                 Ok(None) => return,
-                Ok(Some(_)) => {
-                    if let Some(person) = opted_out {
-                        opt_outs.tell(person);
-                    }
+                Ok(Some(stored)) => {
+                    opt_outs.tell(stored.taken_back);
                     message
                 }
                 Err(error) => {
@@ -494,34 +947,76 @@ impl Worker {
         });
     }
 
-    fn fail_all(&mut self, code: FailureCode, detail: &str) {
-        for (_, wire_id) in self.queue.open() {
-            let failure = Failure {
-                code,
-                detail: detail.to_owned(),
-            };
-            self.became(&wire_id, MessageState::Failed, None, Some(failure));
+    fn fail_all(&mut self, code: FailureCode) {
+        let open: Vec<_> = self.queue.open().into_iter().map(|(_, id)| id).collect();
+        if open.is_empty() {
+            return;
         }
+        let detail = match code {
+            FailureCode::LoggedOut => "the session was logged out",
+            _ => "the session was removed",
+        };
+        let failure = Failure {
+            code,
+            detail: detail.to_owned(),
+        };
+        let stored = self.end_many(open, MessageState::Failed, Some(failure));
+        self.writing.spawn(stored);
     }
 
     /// What the server has not confirmed for long is looked up again.
     fn check_unconfirmed(&mut self) {
         let now = OffsetDateTime::now_utc();
         let ready_for = self.info.borrow().ready_at.map(|at| now - at);
-        let stale = ready_for.is_some_and(|age| age >= CONFIRMED_WITHIN);
+        let is_ready = self.info.borrow().is_ready();
+        let stale = is_ready && ready_for.is_some_and(|age| age >= LOOKED_AT);
         if stale && self.queue.unconfirmed().next().is_some() {
+            self.queue.count_unconfirmed();
             self.queue.doubt();
+        } else {
+            self.reloaded_at = None;
         }
     }
 
-    /// When a scheduled message is due or the pause after a failure is over.
+    /// When something is due: a scheduled message, the end of a breath or pause, what is paced.
     fn wake(&self) -> Option<Instant> {
-        let due = self.queue.next_due().map(|at| {
+        let in_future = |at: OffsetDateTime| {
             let wait = at - OffsetDateTime::now_utc();
             Instant::now() + Duration::try_from(wait).unwrap_or_default()
+        };
+        let now = OffsetDateTime::now_utc();
+        let breath = self.breath.as_ref().map(|(at, _)| *at);
+        let paused = self.pause.as_ref().map(|pause| pause.until);
+        [
+            self.queue.next_due().map(in_future),
+            breath.filter(|at| *at > Instant::now()),
+            paused.filter(|until| *until > now).map(in_future),
+            self.paced_until.map(in_future),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn with_facts<T>(&self, now: OffsetDateTime, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
+        let info = self.info.borrow().clone();
+        let pause = self.pause.as_ref().map(|pause| Pause {
+            code: pause.code,
+            detail: pause.detail.clone(),
+            until: pause.until,
         });
-        let held = self.not_before.filter(|at| *at > Instant::now());
-        [due, held].into_iter().flatten().min()
+        let breath = self.breath.as_ref().map(|(at, why)| {
+            let left = at.saturating_duration_since(Instant::now());
+            (now + left, why.clone())
+        });
+        ask(&Facts {
+            now,
+            info: &info,
+            pause: pause.as_ref(),
+            breath: breath.as_ref(),
+            pace: self.pace(),
+            recent: &self.recent,
+        })
     }
 }
 
@@ -530,28 +1025,6 @@ async fn until(wake: Option<Instant>) {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Finds the chat, asks for the message if the page may have it, and hands it over if not.
-async fn hand_over(shared: Arc<Shared>, item: Item) -> Result<(SentMessage, Contact), DriverError> {
-    let connection = shared.connection().await?;
-    let contact = shared.find_contact(connection.as_ref(), &item.to).await?;
-    if item.maybe_sent {
-        let key = format!("true_{}_{}", contact.chat, item.wire_id);
-        if let Ok(id) = MessageId::new(&key)
-            && let Some(found) = connection.find_message(&id).await?
-        {
-            return Ok((found, contact));
-        }
-    }
-    let text = OutgoingText {
-        chat: contact.chat.clone(),
-        body: item.text,
-        wire_id: item.wire_id,
-        reply_to: None,
-    };
-    let sent = connection.send_text(&text).await?;
-    Ok((sent, contact))
 }
 
 fn announce(bus: &broadcast::Sender<Event>, message: Message) {

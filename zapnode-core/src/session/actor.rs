@@ -25,8 +25,9 @@ use crate::event::{Event, EventKind};
 use crate::id::SessionId;
 use crate::options::Deadlines;
 use crate::optout::OptOuts;
+use crate::outbox::Pace;
 use crate::outbox::worker as outbox;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// How long an unlinking may take before the session is closed without WhatsApp's word for it.
 const LOG_OUT_WITHIN: Duration = Duration::from_secs(30);
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     LogOut(oneshot::Sender<SessionInfo>),
     /// What to act on, if anything is open.
     Connection(oneshot::Sender<Option<Arc<dyn Connection>>>),
+    /// Send at this pace from now on. Answered once it is stored.
+    SetPace(Option<Pace>, oneshot::Sender<Result<(), StoreError>>),
     /// The last reasons, newest first.
     Reasons(oneshot::Sender<Vec<PastReason>>),
     /// End the session for good; the task ends with it.
@@ -80,6 +83,8 @@ pub(crate) struct Context {
     pub(crate) launches: Arc<Semaphore>,
     pub(crate) deadlines: Deadlines,
     pub(crate) cleanup_after_logout: Option<Duration>,
+    /// Of sessions that have none of their own.
+    pub(crate) pace: Pace,
     pub(crate) bus: broadcast::Sender<Event>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
@@ -230,6 +235,9 @@ impl Actor {
                 let closing = matches!(self.machine.phase, Phase::Closing { .. });
                 let _ = reply.send(self.connection.clone().filter(|_| !closing));
             }
+            Command::SetPace(pace, reply) => {
+                let _ = reply.send(self.set_pace(pace).await);
+            }
             Command::Reasons(reply) => {
                 let _ = reply.send(self.reasons.iter().rev().cloned().collect());
             }
@@ -275,6 +283,12 @@ impl Actor {
             Some(DriverEvent::Ack(change)) => {
                 let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
                 self.tell(EventKind::Ack(change));
+            }
+            Some(DriverEvent::SendRefused(refusal)) => {
+                let _ = self.outbox.send(outbox::Input::Refused(refusal));
+            }
+            Some(DriverEvent::Restricted(words)) => {
+                let _ = self.outbox.send(outbox::Input::Restricted(words));
             }
             Some(DriverEvent::Reloaded) => {
                 self.links_seen += 1;
@@ -483,6 +497,20 @@ impl Actor {
             // The task is gone only when the session is; an open driver is then dropped here.
             let _ = report.send(outcome);
         });
+    }
+
+    async fn set_pace(&self, pace: Option<Pace>) -> Result<(), StoreError> {
+        let mut options = self.info.borrow().options.clone();
+        options.pace = pace;
+        let store = &self.context.store;
+        store.note_options(self.id.clone(), &options).await?;
+        self.info.send_modify(|info| {
+            info.pace = options.pace.unwrap_or(self.context.pace);
+            info.options = options;
+            info.generation += 1;
+        });
+        self.tell(EventKind::Status(Box::new(self.info.borrow().clone())));
+        Ok(())
     }
 
     /// Writes down what the next start of the program must know.

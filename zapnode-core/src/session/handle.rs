@@ -15,10 +15,13 @@ use super::actor::Command;
 use super::status::{Reason, SessionInfo, SessionState};
 use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
-use crate::id::{MessageId, PhoneNumber, SessionId};
+use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{Ack, Contact, Recipient, check_text};
-use crate::outbox::worker::{self as outbox, Progress, fresh, item_of};
-use crate::outbox::{Message, MessageFilter, MessageState, NewMessage, Submitted};
+use crate::outbox::queue::Standing;
+use crate::outbox::worker::{self as outbox, Progress, Which, fresh, item_of};
+use crate::outbox::{
+    Failure, Message, MessageFilter, MessageState, NewMessage, Pace, QueueView, Submitted, Wait,
+};
 use crate::store::{Accepted, Key, Store};
 
 /// How long a found contact is believed without asking WhatsApp again.
@@ -225,11 +228,8 @@ impl SessionHandle {
         }
         let message = fresh(self.id(), &new);
         match self.shared.store.accept(message, key).await? {
-            Accepted::New(message) => {
-                if let Some(item) = item_of(&message, false) {
-                    let accepted = outbox::Input::Accepted(item);
-                    self.shared.outbox.send(accepted).map_err(|_| self.gone())?;
-                }
+            Accepted::New(message, standing) => {
+                self.enqueue([(&message, standing)])?;
                 Ok(Submitted {
                     message,
                     repeated: false,
@@ -345,6 +345,53 @@ impl SessionHandle {
         })
     }
 
+    /// Why each of these messages waits, and until when; none for those that do not wait.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it was removed.
+    pub async fn waits(&self, messages: &[Message]) -> Result<Vec<Option<Wait>>, Error> {
+        let wire_ids: Vec<_> = messages.iter().map(|m| m.wire_id.clone()).collect();
+        let (reply, answer) = oneshot::channel();
+        self.tell_outbox(outbox::Input::Explain(wire_ids, reply))?;
+        let waits = answer.await.map_err(|_| self.gone())?;
+        // What came further meanwhile does not wait as it did.
+        let pairs = waits.into_iter().zip(messages);
+        Ok(pairs
+            .map(|(wait, message)| wait.filter(|_| message.from_me && message.state.is_open()))
+            .collect())
+    }
+
+    /// The queue as it is, with the first `limit` messages that are not over.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it was removed, or [`Error::Store`].
+    pub async fn queue(&self, limit: usize) -> Result<QueueView, Error> {
+        let id = self.id().clone();
+        let messages = self.shared.store.first_open(id, limit).await?;
+        let waits = self.waits(&messages).await?;
+        let (reply, answer) = oneshot::channel();
+        self.tell_outbox(outbox::Input::Look(reply))?;
+        let look = answer.await.map_err(|_| self.gone())?;
+        Ok(QueueView {
+            counts: look.counts,
+            paused: look.paused,
+            pace: look.pace,
+            sent_last_hour: look.recent.0,
+            first_contacts_last_day: look.recent.1,
+            messages: messages.into_iter().zip(waits).collect(),
+        })
+    }
+
+    /// Chooses how quickly this session sends, from now on; `None`: as all sessions do. Survives
+    /// restarts.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if it was removed, or [`Error::Store`].
+    pub async fn set_pace(&self, pace: Option<Pace>) -> Result<SessionInfo, Error> {
+        self.ask(|reply| Command::SetPace(pace, reply)).await??;
+        Ok(self.info())
+    }
+
     /// The session's messages in both directions, newest first, at most `limit`.
     ///
     /// # Errors
@@ -389,6 +436,69 @@ impl SessionHandle {
             self_test,
             reasons,
         }
+    }
+
+    /// Hands stored messages to the task that sends them.
+    pub(crate) fn enqueue<'a>(
+        &self,
+        stored: impl IntoIterator<Item = (&'a Message, Standing)>,
+    ) -> Result<(), Error> {
+        let items = stored
+            .into_iter()
+            .filter_map(|(message, standing)| Some((item_of(message)?, standing)));
+        self.tell_outbox(outbox::Input::Accepted(items.collect()))
+    }
+
+    /// Holds a bulk job, also over restarts: what it has queued waits until it is released with
+    /// `held` false. Says whether there is such a job.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if the session was removed, or [`Error::Store`].
+    pub async fn hold_batch(&self, batch: Ulid, held: bool) -> Result<bool, Error> {
+        let known = self.shared.store.note_batch(batch, held).await?;
+        if known {
+            self.tell_outbox(outbox::Input::Hold { batch, held })?;
+        }
+        Ok(known)
+    }
+
+    /// Takes back what a bulk job has that was not handed over, and says how many that were; it is
+    /// stored when this returns. `failure` is the reason that they show.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if the session was removed.
+    pub async fn cancel_batch(
+        &self,
+        batch: Ulid,
+        failure: Option<Failure>,
+    ) -> Result<usize, Error> {
+        self.cancel_which(Which::Batch(batch), failure).await
+    }
+
+    /// The same for single messages, by their ids on the wire.
+    ///
+    /// # Errors
+    /// [`Error::SessionNotFound`] if the session was removed.
+    pub async fn cancel_many(
+        &self,
+        wire_ids: Vec<WireId>,
+        failure: Option<Failure>,
+    ) -> Result<usize, Error> {
+        self.cancel_which(Which::These(wire_ids), failure).await
+    }
+
+    async fn cancel_which(&self, which: Which, failure: Option<Failure>) -> Result<usize, Error> {
+        let (done, answer) = oneshot::channel();
+        self.tell_outbox(outbox::Input::CancelMany {
+            which,
+            failure,
+            done,
+        })?;
+        answer.await.map_err(|_| self.gone())
+    }
+
+    fn tell_outbox(&self, input: outbox::Input) -> Result<(), Error> {
+        self.shared.outbox.send(input).map_err(|_| self.gone())
     }
 
     pub(crate) async fn connection(&self) -> Result<Arc<dyn Connection>, Error> {
@@ -500,7 +610,7 @@ fn request_of(session: &SessionId, new: &NewMessage) -> String {
 
 pub(crate) fn repeated(known: Accepted) -> Result<Submitted, Error> {
     match known {
-        Accepted::New(message) | Accepted::Repeated(message) => Ok(Submitted {
+        Accepted::New(message, _) | Accepted::Repeated(message) => Ok(Submitted {
             message,
             repeated: true,
         }),

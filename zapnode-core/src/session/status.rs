@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::driver::Identity;
 use crate::id::{PhoneNumber, SessionId};
 use crate::options::SessionOptions;
+use crate::outbox::Pace;
 
 /// The state of a session. The table of transitions is in `session::machine`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,6 +251,8 @@ pub struct SessionInfo {
     pub ready_at: Option<OffsetDateTime>,
     /// What its creator chose.
     pub options: SessionOptions,
+    /// How quickly it sends: its own pace, else that of all sessions.
+    pub pace: Pace,
 }
 
 impl SessionInfo {

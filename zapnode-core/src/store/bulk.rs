@@ -11,13 +11,15 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
-use super::messages::{self, COLUMNS as MESSAGE, Key};
+use super::messages::{self, COLUMNS as MESSAGE, Key, insert_many, own_message, write_progress};
 use super::optouts;
+use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::bulk::{BulkJob, Counts, JobState, Skipped};
 use crate::id::{SessionId, WireId};
-use crate::outbox::{FailureCode, Message, MessageState};
+use crate::outbox::queue::Standing;
+use crate::outbox::{Failure, FailureCode, Message, MessageState};
 use crate::person::Person;
 
 /// A job that is to be stored.
@@ -40,8 +42,8 @@ pub struct NewJob {
 /// What [`Store::accept_bulk`] found.
 #[derive(Clone, Debug)]
 pub enum AcceptedBulk {
-    /// It is new and stored, with these messages.
-    New(BulkJob, Vec<Message>),
+    /// It is new and stored, with these messages and what is known of whom they are for.
+    New(BulkJob, Vec<(Message, Standing)>),
     /// The idempotency key stands for this one, which asked for the same.
     Repeated(BulkJob),
     /// The idempotency key stands for another request.
@@ -49,14 +51,28 @@ pub enum AcceptedBulk {
 }
 
 /// Whether a bulk message may be handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begun {
-    /// It may, and is stored as under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It may, and it is stored that it is attempted.
     Yes,
     /// Its job is held.
     Held,
-    /// It was taken back, just now or before.
+    /// It is not open any more.
     Over,
+    /// Its recipient has opted out; it is stored as cancelled.
+    TakenBack(Box<Message>),
+}
+
+/// A bulk message that is about to be handed over.
+#[derive(Clone, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) session: SessionId,
+    pub(crate) wire_id: WireId,
+    /// Whom it is for, as they were found.
+    pub(crate) person: Option<Person>,
+    pub(crate) at: OffsetDateTime,
+    /// Its chat is a new one.
+    pub(crate) first: bool,
 }
 
 const COLUMNS: &str = "id, session, name, total, opted_out, duplicate, invalid, held, paced, \
@@ -102,10 +118,7 @@ impl Store {
                     request
                 ],
             )?;
-            let messages = messages
-                .into_iter()
-                .map(|message| messages::insert(t, message))
-                .collect::<Result<Vec<_>, _>>()?;
+            let messages = insert_many(t, messages)?;
             let job = find(t, job.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok(AcceptedBulk::New(job, messages))
         })
@@ -196,21 +209,6 @@ impl Store {
         .await
     }
 
-    /// Holds or releases a job. `None` when there is none.
-    ///
-    /// # Errors
-    /// As [`Store::run`].
-    pub async fn hold_bulk(&self, id: Ulid, held: bool) -> Result<Option<BulkJob>, StoreError> {
-        self.run(move |t| {
-            t.execute(
-                "UPDATE batches SET held = ?2 WHERE id = ?1 AND held <> ?2",
-                params![id.to_string(), held],
-            )?;
-            find(t, id)
-        })
-        .await
-    }
-
     /// Takes back everything of a job that is queued, and says how many that were. `None` when there
     /// is none. A job of which nothing is queued or under way stays as it is.
     ///
@@ -235,93 +233,74 @@ impl Store {
         .await
     }
 
-    /// Decides whether a bulk message may be handed to this person now, and stores that it is.
+    /// Decides whether a bulk message may be handed over now, and stores that it is attempted.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub async fn begin_bulk(
-        &self,
-        session: SessionId,
-        wire_id: WireId,
-        person: Option<Person>,
-    ) -> Result<Begun, StoreError> {
+    pub(crate) async fn begin_bulk(&self, new: Beginning) -> Result<Begun, StoreError> {
         self.run(move |t| {
-            let found = t
-                .prepare_cached(
-                    "SELECT seq, state, attempted_at IS NOT NULL,
-                            coalesce((SELECT held FROM batches WHERE id = messages.batch), 0)
-                     FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = 1",
-                )?
-                .query_row(params![session.as_str(), wire_id.as_str()], |row| {
-                    let (seq, state): (i64, String) = (row.get(0)?, row.get(1)?);
-                    let (attempted, held): (bool, bool) = (row.get(2)?, row.get(3)?);
-                    Ok((seq, state, attempted, held))
-                })
-                .optional()?;
-            let Some((seq, state, attempted, held)) = found else {
+            if let Some(person) = &new.person {
+                note_person(t, person)?;
+            }
+            let Some(message) = own_message(t, &new.session, &new.wire_id)? else {
                 return Ok(Begun::Over);
             };
-            let state = MessageState::from_word(&state);
-            if !state.is_some_and(MessageState::is_open) {
+            if !message.state.is_open() {
                 return Ok(Begun::Over);
             }
-            if attempted {
-                // The page may have it: what is decided about the rest comes too late for this one.
-                return Ok(Begun::Yes);
+            // What the page may have already is too late for any of this.
+            if message.attempted_at.is_none() {
+                let held: Option<bool> = t
+                    .prepare_cached("SELECT held FROM batches WHERE id = ?1")?
+                    .query_row([message.batch.map(|id| id.to_string())], |row| row.get(0))
+                    .optional()?;
+                if held == Some(true) {
+                    return Ok(Begun::Held);
+                }
+                if let Some(person) = &new.person
+                    && optouts::find(t, person)?.is_some()
+                {
+                    return Ok(Begun::TakenBack(Box::new(take_back(t, message)?)));
+                }
             }
-            if held {
-                return Ok(Begun::Held);
-            }
-            if let Some(person) = &person
-                && optouts::find(t, person)?.is_some()
-            {
-                take_back(t, &[seq])?;
-                return Ok(Begun::Over);
-            }
-            t.prepare_cached("UPDATE messages SET attempted_at = ?2 WHERE seq = ?1")?
-                .execute(params![seq, millis(super::now())])?;
+            t.prepare_cached(
+                "UPDATE messages
+                 SET attempted_at = ?2, first_contact = MAX(first_contact, ?3) WHERE seq = ?1",
+            )?
+            .execute(params![message.seq, millis(new.at), new.first])?;
             Ok(Begun::Yes)
         })
         .await
     }
 }
 
-/// Takes back what jobs have queued for a person, within a transaction.
-pub(super) fn cancel_for(t: &Transaction<'_>, person: &Person) -> Result<(), StoreError> {
-    let mut query = t.prepare_cached(
-        // In the words of the index of what is open.
-        "SELECT seq, recipient FROM messages
-         WHERE state IN ('queued', 'sending') AND state = 'queued' AND attempted_at IS NULL
-           AND batch IS NOT NULL",
-    )?;
+/// Takes back what jobs have queued for a person, within a transaction, and gives it.
+pub(super) fn cancel_for(t: &Transaction<'_>, person: &Person) -> Result<Vec<Message>, StoreError> {
     let names = super::people::names(t, person)?;
-    let rows = query.query_map([], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
-    let mut theirs = vec![];
-    for row in rows {
-        let (seq, recipient) = row?;
-        if names.contains(&recipient) {
-            theirs.push(seq);
-        }
+    // The states in the words of the index of what is open.
+    let sql = format!(
+        "SELECT {MESSAGE} FROM messages
+         WHERE state IN ('queued', 'sending') AND state = 'queued' AND attempted_at IS NULL
+           AND batch IS NOT NULL AND recipient = ?1"
+    );
+    let mut query = t.prepare_cached(&sql)?;
+    let mut theirs: Vec<Message> = vec![];
+    for name in names {
+        let rows = query.query_map([name], messages::read)?;
+        theirs.extend(rows.collect::<Result<Vec<_>, _>>()?);
     }
-    take_back(t, &theirs)
+    theirs.into_iter().map(|m| take_back(t, m)).collect()
 }
 
-fn take_back(t: &Transaction<'_>, seqs: &[i64]) -> Result<(), StoreError> {
-    let mut statement = t.prepare_cached(
-        "UPDATE messages SET state = 'cancelled', reason = ?2, detail = ?3, updated_at = ?4
-         WHERE seq = ?1",
-    )?;
-    for seq in seqs {
-        statement.execute(params![
-            seq,
-            FailureCode::OptedOut.as_str(),
-            OPTED_OUT,
-            millis(super::now())
-        ])?;
-    }
-    Ok(())
+fn take_back(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
+    message.state = MessageState::Cancelled;
+    message.failure = Some(Failure {
+        code: FailureCode::OptedOut,
+        detail: OPTED_OUT.to_owned(),
+    });
+    message.updated_at = super::now();
+    write_progress(t, &message)?;
+    Ok(message)
 }
 
 fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<AcceptedBulk>, StoreError> {
@@ -383,6 +362,7 @@ impl Stored {
                     invalid: row.get("invalid")?,
                 },
                 counts: Counts::default(),
+                first_contacts: 0,
                 paced: row.get("paced")?,
                 created_at: from_millis(row.get("created_at")?).map_err(|e| unreadable(10, e))?,
                 send_at: send_at
@@ -408,6 +388,176 @@ impl Stored {
             }
         }
         self.job.state = JobState::of(self.cancelled, self.held, &self.job.counts);
+        if self.job.paced && self.job.counts.queued > 0 {
+            self.job.first_contacts = t
+                .prepare_cached(
+                    "SELECT COUNT(*) FROM messages
+                     WHERE batch = ?1 AND state = 'queued' AND NOT EXISTS (
+                         SELECT 1 FROM known_chats WHERE known_chats.session = messages.session
+                            AND address IN (recipient, recipient || '@c.us'))",
+                )?
+                .query_row([self.job.id.to_string()], |row| row.get(0))?;
+        }
         Ok(self.job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ChatId, PhoneNumber};
+    use crate::message::Recipient;
+    use crate::optout::OptOutSource;
+    use crate::outbox::worker::fresh;
+    use crate::outbox::{NewMessage, Priority};
+    use crate::store::NewOptOut;
+
+    const ANA: &str = "5511900000001";
+
+    fn session() -> SessionId {
+        SessionId::new("shop").expect("an id")
+    }
+
+    fn person(phone: Option<&str>, lid: Option<&str>) -> Person {
+        let phone = phone.and_then(|text| PhoneNumber::new(text).ok());
+        let lid = lid.and_then(|text| ChatId::new(text).ok());
+        Person::new(phone, lid).expect("a person")
+    }
+
+    fn new_job() -> (NewJob, Vec<Message>) {
+        let job = NewJob {
+            id: Ulid::new(),
+            session: session(),
+            name: None,
+            skipped: Skipped::default(),
+            paced: true,
+            send_at: None,
+        };
+        let messages = [ANA, "5511900000002", "77@lid"].map(|to| {
+            let to = Recipient::to_write_to(to).expect("a recipient");
+            let new = NewMessage {
+                priority: Priority::Bulk,
+                batch: Some(job.id),
+                paced: true,
+                ..NewMessage::text(to, "olá")
+            };
+            fresh(&session(), &new)
+        });
+        (job, messages.into())
+    }
+
+    async fn accepted(store: &Store) -> (BulkJob, Vec<Message>) {
+        let (job, messages) = new_job();
+        match store.accept_bulk(job, messages, None).await {
+            Ok(AcceptedBulk::New(job, messages)) => {
+                (job, messages.into_iter().map(|(m, _)| m).collect())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn begin(store: &Store, message: &Message, who: Person) -> Begun {
+        let begun = store.begin_bulk(Beginning {
+            session: session(),
+            wire_id: message.wire_id.clone(),
+            person: Some(who),
+            at: crate::store::now(),
+            first: true,
+        });
+        begun.await.expect("decided")
+    }
+
+    async fn opt_out(store: &Store, who: Person) -> Vec<Message> {
+        let new = NewOptOut {
+            person: who,
+            reason: None,
+            source: OptOutSource::Request,
+            session: None,
+        };
+        store.opt_out(new).await.expect("on").taken_back
+    }
+
+    #[tokio::test]
+    async fn what_begins_is_decided_and_stored_at_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let (job, messages) = accepted(&store).await;
+        assert_eq!((job.counts.queued, job.first_contacts), (3, 3));
+        let ana = || person(Some(ANA), None);
+        assert!(store.note_batch(job.id, true).await.expect("held"));
+        assert_eq!(begin(&store, &messages[0], ana()).await, Begun::Held);
+        store.note_batch(job.id, false).await.expect("released");
+        assert_eq!(begin(&store, &messages[0], ana()).await, Begun::Yes);
+        // The page may have it now: neither a cancel nor an opt-out can take it back.
+        assert!(opt_out(&store, ana()).await.is_empty());
+        let (now, taken) = store
+            .cancel_bulk(job.id)
+            .await
+            .expect("done")
+            .expect("there");
+        assert_eq!((now.state, taken), (JobState::Cancelled, 2));
+        assert_eq!((now.counts.queued, now.counts.cancelled), (1, 2));
+        assert_eq!(begin(&store, &messages[0], ana()).await, Begun::Yes);
+        let other = person(Some("5511900000002"), None);
+        assert_eq!(begin(&store, &messages[1], other).await, Begun::Over);
+    }
+
+    #[tokio::test]
+    async fn an_opt_out_under_the_other_name_counts_once_both_are_known() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let (job, messages) = accepted(&store).await;
+        let taken = opt_out(&store, person(None, Some("78@lid"))).await;
+        assert!(taken.is_empty(), "nobody knows yet whose it is");
+        // WhatsApp says, when the number is looked up, that it is that LID.
+        let both = person(Some("5511900000002"), Some("78@lid"));
+        match begin(&store, &messages[1], both).await {
+            Begun::TakenBack(message) => {
+                let why = message.failure.map(|f| f.code);
+                assert_eq!(why, Some(FailureCode::OptedOut));
+            }
+            other => panic!("{other:?}"),
+        }
+        // Known by now to be one: what is queued under one name goes with the other.
+        store
+            .note_person(person(Some(ANA), Some("77@lid")))
+            .await
+            .expect("noted");
+        let taken = opt_out(&store, person(Some(ANA), None)).await;
+        assert_eq!(taken.len(), 2, "{taken:?}");
+        drop(store);
+        let store = Store::open(dir.path()).await.expect("opens again");
+        let job = store.bulk_job(job.id).await.expect("read").expect("there");
+        assert_eq!((job.state, job.counts.cancelled), (JobState::Done, 3));
+        let list = store.opt_outs(None, None, 9).await.expect("read");
+        assert_eq!(list.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn ten_thousand_are_accepted_and_counted() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let (job, messages) = new_job();
+        let messages = (0..10_000).map(|_| {
+            let mut message = messages[0].clone();
+            let new = fresh(&session(), &NewMessage::text(bruno(), "x"));
+            (message.id, message.wire_id) = (new.id, new.wire_id);
+            message
+        });
+        let accepted = store.accept_bulk(job, messages.collect(), None).await;
+        let Ok(AcceptedBulk::New(job, _)) = accepted else {
+            panic!("{accepted:?}");
+        };
+        assert_eq!((job.total, job.counts.queued), (10_000, 10_000));
+        let (job, taken) = store
+            .cancel_bulk(job.id)
+            .await
+            .expect("done")
+            .expect("there");
+        assert_eq!((job.counts.open(), taken), (0, 10_000));
+    }
+
+    fn bruno() -> PhoneNumber {
+        PhoneNumber::new("5511912345678").expect("a number")
     }
 }

@@ -7,22 +7,33 @@ use ulid::Ulid;
 
 use super::bulk::is_key_of_job;
 use super::optouts::{self, NewOptOut};
+use super::outbox::standing_of;
 use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
-use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState};
+use crate::outbox::queue::Standing;
+use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState, Priority};
 use crate::person::Person;
 
 /// What [`Store::accept`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is new and stored.
-    New(Message),
+    /// It is new and stored. With it, what is known of the person it is for.
+    New(Message, Standing),
     /// The idempotency key stands for this one, which asked for the same.
     Repeated(Message),
     /// The idempotency key stands for another request.
     Mismatch,
+}
+
+/// What [`Store::insert_appeared`] stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appeared {
+    /// The message.
+    pub message: Message,
+    /// What bulk jobs had queued for its writer, who wants no more of it.
+    pub taken_back: Vec<Message>,
 }
 
 /// An idempotency key and what was asked under it.
@@ -35,7 +46,8 @@ pub struct Key {
 }
 
 pub(super) const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
-                       reason, detail, kind, body, created_at, updated_at, send_at, batch, priority, paced, attempted_at";
+                       reason, detail, kind, body, created_at, updated_at, send_at, priority, \
+                       batch, paced, attempted_at";
 
 impl Store {
     /// Stores a message to be sent, with its key if it has one, unless the key is known.
@@ -62,9 +74,22 @@ impl Store {
                     ],
                 )?;
             }
-            Ok(Accepted::New(message))
+            let standing = standing_of(t, &message)?;
+            Ok(Accepted::New(message, standing))
         })
         .await
+    }
+
+    /// Stores many messages to be sent, all or none, in this order: at most 10,000, which takes
+    /// about half a second.
+    ///
+    /// # Errors
+    /// As [`Store::run`]; then nothing was stored.
+    pub async fn accept_many(
+        &self,
+        messages: Vec<Message>,
+    ) -> Result<Vec<(Message, Standing)>, StoreError> {
+        self.run(move |t| insert_many(t, messages)).await
     }
 
     /// What an idempotency key stands for, if it is known.
@@ -75,8 +100,9 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page, with the names of its writer and the opt-out that
-    /// it is, if it is one. One that is known by its wire id is left alone and `None` is returned.
+    /// Stores a message that appeared on the page, with the names of its writer, and with the opt-out
+    /// that it is, if it is one. One that is known by its wire id is left alone and `None` is
+    /// returned.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -85,7 +111,7 @@ impl Store {
         message: Message,
         writer: Option<Person>,
         opt_out: Option<NewOptOut>,
-    ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Option<Appeared>, StoreError>> + Send + use<> {
         self.run(move |t| {
             let known = t
                 .query_row(
@@ -104,10 +130,15 @@ impl Store {
             if let Some(writer) = &writer {
                 note_person(t, writer)?;
             }
-            if let Some(opt_out) = &opt_out {
-                optouts::opt_out(t, opt_out)?;
-            }
-            insert(t, message).map(Some)
+            let taken_back = match &opt_out {
+                Some(opt_out) => optouts::opt_out(t, opt_out)?.taken_back,
+                None => vec![],
+            };
+            let message = insert(t, message)?;
+            Ok(Some(Appeared {
+                message,
+                taken_back,
+            }))
         })
     }
 
@@ -126,15 +157,7 @@ impl Store {
         F: FnOnce(&mut Message) -> bool + Send + 'static,
     {
         self.run(move |t| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM messages
-                 WHERE session = ?1 AND wire_id = ?2 AND from_me = 1"
-            );
-            let mut query = t.prepare_cached(&sql)?;
-            let found = query
-                .query_row(params![session.as_str(), wire_id.as_str()], read)
-                .optional()?;
-            let Some(mut message) = found else {
+            let Some(mut message) = own_message(t, &session, &wire_id)? else {
                 return Ok(None);
             };
             if !change(&mut message) {
@@ -146,12 +169,66 @@ impl Store {
         })
     }
 
+    /// Ends many of a session's own open messages at once; gives those that it ended.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub fn end_messages(
+        &self,
+        session: SessionId,
+        wire_ids: Vec<WireId>,
+        state: MessageState,
+        failure: Option<Failure>,
+    ) -> impl Future<Output = Result<Vec<Message>, StoreError>> + Send + use<> {
+        self.run(move |t| {
+            let mut ended = Vec::with_capacity(wire_ids.len());
+            for wire_id in &wire_ids {
+                let Some(mut message) = own_message(t, &session, wire_id)? else {
+                    continue;
+                };
+                if !message.state.is_open() {
+                    continue;
+                }
+                message.state = state;
+                message.failure.clone_from(&failure);
+                message.updated_at = super::now();
+                write_progress(t, &message)?;
+                ended.push(message);
+            }
+            Ok(ended)
+        })
+    }
+
+    /// The first of what a session still has to send, in the order of acceptance, at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn first_open(
+        &self,
+        session: SessionId,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.run(move |t| open_messages(t, &session, limit)).await
+    }
+
     /// What a session still has to send, in the order of acceptance.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub async fn open_messages(&self, session: SessionId) -> Result<Vec<Message>, StoreError> {
-        self.run(move |t| open_messages(t, &session)).await
+    pub async fn open_messages(
+        &self,
+        session: SessionId,
+    ) -> Result<Vec<(Message, Standing)>, StoreError> {
+        self.run(move |t| {
+            let messages = open_messages(t, &session, usize::MAX)?.into_iter();
+            messages
+                .map(|message| {
+                    let standing = standing_of(t, &message)?;
+                    Ok((message, standing))
+                })
+                .collect()
+        })
+        .await
     }
 
     /// A message by our own id.
@@ -251,22 +328,54 @@ pub(super) fn is_key_of_message(t: &Transaction<'_>, key: &str) -> Result<bool, 
     Ok(found.is_some())
 }
 
-fn open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<Vec<Message>, StoreError> {
+fn open_messages(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    limit: usize,
+) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM messages
-         WHERE session = ?1 AND state IN ('queued', 'sending') ORDER BY seq"
+         WHERE session = ?1 AND state IN ('queued', 'sending') ORDER BY seq LIMIT ?2"
     );
     let mut query = t.prepare(&sql)?;
-    let rows = query.query_map([session.as_str()], read)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = query.query_map(params![session.as_str(), limit], read)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
+pub(super) fn own_message(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    wire_id: &WireId,
+) -> Result<Option<Message>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = 1"
+    );
+    let mut query = t.prepare_cached(&sql)?;
+    let found = query.query_row(params![session.as_str(), wire_id.as_str()], read);
+    Ok(found.optional()?)
+}
+
+/// The part of [`Store::accept_many`] inside a transaction, for those who store more with it.
+pub(crate) fn insert_many(
+    t: &Transaction<'_>,
+    messages: Vec<Message>,
+) -> Result<Vec<(Message, Standing)>, StoreError> {
+    let all = messages.into_iter().map(|message| {
+        let message = insert(t, message)?;
+        let standing = standing_of(t, &message)?;
+        Ok((message, standing))
+    });
+    all.collect()
+}
+
+fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
     let mut statement = t.prepare_cached(
         "INSERT INTO messages (id, session, from_me, recipient, chat, wire_id, message_id, state,
                                reason, detail, kind, body, created_at, updated_at, send_at,
-                               batch, priority, paced)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                               priority, batch, paced, attempted_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19)",
     )?;
     message.seq = statement.insert(params![
         message.id.to_string(),
@@ -284,17 +393,18 @@ pub(super) fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Messag
         millis(message.created_at),
         millis(message.updated_at),
         message.send_at.map(millis),
-        message.batch.map(|b| b.to_string()),
-        message.priority.as_str(),
-        message.paced
+        message.priority as i64,
+        message.batch.map(|batch| batch.to_string()),
+        message.paced,
+        message.attempted_at.map(millis)
     ])?;
     Ok(message)
 }
 
-fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreError> {
+pub(super) fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreError> {
     let mut statement = t.prepare_cached(
         "UPDATE messages SET chat = ?2, message_id = ?3, state = ?4, reason = ?5, detail = ?6,
-                             updated_at = ?7
+                             updated_at = ?7, attempted_at = ?8
          WHERE seq = ?1",
     )?;
     statement.execute(params![
@@ -304,7 +414,8 @@ fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreErr
         message.state.as_str(),
         message.failure.as_ref().map(|f| f.code.as_str()),
         message.failure.as_ref().map(|f| f.detail.as_str()),
-        millis(message.updated_at)
+        millis(message.updated_at),
+        message.attempted_at.map(millis)
     ])?;
     Ok(())
 }
@@ -363,7 +474,11 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         }),
         _ => None,
     };
-    let send_at: Option<i64> = row.get("send_at")?;
+    let maybe_at = |name: &str| -> rusqlite::Result<Option<OffsetDateTime>> {
+        let at: Option<i64> = row.get(name)?;
+        at.map(|at| from_millis(at).map_err(|e| unreadable(15, e)))
+            .transpose()
+    };
     Ok(Message {
         seq: row.get("seq")?,
         id: Ulid::from_string(&text("id")?).map_err(|e| unreadable(1, e))?,
@@ -383,15 +498,16 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         text: optional("body")?,
         created_at: at("created_at")?,
         updated_at: at("updated_at")?,
-        send_at: send_at
-            .map(|at| from_millis(at).map_err(|e| unreadable(15, e)))
-            .transpose()?,
+        send_at: maybe_at("send_at")?,
+        priority: match row.get("priority")? {
+            0 => Priority::Direct,
+            _ => Priority::Bulk,
+        },
         batch: optional("batch")?
-            .map(|batch| Ulid::from_string(&batch).map_err(|e| unreadable(16, e)))
+            .map(|batch| Ulid::from_string(&batch).map_err(|e| unreadable(17, e)))
             .transpose()?,
-        priority: crate::outbox::Priority::from_word(&text("priority")?).unwrap_or_default(),
         paced: row.get("paced")?,
-        attempted_at: None,
+        attempted_at: maybe_at("attempted_at")?,
     })
 }
 
@@ -430,7 +546,7 @@ mod tests {
             .await
             .expect("stored")
         {
-            Accepted::New(message) => message,
+            Accepted::New(message, _) => message,
             other => panic!("{other:?}"),
         };
         let again = store.accept(message("olá"), key("a")).await.expect("known");
@@ -444,7 +560,7 @@ mod tests {
             .expect("forgotten");
         assert!(matches!(
             store.accept(message("x"), key("b")).await.expect("stored"),
-            Accepted::New(_)
+            Accepted::New(..)
         ));
     }
 

@@ -19,13 +19,16 @@ use tokio::sync::oneshot;
 mod bulk;
 mod messages;
 mod optouts;
+mod outbox;
 mod people;
 mod pools;
 mod sessions;
 
 pub use bulk::{AcceptedBulk, NewJob};
-pub use messages::{Accepted, Key};
-pub use optouts::NewOptOut;
+pub(crate) use bulk::{Beginning, Begun};
+pub use messages::{Accepted, Appeared, Key};
+pub use optouts::{NewOptOut, OptedOut};
+pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::now;
 

@@ -12,6 +12,7 @@ use super::{Store, StoreError};
 use crate::id::{ChatId, PhoneNumber, SessionId};
 use crate::message::Recipient;
 use crate::optout::{OptOut, OptOutSource};
+use crate::outbox::Message;
 use crate::person::Person;
 
 /// An opt-out that is to be stored.
@@ -27,6 +28,17 @@ pub struct NewOptOut {
     pub session: Option<SessionId>,
 }
 
+/// What [`Store::opt_out`] did.
+#[derive(Clone, Debug)]
+pub struct OptedOut {
+    /// The entry.
+    pub opt_out: OptOut,
+    /// Whether it is new.
+    pub is_new: bool,
+    /// What bulk jobs had queued for them.
+    pub taken_back: Vec<Message>,
+}
+
 const COLUMNS: &str = "seq, phone, lid, reason, source, session, created_at";
 
 /// The condition under which a row is of the person with phone `?1` and LID `?2`, under whichever
@@ -36,12 +48,12 @@ const IS_OF: &str = "(phone = ?1 OR lid = ?2
     OR phone IN (SELECT phone FROM lid_phones WHERE lid = ?2))";
 
 impl Store {
-    /// Puts a person on the list. Says whether they are new there; whoever is on it already stays
-    /// as they came, with names and a reason that were not known then.
+    /// Puts a person on the list, and takes back what bulk jobs have queued for them. Whoever is on
+    /// it already stays as they came, with names and a reason that were not known then.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub async fn opt_out(&self, new: NewOptOut) -> Result<(OptOut, bool), StoreError> {
+    pub async fn opt_out(&self, new: NewOptOut) -> Result<OptedOut, StoreError> {
         self.run(move |t| opt_out(t, &new)).await
     }
 
@@ -127,36 +139,55 @@ impl Store {
 }
 
 /// Puts a person on the list and takes back what jobs have queued for them, within a transaction.
-pub(super) fn opt_out(t: &Transaction<'_>, new: &NewOptOut) -> Result<(OptOut, bool), StoreError> {
+pub(super) fn opt_out(t: &Transaction<'_>, new: &NewOptOut) -> Result<OptedOut, StoreError> {
     note_person(t, &new.person)?;
     let person = complete(t, &new.person)?;
-    cancel_for(t, &person)?;
-    let Some(mut known) = find(t, &person)? else {
-        let at = super::now();
-        let (phone, lid) = keys(&person);
-        let session = new.session.as_ref().map(SessionId::as_str);
-        t.execute(
-            "INSERT INTO optouts (phone, lid, reason, source, session, created_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                phone,
-                lid,
-                new.reason,
-                new.source.as_str(),
-                session,
-                millis(at)
-            ],
-        )?;
-        let opt_out = OptOut {
-            seq: t.last_insert_rowid(),
-            person,
-            reason: new.reason.clone(),
-            source: new.source,
-            session: new.session.clone(),
-            created_at: at,
-        };
-        return Ok((opt_out, true));
+    let taken_back = cancel_for(t, &person)?;
+    let known = find(t, &person)?;
+    let is_new = known.is_none();
+    let opt_out = match known {
+        Some(known) => renew(t, known, person, new)?,
+        None => insert(t, person, new)?,
     };
+    Ok(OptedOut {
+        opt_out,
+        is_new,
+        taken_back,
+    })
+}
+
+fn insert(t: &Transaction<'_>, person: Person, new: &NewOptOut) -> Result<OptOut, StoreError> {
+    let at = super::now();
+    let (phone, lid) = keys(&person);
+    let session = new.session.as_ref().map(SessionId::as_str);
+    t.execute(
+        "INSERT INTO optouts (phone, lid, reason, source, session, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            phone,
+            lid,
+            new.reason,
+            new.source.as_str(),
+            session,
+            millis(at)
+        ],
+    )?;
+    Ok(OptOut {
+        seq: t.last_insert_rowid(),
+        person,
+        reason: new.reason.clone(),
+        source: new.source,
+        session: new.session.clone(),
+        created_at: at,
+    })
+}
+
+fn renew(
+    t: &Transaction<'_>,
+    mut known: OptOut,
+    person: Person,
+    new: &NewOptOut,
+) -> Result<OptOut, StoreError> {
     // Two entries of one person, made before they were known to be one, become one.
     let sql = format!("DELETE FROM optouts WHERE {IS_OF} AND seq <> ?3");
     let (phone, lid) = keys(&person);
@@ -170,7 +201,7 @@ pub(super) fn opt_out(t: &Transaction<'_>, new: &NewOptOut) -> Result<(OptOut, b
         "UPDATE optouts SET phone = ?2, lid = ?3, reason = ?4 WHERE seq = ?1",
         params![known.seq, phone, lid, known.reason],
     )?;
-    Ok((known, false))
+    Ok(known)
 }
 
 pub(super) fn find(t: &Transaction<'_>, person: &Person) -> Result<Option<OptOut>, StoreError> {
@@ -240,23 +271,25 @@ mod tests {
             let store = store.clone();
             async move { store.is_opted_out(who).await.expect("read") }
         };
-        let (_, is_new) = store
+        let is_new = store
             .opt_out(new(person(ANA, None), None))
             .await
-            .expect("on");
+            .expect("on")
+            .is_new;
         assert!(is_new && is(person(ANA, None)).await);
-        let (_, is_new) = store
+        let is_new = store
             .opt_out(new(person(None, ANA_LID), None))
             .await
-            .expect("on");
+            .expect("on")
+            .is_new;
         assert!(is_new, "nobody knows yet that they are one");
         assert_eq!(store.opt_outs(None, None, 9).await.expect("read").len(), 2);
 
         let both = new(person(ANA, ANA_LID), Some("asked twice"));
-        let (kept, is_new) = store.opt_out(both).await.expect("on");
-        assert!(!is_new);
+        let again = store.opt_out(both).await.expect("on");
+        assert!(!again.is_new);
         let list = store.opt_outs(None, None, 9).await.expect("read");
-        assert_eq!(list, [kept], "one person, one entry");
+        assert_eq!(list, [again.opt_out], "one person, one entry");
         assert_eq!(list[0].person, person(ANA, ANA_LID));
         assert_eq!(list[0].reason.as_deref(), Some("asked twice"));
 

@@ -104,6 +104,24 @@ impl Store {
         .await
     }
 
+    /// Notes what was chosen for a session. A session that is gone is left so.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn note_options(
+        &self,
+        id: SessionId,
+        options: &SessionOptions,
+    ) -> Result<(), StoreError> {
+        let options = as_json(options)?;
+        self.run(move |t| {
+            let sql = "UPDATE sessions SET options = ?2 WHERE id = ?1";
+            t.execute(sql, params![id.as_str(), options])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Forgets a session. What it still had to send has failed and stays readable.
     ///
     /// # Errors
@@ -111,6 +129,7 @@ impl Store {
     pub async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
         self.run(move |t| {
             fail_open_messages(t, &id)?;
+            super::outbox::forget(t, &id)?;
             t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
             Ok(())
         })
@@ -187,6 +206,7 @@ mod tests {
             options: SessionOptions {
                 headless: Some(true),
                 chrome_path: Some(PathBuf::from("/usr/bin/chromium")),
+                pace: Some(crate::outbox::Pace::GENTLE),
             },
             profile: PathBuf::from("/x/.wwebjs_auth/session-customer-abc"),
             linked: false,

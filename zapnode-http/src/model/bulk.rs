@@ -1,11 +1,11 @@
 //! Bulk jobs on the wire.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use time::OffsetDateTime;
 use zapnode_core::SessionId;
 use zapnode_core::bulk::{BulkJob, InvalidRecipient, SubmittedBulk, UNPACED_RISK};
+
+use zapnode_core::outbox::Pace;
 
 use super::iso;
 
@@ -56,10 +56,9 @@ struct CountsModel {
 }
 
 impl BulkModel {
-    /// The job; `each` is how long one message of a paced one takes.
-    pub fn new(job: BulkJob, each: Duration) -> Self {
-        let end = job.paced.then(OffsetDateTime::now_utc);
-        let end = end.and_then(|now| job.estimated_end(now, each));
+    /// The job, which is sent at this pace.
+    pub fn new(job: BulkJob, pace: &Pace) -> Self {
+        let end = job.estimated_end(OffsetDateTime::now_utc(), pace);
         let (skipped, counts) = (job.skipped, job.counts);
         Self {
             generation: job.generation(),
@@ -112,10 +111,10 @@ pub struct OneBulk {
 
 impl OneBulk {
     /// A job as it is.
-    pub fn new(job: BulkJob, each: Duration) -> Self {
+    pub fn new(job: BulkJob, pace: &Pace) -> Self {
         Self {
             success: true,
-            job: BulkModel::new(job, each),
+            job: BulkModel::new(job, pace),
             risk: None,
             invalid: vec![],
             taken_back: None,
@@ -124,20 +123,20 @@ impl OneBulk {
     }
 
     /// A job that was just asked for.
-    pub fn submitted(submitted: SubmittedBulk, each: Duration) -> Self {
+    pub fn submitted(submitted: SubmittedBulk, pace: &Pace) -> Self {
         Self {
             risk: (!submitted.job.paced).then_some(UNPACED_RISK),
             invalid: shown(&submitted.invalid),
             repeated: submitted.repeated,
-            ..Self::new(submitted.job, each)
+            ..Self::new(submitted.job, pace)
         }
     }
 
     /// A job that was cancelled.
-    pub fn cancelled(job: BulkJob, taken_back: u64, each: Duration) -> Self {
+    pub fn cancelled(job: BulkJob, taken_back: u64, pace: &Pace) -> Self {
         Self {
             taken_back: Some(taken_back),
-            ..Self::new(job, each)
+            ..Self::new(job, pace)
         }
     }
 }
@@ -156,13 +155,16 @@ pub struct BulkPage {
 
 impl BulkPage {
     /// A page of at most `limit` jobs, newest first.
-    pub fn new(jobs: Vec<BulkJob>, limit: usize, each: Duration) -> Self {
+    pub fn new(jobs: Vec<(BulkJob, Pace)>, limit: usize) -> Self {
         let next_cursor = jobs.last().filter(|_| jobs.len() == limit);
         Self {
             success: true,
             count: jobs.len(),
-            next_cursor: next_cursor.map(|job| job.id.to_string()),
-            jobs: jobs.into_iter().map(|j| BulkModel::new(j, each)).collect(),
+            next_cursor: next_cursor.map(|(job, _)| job.id.to_string()),
+            jobs: jobs
+                .into_iter()
+                .map(|(job, pace)| BulkModel::new(job, &pace))
+                .collect(),
         }
     }
 }

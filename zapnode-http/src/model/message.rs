@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zapnode_core::SessionId;
-use zapnode_core::outbox::{Message, MessageState};
+use zapnode_core::outbox::{Message, MessageState, Wait};
 
 use super::iso;
 
@@ -83,6 +83,31 @@ pub struct MessageModel {
     updated_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     send_at: Option<String>,
+    /// The bulk job it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bulk: Option<String>,
+    /// Not sent before this time, where one is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_until: Option<String>,
+    /// Why it waits, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_because: Option<WaitModel>,
+}
+
+/// Why something waits.
+#[derive(Debug, Serialize)]
+pub(super) struct WaitModel {
+    code: &'static str,
+    message: String,
+}
+
+impl From<Wait> for WaitModel {
+    fn from(wait: Wait) -> Self {
+        Self {
+            code: wait.because.as_str(),
+            message: wait.detail,
+        }
+    }
 }
 
 /// Why a message failed.
@@ -92,8 +117,9 @@ pub(super) struct FailureModel {
     message: String,
 }
 
-impl From<Message> for MessageModel {
-    fn from(message: Message) -> Self {
+impl MessageModel {
+    /// A message, and why it waits, if it does.
+    pub fn new(message: Message, wait: Option<Wait>) -> Self {
         let ack = message.state.ack().number();
         let (to, from) = if message.from_me {
             (Some(message.recipient), None)
@@ -119,6 +145,9 @@ impl From<Message> for MessageModel {
             created_at: iso(message.created_at),
             updated_at: iso(message.updated_at),
             send_at: message.send_at.map(iso),
+            bulk: message.batch.map(|batch| batch.to_string()),
+            waits_until: wait.as_ref().and_then(|wait| wait.until).map(iso),
+            waits_because: wait.map(WaitModel::from),
         }
     }
 }
@@ -130,11 +159,12 @@ pub struct OneMessage {
     message: MessageModel,
 }
 
-impl From<Message> for OneMessage {
-    fn from(message: Message) -> Self {
+impl OneMessage {
+    /// With the message, and why it waits, if it does.
+    pub fn new(message: Message, wait: Option<Wait>) -> Self {
         Self {
             success: true,
-            message: message.into(),
+            message: MessageModel::new(message, wait),
         }
     }
 }
@@ -152,14 +182,18 @@ pub struct MessagePage {
 }
 
 impl MessagePage {
-    /// A page of at most `limit` messages, newest first.
-    pub fn new(messages: Vec<Message>, limit: usize) -> Self {
+    /// A page of at most `limit` messages, newest first, and why each waits.
+    pub fn new(messages: Vec<Message>, waits: Vec<Option<Wait>>, limit: usize) -> Self {
         let next_cursor = messages.last().filter(|_| messages.len() == limit);
         Self {
             success: true,
             count: messages.len(),
             next_cursor: next_cursor.map(|message| message.seq),
-            messages: messages.into_iter().map(MessageModel::from).collect(),
+            messages: messages
+                .into_iter()
+                .zip(waits)
+                .map(|(message, wait)| MessageModel::new(message, wait))
+                .collect(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod health;
 mod message;
 mod optout;
 mod pool;
+mod queue;
 mod session;
 
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
@@ -16,6 +17,7 @@ pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_fr
 pub use optout::{OneOptOut, OptOutModel, OptOutPage};
 pub(crate) use pool::StandingModel;
 pub use pool::{OnePool, PoolList, PoolModel};
+pub use queue::QueueAnswer;
 pub use session::{
     OneSession, PairingCode, QrAnswer, ReasonModel, SessionAnswer, SessionList, SessionModel,
     StatusAnswer,

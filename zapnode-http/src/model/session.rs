@@ -3,6 +3,7 @@
 use serde::Serialize;
 use zapnode_core::SessionId;
 use zapnode_core::driver::Identity;
+use zapnode_core::outbox::Pace;
 use zapnode_core::session::{Reason, SessionInfo, SessionState};
 
 use super::iso;
@@ -25,6 +26,8 @@ pub struct SessionModel {
     since: String,
     generation: u64,
     linked: bool,
+    /// How quickly it sends: `off`, `gentle`, or the figures.
+    pace: Pace,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<u8>,
 }
@@ -110,6 +113,7 @@ impl From<SessionInfo> for SessionModel {
             since: iso(info.since),
             generation: info.generation,
             linked: info.linked,
+            pace: info.pace,
             progress,
         }
     }

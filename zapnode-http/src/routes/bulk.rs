@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use ulid::Ulid;
 use zapnode_core::Error;
-use zapnode_core::bulk::{BulkRecipient, NewBulk};
+use zapnode_core::bulk::{BulkJob, BulkRecipient, NewBulk};
 
 use super::messages::{LONGEST_WAIT_MS, idempotency_key, moment, page_limit, state_of};
 use crate::app::App;
@@ -43,7 +43,8 @@ pub(super) async fn create(
         idempotency_key: idempotency_key(&headers)?,
     };
     let submitted = app.sender(&id)?.submit_bulk(new).await?;
-    let answer = OneBulk::submitted(submitted, app.bulk_step());
+    let pace = app.pace_of(&submitted.job);
+    let answer = OneBulk::submitted(submitted, &pace);
     Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
 }
 
@@ -114,7 +115,12 @@ pub(super) async fn list(
     let session = query.session.as_deref().map(|id| app.session_id(id));
     let jobs = app.manager().bulk_jobs();
     let jobs = jobs.list(session.transpose()?, before.transpose()?, limit);
-    Ok(Json(BulkPage::new(jobs.await?, limit, app.bulk_step())))
+    let jobs = jobs.await?.into_iter();
+    let jobs = jobs.map(|job| {
+        let pace = app.pace_of(&job);
+        (job, pace)
+    });
+    Ok(Json(BulkPage::new(jobs.collect(), limit)))
 }
 
 /// Waiting for news.
@@ -146,7 +152,7 @@ pub(super) async fn one(
             () = app.stopping().cancelled() => jobs.get(id).await?,
         },
     };
-    Ok(Json(OneBulk::new(job, app.bulk_step())))
+    Ok(Json(shown(&app, job)))
 }
 
 /// Which messages of a job are wanted.
@@ -166,9 +172,14 @@ pub(super) async fn messages(
 ) -> Result<Json<MessagePage>, ApiError> {
     let limit = page_limit(query.limit)?;
     let state = query.state.as_deref().map(state_of).transpose()?;
-    let jobs = app.manager().bulk_jobs();
-    let messages = jobs.messages(job_id(&id)?, query.cursor, state, limit);
-    Ok(Json(MessagePage::new(messages.await?, limit)))
+    let (id, jobs) = (job_id(&id)?, app.manager().bulk_jobs());
+    let messages = jobs.messages(id, query.cursor, state, limit).await?;
+    let waits = match app.session(&jobs.get(id).await?.session) {
+        Ok(session) => session.waits(&messages).await?,
+        // Its session is gone, and nothing of it waits.
+        Err(_) => messages.iter().map(|_| None).collect(),
+    };
+    Ok(Json(MessagePage::new(messages, waits, limit)))
 }
 
 /// `POST /bulk/{id}/pause`: holds what is queued. May be asked again.
@@ -178,7 +189,7 @@ pub(super) async fn pause(
     _: OptionalJsonBody,
 ) -> Result<Json<OneBulk>, ApiError> {
     let job = app.manager().bulk_jobs().pause(job_id(&id)?).await?;
-    Ok(Json(OneBulk::new(job, app.bulk_step())))
+    Ok(Json(shown(&app, job)))
 }
 
 /// `POST /bulk/{id}/resume`: goes on. May be asked again.
@@ -188,7 +199,7 @@ pub(super) async fn resume(
     _: OptionalJsonBody,
 ) -> Result<Json<OneBulk>, ApiError> {
     let job = app.manager().bulk_jobs().resume(job_id(&id)?).await?;
-    Ok(Json(OneBulk::new(job, app.bulk_step())))
+    Ok(Json(shown(&app, job)))
 }
 
 /// `POST /bulk/{id}/cancel`: takes back what is queued, and says how many messages that were. May be
@@ -199,7 +210,13 @@ pub(super) async fn cancel(
     _: OptionalJsonBody,
 ) -> Result<Json<OneBulk>, ApiError> {
     let (job, taken) = app.manager().bulk_jobs().cancel(job_id(&id)?).await?;
-    Ok(Json(OneBulk::cancelled(job, taken, app.bulk_step())))
+    let pace = app.pace_of(&job);
+    Ok(Json(OneBulk::cancelled(job, taken, &pace)))
+}
+
+fn shown(app: &App, job: BulkJob) -> OneBulk {
+    let pace = app.pace_of(&job);
+    OneBulk::new(job, &pace)
 }
 
 fn job_id(text: &str) -> Result<Ulid, ApiError> {

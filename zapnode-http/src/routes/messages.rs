@@ -17,7 +17,7 @@ use zapnode_core::{ChatId, Error, MessageId, SessionId};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathSession, ReadQuery, recipient};
-use crate::model::{MessagePage, OneMessage, Sent, state_from};
+use crate::model::{MessagePage, OneMessage, QueueAnswer, Sent, state_from};
 
 /// The longest an answer may wait for a state, in milliseconds: proxies give up later.
 pub(super) const LONGEST_WAIT_MS: u64 = 60_000;
@@ -233,8 +233,28 @@ pub(super) async fn history(
 ) -> Result<Json<MessagePage>, ApiError> {
     let limit = page_limit(query.limit)?;
     let filter = query.filter()?;
-    let messages = app.session(&id)?.messages(filter, limit).await?;
-    Ok(Json(MessagePage::new(messages, limit)))
+    let session = app.session(&id)?;
+    let messages = session.messages(filter, limit).await?;
+    let waits = session.waits(&messages).await?;
+    Ok(Json(MessagePage::new(messages, waits, limit)))
+}
+
+/// How much of a queue is wanted.
+#[derive(Debug, Deserialize)]
+pub(super) struct QueueQuery {
+    limit: Option<usize>,
+}
+
+/// `GET /sessions/{id}/queue`: how many messages are where, whether all of them wait and for what,
+/// and the first `limit` (50, at most 500) that are not sent, oldest first.
+pub(super) async fn queue(
+    State(app): State<App>,
+    PathSession(id): PathSession,
+    ReadQuery(query): ReadQuery<QueueQuery>,
+) -> Result<Json<QueueAnswer>, ApiError> {
+    let limit = page_limit(query.limit)?;
+    let view = app.session(&id)?.queue(limit).await?;
+    Ok(Json(QueueAnswer::new(id, view)))
 }
 
 /// `GET /messages/{id}`, by our own id or by WhatsApp's whole key.
@@ -248,7 +268,15 @@ pub(super) async fn one(
         let id = MessageId::new(&id).map_err(|_| Error::MessageNotFound)?;
         app.manager().message_by_key(id).await?
     };
-    Ok(Json(found.into()))
+    // The message of a session that is gone waits for nothing.
+    let wait = match app.session(&found.session) {
+        Ok(session) => {
+            let waits = session.waits(std::slice::from_ref(&found)).await;
+            waits.ok().and_then(|mut waits| waits.pop().flatten())
+        }
+        Err(_) => None,
+    };
+    Ok(Json(OneMessage::new(found, wait)))
 }
 
 /// `DELETE /messages/{id}`: takes back one that has not been handed to WhatsApp.
@@ -258,8 +286,12 @@ pub(super) async fn cancel(
 ) -> Result<Json<OneMessage>, ApiError> {
     let id = Ulid::from_string(&id).map_err(|_| Error::MessageNotFound)?;
     let message = app.manager().message(id).await?;
-    let session = app.session(&message.session)?;
-    Ok(Json(session.cancel(id).await?.into()))
+    // Where its session is gone, it is over: it was sent or has failed.
+    let Ok(session) = app.session(&message.session) else {
+        let state = message.state;
+        return Err(Error::NotCancellable { state }.into());
+    };
+    Ok(Json(OneMessage::new(session.cancel(id).await?, None)))
 }
 
 /// Reads how many a page shall have.

@@ -26,7 +26,12 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/livez", get(health::live)),
         ("/readyz", get(health::ready)),
         ("/sessions", get(read::list).post(create::create)),
-        ("/sessions/{id}", get(read::one).delete(control::delete)),
+        (
+            "/sessions/{id}",
+            get(read::one)
+                .patch(control::change)
+                .delete(control::delete),
+        ),
         ("/sessions/{id}/status", get(read::status)),
         ("/sessions/{id}/start", post(control::start)),
         ("/sessions/{id}/stop", post(control::stop)),
@@ -39,6 +44,7 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/sessions/{id}/send", post(messages::send)),
         ("/sessions/{id}/messages", get(messages::history)),
         ("/sessions/{id}/messages/bulk", post(bulk::create)),
+        ("/sessions/{id}/queue", get(messages::queue)),
         (
             "/messages/{id}",
             get(messages::one).delete(messages::cancel),

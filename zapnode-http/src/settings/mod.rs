@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::optout::{StopWords, USUAL_STOP_WORDS};
+use zapnode_core::outbox::Pace;
 
 mod args;
 mod dotenv;
@@ -69,6 +70,10 @@ pub mod names {
     pub const SEND_WAIT: Spec = Spec::variable("ZAPNODE_SEND_WAIT");
     /// Words that put whoever answers with one on the opt-out list.
     pub const STOP_WORDS: Spec = Spec::variable("ZAPNODE_STOP_WORDS");
+    /// How quickly sessions send that have no pace of their own.
+    pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
+    /// How long an idempotency key is remembered.
+    pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -127,6 +132,10 @@ pub struct Settings {
     pub send_wait: Duration,
     /// Words that put whoever answers with one on the opt-out list.
     pub stop_words: StopWords,
+    /// How quickly sessions send that have no pace of their own.
+    pub pace: Pace,
+    /// How long an idempotency key is remembered.
+    pub idempotency_keys_kept: Duration,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -212,6 +221,8 @@ impl Settings {
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
             stop_words: r.even_empty(names::STOP_WORDS, &usual_stop_words, value::stop_words)?,
+            pace: r.required(names::PACE, "off", value::pace)?,
+            idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,

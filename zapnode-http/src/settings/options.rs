@@ -18,6 +18,8 @@ impl Settings {
             auth_dir: absolute(&self.auth_dir),
             max_sessions: self.max_sessions,
             stop_words: self.stop_words.clone(),
+            pace: self.pace,
+            idempotency_keys_kept: self.idempotency_keys_kept,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
         }

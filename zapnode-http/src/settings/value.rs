@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zapnode_core::SessionId;
 use zapnode_core::optout::StopWords;
+use zapnode_core::outbox::Pace;
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
@@ -109,6 +110,18 @@ pub(super) fn stop_words(text: &str) -> Value<StopWords> {
         return Err("words separated by commas, each at most 64 characters; empty for none");
     }
     Ok(StopWords::new(text.split(',')))
+}
+
+pub(super) fn pace(text: &str) -> Value<Pace> {
+    Pace::from_word(&text.to_ascii_lowercase()).ok_or("off or gentle")
+}
+
+/// A year is the most: a key that is to stand for longer is no repeated call.
+pub(super) fn hours(text: &str) -> Value<Duration> {
+    match text.parse::<u64>() {
+        Ok(hours @ 1..=8760) => Ok(Duration::from_secs(hours * 3600)),
+        _ => Err("a whole number of hours from 1 to 8760"),
+    }
 }
 
 pub(super) fn log_filter(text: &str) -> Value<String> {

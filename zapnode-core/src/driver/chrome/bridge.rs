@@ -174,6 +174,7 @@ impl Command {
     pub(crate) const FIND_CONTACT: Self = Self::new("find contact", "findContact", 20);
     pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
+    pub(crate) const TYPING: Self = Self::new("typing", "typing", 5);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 
     /// The expression that calls it. The page's own clock is this machine's, so it can tell that

@@ -143,6 +143,13 @@ impl Connection for ChromeConnection {
             .transpose()
     }
 
+    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
+        const COMMAND: Command = Command::TYPING;
+        self.need_ready(COMMAND.name)?;
+        let arguments = json!({ "chat": chat.as_str(), "on": on });
+        self.shared.command(COMMAND, &arguments).await
+    }
+
     async fn evidence(&self) -> Result<Evidence, DriverError> {
         let answer: EvidenceAnswer = self.shared.command(Command::EVIDENCE, &json!({})).await?;
         let mut facts = answer.snapshot.facts();

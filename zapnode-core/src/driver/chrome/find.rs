@@ -150,6 +150,7 @@ mod tests {
         SessionOptions {
             chrome_path: Some(PathBuf::from(path)),
             headless: None,
+            ..SessionOptions::default()
         }
     }
 
@@ -216,6 +217,7 @@ mod tests {
         let visible = SessionOptions {
             headless: Some(false),
             chrome_path: None,
+            ..SessionOptions::default()
         };
         let mut options = options();
         assert!(matches!(

@@ -7,7 +7,7 @@ use zapnode_core::options::SessionOptions;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{OptionalJsonBody, PathSession, ReadQuery};
+use crate::extract::{JsonBody, OptionalJsonBody, PathSession, ReadQuery};
 use crate::model::SessionAnswer;
 
 type Answer = Result<Json<SessionAnswer>, ApiError>;
@@ -58,6 +58,22 @@ pub(in crate::routes) async fn log_out(
 ) -> Answer {
     let info = app.session(&id)?.log_out().await?;
     let message = format!("Session {id} logged out");
+    Ok(Json(SessionAnswer::with(message, info)))
+}
+
+/// `PATCH /sessions/{id}`: changes a session that may be running. `pace` as in `POST /sessions`;
+/// `null` gives it the pace of all sessions.
+pub(in crate::routes) async fn change(
+    State(app): State<App>,
+    PathSession(id): PathSession,
+    body: JsonBody,
+) -> Answer {
+    if !body.has("pace") {
+        return Err(ApiError::invalid("name what is to be changed: pace"));
+    }
+    let pace = body.pace("pace")?;
+    let info = app.session(&id)?.set_pace(pace).await?;
+    let message = format!("Session {id} changed");
     Ok(Json(SessionAnswer::with(message, info)))
 }
 

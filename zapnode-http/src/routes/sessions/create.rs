@@ -26,6 +26,7 @@ pub(in crate::routes) async fn create(
     let options = SessionOptions {
         headless: body.boolean("headless")?,
         chrome_path: chrome_path.map(PathBuf::from),
+        pace: body.pace("pace")?,
     };
     let created = app.manager().create(id, options).await?;
     let info = created.session.info();
