@@ -31,6 +31,8 @@
 //! - [`SessionHandle`]: one session, to act on and to follow. Its states are in [`session`].
 //! - [`driver`]: the contract with whatever speaks to WhatsApp, and [`driver::chrome`], which does
 //!   it with headless Chrome and the real WhatsApp Web page.
+//! - [`bulk`]: one text to many people, as a job; [`optout`]: who is left out of it.
+//! - [`pool`]: several sessions as one sender.
 //! - [`event`]: what happens, as it happens: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.

@@ -53,6 +53,9 @@ pub(crate) struct Inner {
     turns: Turns,
     /// Told whenever a bulk job is held, released or cancelled.
     pub(crate) bulk_changed: Notify,
+    /// Held while a bulk job is held or released, so that the store and the queue hear of it in the
+    /// same order.
+    pub(crate) bulk_turn: tokio::sync::Mutex<()>,
 }
 
 /// What [`SessionManager::create`] did.
@@ -126,6 +129,7 @@ impl SessionManager {
                 removed: Notify::new(),
                 turns: Turns::default(),
                 bulk_changed: Notify::new(),
+                bulk_turn: tokio::sync::Mutex::default(),
             }),
         };
         for row in rows {

@@ -43,7 +43,8 @@ impl Person {
         Self::of_chats(names.into_iter().flatten().chain([&message.chat]))
     }
 
-    fn of_chats<'a>(chats: impl IntoIterator<Item = &'a ChatId>) -> Option<Self> {
+    /// Who has these chats; `None` where none is a person's.
+    pub(crate) fn of_chats<'a>(chats: impl IntoIterator<Item = &'a ChatId>) -> Option<Self> {
         let (mut phone, mut lid) = (None, None);
         for chat in chats {
             phone = phone.or_else(|| chat.phone());

@@ -8,7 +8,7 @@ use scene::{Scene, ana, bruno, id, qr, until};
 use time::OffsetDateTime;
 use zapnode_core::bulk::{BulkJob, BulkRecipient, InvalidCode, JobState, NewBulk};
 use zapnode_core::message::Recipient;
-use zapnode_core::outbox::{FailureCode, MessageState, NewMessage};
+use zapnode_core::outbox::{FailureCode, MessageState, NewMessage, WaitReason};
 use zapnode_core::person::Person;
 use zapnode_core::pool::{PoolName, Senders, Strategy};
 use zapnode_core::{Error, PhoneNumber, SessionHandle, SessionInfo, SessionManager};
@@ -244,6 +244,29 @@ async fn a_cancel_says_what_it_took_back() {
         jobs.cancel(ulid::Ulid::new()).await,
         Err(Error::BulkNotFound)
     ));
+}
+
+#[tokio::test]
+async fn a_gentle_job_takes_its_time_and_nobody_else_waits_for_it() {
+    let scene = Scene::new();
+    let manager = scene.manager().await;
+    let session = scene.ready(&manager, "a").await;
+    let gentle = NewBulk {
+        paced: true,
+        ..job(3)
+    };
+    let job = session.submit_bulk(gentle).await.expect("accepted").job;
+    let job = job_until(&manager, &job, |j| j.counts.sent == 1).await;
+    assert_eq!((job.state, job.counts.queued), (JobState::Running, 2));
+    direct(&session, &bruno()).await;
+    let jobs = manager.bulk_jobs();
+    let queued = jobs.messages(job.id, None, Some(MessageState::Queued), 9);
+    let queued = queued.await.expect("read");
+    let waits = session.waits(&queued).await.expect("told");
+    let why: Vec<_> = waits.iter().flatten().map(|w| w.because).collect();
+    assert_eq!(why, [WaitReason::PaceGap, WaitReason::PaceGap]);
+    let (_, taken) = jobs.cancel(job.id).await.expect("cancelled");
+    assert_eq!(taken, 2);
 }
 
 #[tokio::test]

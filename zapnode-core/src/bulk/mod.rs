@@ -321,6 +321,7 @@ impl BulkJobs {
 
     async fn hold(&self, id: Ulid, held: bool) -> Result<BulkJob, Error> {
         let job = self.get(id).await?;
+        let _turn = self.manager.inner.bulk_turn.lock().await;
         match self.manager.get(&job.session) {
             Ok(session) => session.hold_batch(id, held).await?,
             // Its session is gone, and nothing of it waits.

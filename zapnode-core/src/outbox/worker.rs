@@ -25,7 +25,6 @@ use crate::event::{Event, EventKind};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::message::{Ack, AckChange, Contact, IncomingMessage, Recipient, SentMessage};
 use crate::optout::OptOuts;
-use crate::person::Person;
 use crate::session::handle::Shared;
 use crate::session::machine::pause;
 use crate::session::{SessionInfo, SessionState};
@@ -923,9 +922,8 @@ impl Worker {
             paced: false,
             attempted_at: None,
         };
-        let writer = Person::of_writer(&message);
         let opt_out = self.opt_outs.in_message(&self.session, &message);
-        let write = self.store.insert_appeared(row, writer, opt_out);
+        let write = self.store.insert_appeared(row, opt_out);
         let opt_outs = self.opt_outs.clone();
         let bus = self.bus.clone();
         let session = self.session.clone();

@@ -8,13 +8,11 @@ use ulid::Ulid;
 use super::bulk::is_key_of_job;
 use super::optouts::{self, NewOptOut};
 use super::outbox::standing_of;
-use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::outbox::queue::Standing;
 use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState, Priority};
-use crate::person::Person;
 
 /// What [`Store::accept`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,16 +98,14 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page, with the names of its writer, and with the opt-out
-    /// that it is, if it is one. One that is known by its wire id is left alone and `None` is
-    /// returned.
+    /// Stores a message that appeared on the page, with the opt-out that it is, if it is one. One
+    /// that is known by its wire id is left alone and `None` is returned.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub fn insert_appeared(
         &self,
         message: Message,
-        writer: Option<Person>,
         opt_out: Option<NewOptOut>,
     ) -> impl Future<Output = Result<Option<Appeared>, StoreError>> + Send + use<> {
         self.run(move |t| {
@@ -126,9 +122,6 @@ impl Store {
                 .optional()?;
             if known.is_some() {
                 return Ok(None);
-            }
-            if let Some(writer) = &writer {
-                note_person(t, writer)?;
             }
             let taken_back = match &opt_out {
                 Some(opt_out) => optouts::opt_out(t, opt_out)?.taken_back,
