@@ -12,7 +12,7 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
-use zapnode_core::optout::{StopWords, USUAL_STOP_WORDS};
+use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
 
 mod args;
@@ -196,7 +196,6 @@ impl Settings {
                 default
             }
         };
-        let usual_stop_words = USUAL_STOP_WORDS.join(",");
         let log = "info,headless_chrome=warn";
         Ok(Self {
             port: r.required(names::PORT, "3000", value::port)?,
@@ -220,7 +219,9 @@ impl Settings {
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
-            stop_words: r.even_empty(names::STOP_WORDS, &usual_stop_words, value::stop_words)?,
+            stop_words: r
+                .even_empty(names::STOP_WORDS, "built in", value::stop_words)?
+                .unwrap_or_default(),
             pace: r.required(names::PACE, "off", value::pace)?,
             idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,

@@ -183,13 +183,13 @@ impl<'a> Reader<'a> {
         Ok(parsed)
     }
 
-    /// As [`required`](Self::required), where a variable that is set and empty is a value too.
+    /// As [`optional`](Self::optional), where a variable that is set and empty is a value too.
     pub(super) fn even_empty<T>(
         &mut self,
         spec: Spec,
-        default: &str,
+        absent: &str,
         parse: fn(&str) -> Result<T, &'static str>,
-    ) -> Result<T, SettingError> {
+    ) -> Result<Option<T>, SettingError> {
         let emptied = [
             (self.environment, Source::Environment),
             (self.dotenv, Source::DotEnv),
@@ -199,9 +199,9 @@ impl<'a> Reader<'a> {
             (None, Some((_, source))) => {
                 let parsed = parse("").map_err(|allowed| error(spec, "", source, allowed))?;
                 self.note(spec, String::new(), source);
-                Ok(parsed)
+                Ok(Some(parsed))
             }
-            _ => self.required(spec, default, parse),
+            _ => self.optional(spec, absent, parse),
         }
     }
 
