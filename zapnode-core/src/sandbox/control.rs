@@ -191,6 +191,7 @@ async fn act(
             }
         }
         "logout" => phone.log_out().await,
+        "ban" => phone.ban().await,
         "offline" => phone.set_online(false).await,
         "online" => phone.set_online(true).await,
         "state" => {
@@ -201,7 +202,7 @@ async fn act(
             return Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "phones can scan, code, deliver, read, logout, offline, online, state",
+                "phones can scan, code, deliver, read, logout, ban, offline, online, state",
             ));
         }
     }

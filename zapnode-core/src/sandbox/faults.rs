@@ -120,6 +120,17 @@ positions! {
     }
 }
 positions! {
+    /// Where a server's refusal (`ServerStatusCodeError`) has its number.
+    RefusalNumber {
+        /// In a field.
+        Field,
+        /// In its words.
+        Words,
+        /// Nowhere.
+        Absent,
+    }
+}
+positions! {
     /// What `findOrCreateLatestChat` puts into `chat` (variant 8).
     ChatRecord {
         /// A plain record without methods of the model, when the chat was just created.
@@ -237,6 +248,14 @@ pub struct Faults {
     pub send_returns: SendReturns,
     /// In which order acks arrive.
     pub acks: AckOrder,
+    /// The servers refuse every message with this number, as 463 or 429. 0: they take them.
+    pub refuse_sends: u16,
+    /// The servers refuse to say who has a number, with this number. 0: they say it.
+    pub refuse_queries: u16,
+    /// Where a refusal has its number.
+    pub refusal_number: RefusalNumber,
+    /// Whom the account has blocked, as the page lists them: `…@lid` (fact sheet §6).
+    pub blocked: Vec<String>,
     /// What a just created chat looks like.
     pub chat_record: ChatRecord,
     /// How people are addressed.
@@ -296,6 +315,10 @@ impl Default for Faults {
             send_result_delay_ms: 3_000,
             send_returns: SendReturns::default(),
             acks: AckOrder::default(),
+            refuse_sends: 0,
+            refuse_queries: 0,
+            refusal_number: RefusalNumber::default(),
+            blocked: Vec::new(),
             chat_record: ChatRecord::default(),
             addressing: Addressing::default(),
             messages_carry_number: false,

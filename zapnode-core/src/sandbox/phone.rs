@@ -169,6 +169,50 @@ impl Phone {
         self.send(to, text).await
     }
 
+    /// Whether it shows that `writer` is typing now.
+    pub fn sees_typing(&self, writer: &PhoneNumber) -> bool {
+        let look = |world: &World| world.sees_typing(&self.number, writer, Instant::now());
+        self.hub.look(look)
+    }
+
+    /// Waits until it shows that `writer` is typing.
+    ///
+    /// # Errors
+    /// When it does not within the time.
+    pub async fn wait_for_typing(
+        &self,
+        writer: &PhoneNumber,
+        within: Duration,
+    ) -> Result<(), PhoneError> {
+        let mut changes = self.hub.changes();
+        let wait = async {
+            loop {
+                changes.mark_unchanged();
+                if self.sees_typing(writer) {
+                    return;
+                }
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::time::timeout(within, wait)
+            .await
+            .map_err(|_| PhoneError::TimedOut(within))
+    }
+
+    /// Tells the account's pages that WhatsApp has banned it for a time. It goes on all the same:
+    /// what else the servers refuse is another switch.
+    pub async fn ban(&self) {
+        self.hub.change(|world| {
+            for device in world.devices_of(&self.number) {
+                if let Some(connection) = world.connection_of(&device) {
+                    world.tell(connection, ToPage::Banned);
+                }
+            }
+        });
+    }
+
     /// Opens a chat: its messages count as read, and their writer is told.
     pub async fn read(&self, chat: &PhoneNumber) {
         self.hub

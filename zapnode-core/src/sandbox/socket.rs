@@ -136,6 +136,21 @@ async fn handle(hub: &Hub, connection: u64, frame: FromPage) -> After {
             };
             match other {
                 FromPage::Got { n } => world.got(&device, n),
+                FromPage::ChatState { chat, composing } => {
+                    if let Some(reader) = world.person(&chat) {
+                        let now = Instant::now();
+                        world.chat_state(connection, (reader, me), composing, now);
+                    }
+                }
+                FromPage::Presence { available } => {
+                    if let Some(page) = world.connections.get_mut(&connection) {
+                        page.available = available;
+                    }
+                }
+                FromPage::Send { id, .. } if world.faults.refuse_sends != 0 => {
+                    let status = world.faults.refuse_sends;
+                    world.tell(connection, ToPage::Refused { id, status });
+                }
                 FromPage::Read { chat } => {
                     if let Some(chat) = world.person(&chat) {
                         world.read(&me, &chat, Some(&device));

@@ -34,6 +34,10 @@ pub(super) enum FromPage {
         kind: String,
         quoted: Option<String>,
     },
+    /// Somebody types in a chat, or stopped.
+    ChatState { chat: String, composing: bool },
+    /// The account is shown as being there, or away.
+    Presence { available: bool },
     /// Everything up to this number has arrived and is stored.
     Got { n: u64 },
     /// The chat's messages were seen on this device.
@@ -70,6 +74,10 @@ pub(super) enum ToPage {
     Exists { req: u64, found: Option<Person> },
     /// The answer to [`FromPage::PairCode`].
     PairCode { req: u64, code: Option<String> },
+    /// The servers refuse a message.
+    Refused { id: String, status: u16 },
+    /// The account is banned for a time.
+    Banned,
     /// Something that is kept until the device confirms its number.
     Stored {
         n: u64,

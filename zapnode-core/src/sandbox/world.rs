@@ -2,6 +2,7 @@
 //! but the one passed in by callers, no sockets: frames go into queues.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -12,11 +13,16 @@ use super::linking::Pairing;
 use super::wire::{Person, ToPage};
 use crate::id::PhoneNumber;
 
+/// How long somebody is shown as typing if nothing more comes (fact sheet §4.7).
+const TYPING_LASTS: Duration = Duration::from_secs(25);
+
 /// A page's websocket.
 #[derive(Debug)]
 pub(super) struct Connection {
     frames: mpsc::UnboundedSender<ToPage>,
     pub(super) role: Role,
+    /// Its account is shown as being there.
+    pub(super) available: bool,
 }
 
 /// What a websocket is used for.
@@ -46,6 +52,8 @@ pub(super) struct World {
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) connections: BTreeMap<u64, Connection>,
     last_connection: u64,
+    /// Who sees whom typing, and since when.
+    typing: BTreeMap<(PhoneNumber, PhoneNumber), Instant>,
     pub(super) faults: Faults,
     pub(super) faults_revision: u64,
 }
@@ -68,6 +76,7 @@ impl World {
                 .collect(),
             connections: BTreeMap::new(),
             last_connection: 0,
+            typing: BTreeMap::new(),
             faults,
             faults_revision: 1,
         };
@@ -163,6 +172,7 @@ impl World {
             Connection {
                 frames,
                 role: Role::Fresh,
+                available: false,
             },
         );
         self.last_connection
@@ -196,6 +206,36 @@ impl World {
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.role = Role::Ended;
         }
+    }
+
+    // Typing (fact sheet §4.7).
+
+    /// Shows `reader` that `writer` types, or stopped. Not passed on while the writer's page says
+    /// that nobody is there.
+    pub(super) fn chat_state(
+        &mut self,
+        connection: u64,
+        (reader, writer): (PhoneNumber, PhoneNumber),
+        composing: bool,
+        now: Instant,
+    ) {
+        let available = self.connections.get(&connection).is_some_and(|c| c.available);
+        if !composing {
+            self.typing.remove(&(reader, writer));
+        } else if available {
+            self.typing.insert((reader, writer), now);
+        }
+    }
+
+    /// Whether `reader` sees `writer` typing.
+    pub(super) fn sees_typing(
+        &self,
+        reader: &PhoneNumber,
+        writer: &PhoneNumber,
+        now: Instant,
+    ) -> bool {
+        let since = self.typing.get(&(reader.clone(), writer.clone()));
+        since.is_some_and(|since| now.duration_since(*since) < TYPING_LASTS)
     }
 
     pub(super) fn device_of(&self, connection: u64) -> Option<String> {

@@ -16,7 +16,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 11] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -24,6 +24,8 @@ const FILES: [(&str, &str); 9] = [
     ("login.js", include_str!("inject/login.js")),
     ("receive.js", include_str!("inject/receive.js")),
     ("send.js", include_str!("inject/send.js")),
+    ("refusals.js", include_str!("inject/refusals.js")),
+    ("typing.js", include_str!("inject/typing.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -91,6 +93,14 @@ pub(crate) enum BridgeEvent {
     Message(Box<PageMessage>),
     /// A sent message came further.
     Ack { id: String, ack: i64 },
+    /// WhatsApp's server refused a message.
+    SendRefused {
+        id: String,
+        status: Option<u16>,
+        words: String,
+    },
+    /// WhatsApp restricted the account.
+    Restricted { words: String },
     /// The page says that it was unlinked.
     Logout { reason: Option<String> },
 }
@@ -235,6 +245,14 @@ impl Command {
                 waited_for: error.message,
                 after: self.deadline,
             },
+            ErrorKind::Blocked => DriverError::ContactBlocked {
+                recipient: error.message,
+            },
+            ErrorKind::Server => DriverError::ServerRefused {
+                command,
+                status: error.status,
+                reason: error.words.unwrap_or(error.message),
+            },
             ErrorKind::Refused => DriverError::Refused {
                 command,
                 reason: error.message,
@@ -255,6 +273,8 @@ struct AnswerError {
     kind: ErrorKind,
     message: String,
     part: Option<String>,
+    status: Option<u16>,
+    words: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -263,7 +283,9 @@ enum ErrorKind {
     Missing,
     Moment,
     Nobody,
+    Blocked,
     Timeout,
+    Server,
     #[serde(other)]
     Refused,
 }
@@ -367,6 +389,16 @@ mod tests {
             matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
+        assert!(matches!(
+            failed("blocked"),
+            DriverError::ContactBlocked { recipient } if recipient == "m"
+        ));
+        let text = r#"{"ok":false,"error":{"kind":"server","message":"m","status":463,"words":"w"}}"#;
+        let refused = Command::SEND_TEXT.answer::<MessageAnswer>(Some(text));
+        assert!(matches!(
+            refused,
+            Err(DriverError::ServerRefused { status: Some(463), reason, .. }) if reason == "w"
+        ));
         let none = Command::SEND_TEXT.answer::<MessageAnswer>(None);
         assert!(matches!(none, Err(DriverError::WrongMoment { .. })));
         let nothing = r#"{"ok":true,"data":null}"#;

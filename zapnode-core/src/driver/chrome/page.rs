@@ -428,6 +428,10 @@ impl Pump {
             } => Vec::from_iter(tracker::pairing_code(code, &phone, valid_ms)),
             BridgeEvent::Message(message) => Vec::from_iter(tracker.message(*message)),
             BridgeEvent::Ack { id, ack } => Vec::from_iter(tracker::ack(&id, ack)),
+            BridgeEvent::SendRefused { id, status, words } => {
+                Vec::from_iter(tracker::refused(&id, status, words))
+            }
+            BridgeEvent::Restricted { words } => vec![DriverEvent::Restricted(words)],
             BridgeEvent::Logout { reason } => Vec::from_iter(tracker.logged_out(reason)),
         };
         drop(tracker);

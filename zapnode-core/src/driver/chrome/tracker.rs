@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::bridge::PageMessage;
 use super::snapshot::{Memory, Snapshot, judge};
-use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason};
+use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason, SendRefusal};
 use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
 use crate::message::{Ack, AckChange, IncomingMessage};
 
@@ -191,6 +191,12 @@ pub(crate) fn ack(id: &str, number: i64) -> Option<DriverEvent> {
     let id = MessageId::new(id).ok()?;
     let ack = Ack::from_number(number);
     Some(DriverEvent::Ack(AckChange { id, ack }))
+}
+
+/// Reads a refusal of WhatsApp's server.
+pub(crate) fn refused(id: &str, status: Option<u16>, words: String) -> Option<DriverEvent> {
+    let id = MessageId::new(id).ok()?;
+    Some(DriverEvent::SendRefused(SendRefusal { id, status, words }))
 }
 
 /// A QR to show.

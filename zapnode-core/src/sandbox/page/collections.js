@@ -163,6 +163,11 @@ if (!window.__sandboxRefused) {
     exports.queryWidExists = async (wid) => {
       if (!(wid instanceof Wid)) throw new Error('queryWidExists: not a wid');
       if (!require('SandboxSession').mayAct()) throw new Error('query while syncing');
+      const { refuseQueries } = require('SandboxLoader').config.faults;
+      if (refuseQueries) {
+        await null;
+        throw require('SandboxSend').serverError(refuseQueries);
+      }
       const { found } = await wire.ask({ t: 'exists', wid: wid.toString() });
       if (!found) return null;
       map.learn(createWid(found.pn), createWid(found.lid));

@@ -63,6 +63,13 @@ if (!window.__sandboxRefused)
       event.returnValue = 'leave?';
     }
 
+    function setBlocked(ids) {
+      const { Blocklist } = require('WAWebCollections');
+      const { createWid } = require('SandboxIds');
+      Blocklist.forEach((model) => Blocklist.remove(model));
+      for (const id of ids) Blocklist.add({ id: createWid(id) });
+    }
+
     exports.start = () => {
       const { faults } = config;
       fill(faults.pageWeightMb);
@@ -80,6 +87,7 @@ if (!window.__sandboxRefused)
 
     function ready() {
       const { faults } = config;
+      setBlocked(faults.blocked);
       if (faults.iframeNavigation) moveFrame();
       if (faults.historyBurst) burst(faults.historyBurst);
       if (faults.reloadAfterReadyMs) setTimeout(() => once('ready', () => location.reload()), faults.reloadAfterReadyMs);
@@ -91,6 +99,7 @@ if (!window.__sandboxRefused)
       }
     }
 
+    wire.events.on('banned', () => require('WAWebBackendEventBus').BackendEventBus.trigger('account_temporarily_banned', {}));
     wire.events.on('forceState', ({ state }) => forced(state));
 
     // Turned while the page runs: what makes sense now happens now, the rest holds from here on.
@@ -100,6 +109,7 @@ if (!window.__sandboxRefused)
       config.revision = revision;
       fill(faults.pageWeightMb);
       if (!Socket.hasSynced) return;
+      setBlocked(faults.blocked);
       if (faults.blockMs && faults.blockMs !== before.blockMs) setTimeout(() => once('block', () => block(faults.blockMs)), 20);
       if (faults.historyBurst && faults.historyBurst !== before.historyBurst) burst(faults.historyBurst);
       if (faults.iframeNavigation && !before.iframeNavigation) moveFrame();

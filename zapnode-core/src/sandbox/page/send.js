@@ -20,8 +20,8 @@ if (!window.__sandboxRefused) {
       });
 
     exports.result = (id) =>
-      new Promise((resolve) => {
-        waiting.set(id, [...(waiting.get(id) ?? []), resolve]);
+      new Promise((resolve, reject) => {
+        waiting.set(id, [...(waiting.get(id) ?? []), { resolve, reject }]);
       });
     exports.settle = (id, result) => {
       const resolves = waiting.get(id);
@@ -29,11 +29,54 @@ if (!window.__sandboxRefused) {
       waiting.delete(id);
       const { sendResult, sendResultDelayMs } = config.faults;
       if (sendResult === 'never') return;
-      const settle = () => resolves.forEach((resolve) => resolve(result));
+      const settle = () => resolves.forEach(({ resolve }) => resolve(result));
       if (sendResult === 'late') setTimeout(settle, sendResultDelayMs);
       else settle();
     };
+
+    // The servers refuse a message: it shows that it failed, and its second promise says why.
+    wire.events.on('refused', ({ id, status }) => {
+      const { Msg } = require('WAWebCollections');
+      for (const model of Msg.filter((one) => one.id.fromMe && one.id.id === id)) {
+        model.set({ ack: -1 });
+        require('SandboxMessages').keep(model);
+      }
+      const error = exports.serverError(status);
+      for (const { reject } of waiting.get(id) ?? []) reject(error);
+      waiting.delete(id);
+    });
+
+    // Fact sheet §6.1: the name is known; where the number is, is not.
+    exports.serverError = (status) => {
+      const words = { 429: 'rate-overlimit', 463: 'reachout-timelock' }[status] ?? 'refused';
+      const place = config.faults.refusalNumber;
+      const error = new Error(place === 'words' ? `${status}: ${words}` : words);
+      error.name = 'ServerStatusCodeError';
+      if (place === 'field') error.statusCode = status;
+      return error;
+    };
   }, { stage: 'sandbox' });
+
+  __d('WAWebChatStateBridge', (require, exports) => {
+    const { Wid } = require('SandboxIds');
+    const wire = require('SandboxWire');
+    async function tell(wid, composing) {
+      if (!(wid instanceof Wid)) throw new Error('chat state: not a wid');
+      if (!require('SandboxSession').mayAct()) throw new Error('chat state while syncing');
+      await null;
+      wire.send({ t: 'chatState', chat: wid.toString(), composing });
+    }
+    exports.sendChatStateComposing = (wid) => tell(wid, true);
+    exports.sendChatStateRecording = (wid) => tell(wid, true);
+    exports.sendChatStatePaused = (wid) => tell(wid, false);
+  });
+
+  __d('WAWebPresenceChatAction', (require, exports) => {
+    const wire = require('SandboxWire');
+    const tell = async (available) => void wire.send({ t: 'presence', available });
+    exports.sendPresenceAvailable = () => tell(true);
+    exports.sendPresenceUnavailable = () => tell(false);
+  });
 
   __d('WAWebSendMsgChatAction', (require, exports) => {
     const { Msg, Chat } = require('WAWebCollections');

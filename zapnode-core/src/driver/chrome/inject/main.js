@@ -84,6 +84,11 @@ const hooks = [
     },
   },
   {
+    name: "restrictions",
+    feature: "restrictions",
+    attach: listenForRestrictions,
+  },
+  {
     name: "pairing",
     feature: "pairing code",
     attach: () => {
@@ -169,8 +174,10 @@ async function call(name, text, deadline) {
     const data = await Promise.race([command(native.parse(text), ticket), overdue]);
     return write({ ok: true, data: data ?? null });
   } catch (error) {
-    const kind = error instanceof BridgeError ? error.kind : "refused";
-    return write({ ok: false, error: { kind, message: words(error), ...error?.fields } });
+    const refusal = refusalOf(error);
+    const kind = error instanceof BridgeError ? error.kind : refusal ? "server" : "refused";
+    const more = error instanceof BridgeError ? error.fields : refusal;
+    return write({ ok: false, error: { kind, message: words(error), ...more } });
   }
 }
 

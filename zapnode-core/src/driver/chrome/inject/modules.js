@@ -115,6 +115,12 @@ const PARTS = {
     feature: "disappearing messages",
     at: [["WAWebGetEphemeralFieldsMsgActionsUtils", "getEphemeralFields"]],
   },
+  blocklist: { feature: "blocked contacts", at: [["WAWebCollections", "Blocklist"]] },
+  backendEvents: { feature: "restrictions", at: [["WAWebBackendEventBus", "BackendEventBus"]] },
+  composing: { feature: "typing", at: [["WAWebChatStateBridge", "sendChatStateComposing"]] },
+  composingPaused: { feature: "typing", at: [["WAWebChatStateBridge", "sendChatStatePaused"]] },
+  presenceAvailable: { feature: "typing", at: [["WAWebPresenceChatAction", "sendPresenceAvailable"]] },
+  presenceUnavailable: { feature: "typing", at: [["WAWebPresenceChatAction", "sendPresenceUnavailable"]] },
   canReply: { feature: "reply", at: [["WAWebMsgReply", "canReplyMsg"]] },
 
   lidOf: {

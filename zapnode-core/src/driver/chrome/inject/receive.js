@@ -95,7 +95,7 @@ function nameOf(writer) {
 }
 
 function ackChanged(message, ack) {
-  if (fromMe(message)) tellAck(message, ack ?? message.ack);
+  if (fromMe(message) && !awaitsReason(message, ack ?? message.ack)) tellAck(message, ack ?? message.ack);
 }
 
 function tellAck(message, ack) {

@@ -54,7 +54,7 @@ async function chatFor(text, ticket) {
     try {
       return await findOrCreateChat(text, ticket);
     } catch (error) {
-      if (error instanceof BridgeError) throw error;
+      if (error instanceof BridgeError || refusalOf(error)) throw error;
       if (isPerson(text) && !queried && /no lid/i.test(words(error))) {
         // A number without its LID: asking who it is stores the pair (§4.2).
         queried = true;
@@ -173,13 +173,17 @@ commands.findMessage = async (wanted, ticket) => {
 
 // --- sending -----------------------------------------------------------------------------------
 
-/** Sends at most once: what the page has under this id already is given back instead. */
+/**
+ * Sends at most once: what the page has under this id already is given back instead. One that has
+ * failed there was refused, so it is handed over again, under the same id.
+ */
 commands.sendText = async ({ chat: chatId, body, wireId, replyTo }, ticket) => {
   mustBeReady();
   for (const part of ["MsgKey", "sendMessage", "createWid"]) needed(part);
   const wanted = { chat: chatId, wireId, own: true };
   const existing = await findMessage(wanted, ticket);
-  if (existing) return sentMessage(existing);
+  if (existing && !(Number(existing.ack) < 0)) return sentMessage(existing);
+  await mustNotBeBlocked(chatId);
 
   const chat = await chatFor(chatId, ticket);
   const message = await newMessage(chat, body, wireId);
@@ -196,9 +200,11 @@ commands.sendText = async ({ chat: chatId, body, wireId, replyTo }, ticket) => {
   } catch (error) {
     // Thrown late, with the message in the page: then it is the page's to send.
     taken = inPage();
-    if (!taken) throw error instanceof BridgeError ? error : refused(words(error));
+    if (!taken || existing) throw error instanceof BridgeError || refusalOf(error) ? error : refused(words(error));
   }
-  return sentMessage(taken);
+  const sent = sentMessage(taken);
+  // How it stood before says nothing of this time.
+  return existing ? { ...sent, ack: Math.max(0, sent.ack) } : sent;
 };
 
 /** §4.3. The key's own account must have the kind of name that the chat has. */
@@ -254,7 +260,7 @@ async function handOver(chat, message, inPage, ticket) {
   // A pair of promises, or in some builds a promise of the pair; the second settles late or never.
   const pair = Promise.resolve(invoke("sendMessage", chat, message));
   pair.then(
-    (both) => Array.isArray(both) && both[1] && watchResult(both[1], inPage),
+    (both) => Array.isArray(both) && both[1] && watchResult(message.id.id, both[1], inPage),
     () => undefined,
   );
   const taken = pair
@@ -274,8 +280,9 @@ async function appears(inPage, ticket) {
 }
 
 /** The server's word, whenever it comes; acks also come as events of the message. */
-function watchResult(sending, inPage) {
-  Promise.resolve(sending).then(
+function watchResult(wireId, sending, inPage) {
+  undecided.add(wireId);
+  Promise.resolve(sending).finally(() => undecided.delete(wireId)).then(
     async (result) => {
       const outcome = typeof result === "string" ? result : result?.messageSendResult;
       if (outcome === undefined) return;
@@ -296,7 +303,7 @@ function watchResult(sending, inPage) {
       // Nothing is known of the message's fate: only what the page itself says of it is told.
       note("send.result", words(error));
       const message = inPage();
-      if (message && Number(message.ack) < 0) tellAck(message, message.ack);
+      if (!tellRefusal(message, error) && message && Number(message.ack) < 0) tellAck(message, message.ack);
     },
   ).catch((error) => note("fault.result", words(error)));
 }
