@@ -219,7 +219,10 @@ impl World {
         composing: bool,
         now: Instant,
     ) {
-        let available = self.connections.get(&connection).is_some_and(|c| c.available);
+        let available = self
+            .connections
+            .get(&connection)
+            .is_some_and(|c| c.available);
         if !composing {
             self.typing.remove(&(reader, writer));
         } else if available {

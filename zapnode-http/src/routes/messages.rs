@@ -138,11 +138,11 @@ pub(super) async fn send_text(
     answer(to, session.submit_and_wait(new, goal, wait).await?)
 }
 
-/// The message that is asked for.
+/// The message that is asked for. The core would refuse a wrong one too, but only once the session
+/// is ready: what can never be right is told first.
 ///
 /// # Errors
-/// 400. The core would refuse it too, but only once the session is ready: what can never be right
-/// is told first.
+/// What is wrong with it, as a bad request.
 pub(super) fn checked(to: &str, text: &str, wish: Wish) -> Result<NewMessage, ApiError> {
     if text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
         return Err(ApiError::invalid(format!(

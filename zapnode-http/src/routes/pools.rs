@@ -42,7 +42,7 @@ pub(super) async fn send(
     let new = checked(&to, text, wish)?;
     let manager = app.manager();
     let submitted = manager.submit_from_and_wait(&senders, strategy, new, goal, wait);
-    answer(to, submitted.await.map_err(|error| named(error))?)
+    answer(to, submitted.await.map_err(named)?)
 }
 
 /// `GET /pools`
@@ -70,7 +70,7 @@ pub(super) async fn put(
     let sessions = sessions(&app, &body)?.ok_or_else(missing)?;
     let strategy = strategy(&body)?.unwrap_or_default();
     let put = app.manager().pools().put(name, sessions, strategy).await;
-    let (pool, is_new) = put.map_err(|error| named(error))?;
+    let (pool, is_new) = put.map_err(named)?;
     let status = if is_new {
         StatusCode::CREATED
     } else {

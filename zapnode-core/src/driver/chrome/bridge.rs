@@ -393,7 +393,8 @@ mod tests {
             failed("blocked"),
             DriverError::ContactBlocked { recipient } if recipient == "m"
         ));
-        let text = r#"{"ok":false,"error":{"kind":"server","message":"m","status":463,"words":"w"}}"#;
+        let text =
+            r#"{"ok":false,"error":{"kind":"server","message":"m","status":463,"words":"w"}}"#;
         let refused = Command::SEND_TEXT.answer::<MessageAnswer>(Some(text));
         assert!(matches!(
             refused,
