@@ -1,5 +1,7 @@
 //! The Chrome driver keeps the promises of every driver, on real Chromium and the sandbox.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
@@ -41,6 +43,13 @@ impl World for Simulated {
         let messages = self.sandbox.phone(phone).messages();
         let received = messages.into_iter().filter(|m| !m.from_me);
         received.map(|m| (m.id, m.text)).collect()
+    }
+
+    async fn sees_typing(&self, phone: &PhoneNumber, on: bool) {
+        let phone = self.sandbox.phone(phone);
+        let within = Duration::from_secs(20);
+        let seen = phone.wait_for_typing(&self.account(), on, within).await;
+        seen.expect("the phone shows it");
     }
 
     async fn remove_device(&self, account: &PhoneNumber) {

@@ -8,10 +8,11 @@ use std::time::Duration;
 use chrome_support::simulated::{OURS, THEIRS, log_in, logged_in, ours, sandbox, talk, theirs};
 use chrome_support::{Bench, PATIENCE, Session, phone, text};
 use zapnode_core::driver::{DriverError, DriverEvent, LinkState, Refusal};
-use zapnode_core::message::Ack;
+use zapnode_core::message::{Ack, Recipient};
 use zapnode_core::sandbox::{
     AckOrder, Addressing, CallCollection, ChatRecord, Ciphertext, DebugObject, Dialog, Faults,
-    HasSynced, MissingModule, MsgKeyExport, MsgKeyForm, SendResult, SendReturns, SendSeen,
+    HasSynced, MissingModule, MsgKeyExport, MsgKeyForm, RefusalNumber, SendResult, SendReturns,
+    SendSeen,
 };
 
 /// Reloads the page, so that it has the sandbox's present faults, and waits until it is ready.
@@ -106,6 +107,76 @@ async fn builds_of_every_kind_send_and_receive() {
         reload(&mut session).await;
         talk(&sandbox, &mut session).await;
     }
+    session.close().await;
+}
+
+/// What WhatsApp's server refuses is told with its number and words, and goes under the same id once
+/// it is taken; blocked contacts and bans are told as such.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_whatsapp_does_not_allow_is_told_apart() {
+    let sandbox = sandbox(|_| {}).await;
+    let bench = Bench::new(&sandbox.url());
+    let mut session = logged_in(&sandbox, &bench).await;
+    let chat = session.chat_of(&phone(THEIRS)).await;
+    let refused = text(&chat, "refused at first");
+    for (place, told) in [
+        (RefusalNumber::Field, Some(463)),
+        (RefusalNumber::Words, Some(463)),
+        (RefusalNumber::Absent, None),
+    ] {
+        sandbox.set_faults(Faults {
+            refuse_sends: 463,
+            refusal_number: place,
+            ..Faults::default()
+        });
+        let handed = session.connection.send_text(&refused).await;
+        assert_eq!(handed.expect("handed over").ack, Ack::Pending);
+        let refusal = session
+            .wait("the refusal", |event| match event {
+                DriverEvent::SendRefused(refusal) => Some(refusal.clone()),
+                DriverEvent::Ack(change) => panic!("{change:?} before its reason"),
+                _ => None,
+            })
+            .await;
+        assert_eq!(refusal.id.wire_id(), refused.wire_id);
+        assert_eq!(refusal.status, told);
+        assert!(refusal.words.contains("reachout-timelock"), "{refusal:?}");
+    }
+    sandbox.set_faults(Faults::default());
+    session.connection.send_text(&refused).await.expect("sent");
+    session.wait_ack(&refused.wire_id, Ack::Server).await;
+    let got = theirs(&sandbox).messages();
+    assert_eq!(got.iter().filter(|m| m.id == refused.wire_id).count(), 1);
+
+    sandbox.set_faults(Faults {
+        refuse_queries: 429,
+        ..Faults::default()
+    });
+    let stranger = Recipient::from(phone("244929000005"));
+    let asked = session.connection.find_contact(&stranger).await;
+    assert!(
+        matches!(&asked, Err(DriverError::ServerRefused { status: Some(429), .. })),
+        "{asked:?}"
+    );
+
+    let known = session.connection.find_contact(&Recipient::from(chat.clone()));
+    let known = known.await.expect("an answer").expect("known");
+    sandbox.set_faults(Faults {
+        blocked: vec![known.lid.expect("its LID is known").to_string()],
+        ..Faults::default()
+    });
+    let blocked = session.connection.send_text(&text(&chat, "no")).await;
+    assert!(
+        matches!(&blocked, Err(DriverError::ContactBlocked { .. })),
+        "{blocked:?}"
+    );
+    sandbox.set_faults(Faults::default());
+    ours(&sandbox).ban().await;
+    session
+        .wait("word of the ban", |event| {
+            matches!(event, DriverEvent::Restricted(words) if !words.is_empty()).then_some(())
+        })
+        .await;
     session.close().await;
 }
 

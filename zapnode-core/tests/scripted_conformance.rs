@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use zapnode_core::driver::conformance::{self, World};
 use zapnode_core::driver::scripted::ScriptedDriver;
 use zapnode_core::driver::{Driver, StoredLogin};
-use zapnode_core::{PhoneNumber, SessionId, WireId};
+use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
 struct Scripted {
     driver: ScriptedDriver,
@@ -36,6 +36,11 @@ impl World for Scripted {
 
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {
         self.driver.delivered_to(phone)
+    }
+
+    async fn sees_typing(&self, phone: &PhoneNumber, on: bool) {
+        let typed = self.driver.typed();
+        assert_eq!(typed.last(), Some(&(ChatId::from(phone), on)));
     }
 
     async fn remove_device(&self, _: &PhoneNumber) {

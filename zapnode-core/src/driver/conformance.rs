@@ -33,6 +33,9 @@ pub trait World: Send + Sync {
     async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str);
     /// The texts that `phone` has received, once for each wire id, in order.
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)>;
+    /// Waits, for a bounded time, until `phone` shows that the session's account types (`on`), or
+    /// does no more. Panics if it does not come to that.
+    async fn sees_typing(&self, phone: &PhoneNumber, on: bool);
     /// The phone `account` removes the device.
     async fn remove_device(&self, account: &PhoneNumber);
     /// The account that logs in.
@@ -100,6 +103,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
         "a number that is not on WhatsApp is not found"
     );
     send_once(world, &mut session, found.clone()).await;
+    shows_typing(world, &session, &found).await;
     receive(world, &mut session).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
@@ -131,6 +135,14 @@ async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
         .collect();
     assert_eq!(mine.len(), 1, "the friend has it once");
     assert_eq!(mine[0].1, text.body, "word for word");
+}
+
+async fn shows_typing(world: &dyn World, session: &Session, friend: &Contact) {
+    for on in [true, false] {
+        let typing = session.connection.typing(&friend.chat, on).await;
+        typing.expect("typing is shown and ended");
+        world.sees_typing(&world.friend(), on).await;
+    }
 }
 
 async fn receive(world: &dyn World, session: &mut Session) {

@@ -55,6 +55,7 @@ struct State {
     kept: HashMap<PathBuf, HashMap<WireId, SentMessage>>,
     open_failures: Vec<DriverError>,
     opened: usize,
+    reloaded: usize,
     hold_opening: bool,
     hold_acks: bool,
     /// Who was shown that an account types, or that it stopped.
@@ -130,6 +131,11 @@ impl ScriptedDriver {
     /// How many sessions were opened so far, failures included.
     pub fn times_opened(&self) -> usize {
         self.state().opened
+    }
+
+    /// How often any session was loaded anew.
+    pub fn times_reloaded(&self) -> usize {
+        self.state().reloaded
     }
 
     /// Which sessions are open now.
@@ -630,6 +636,7 @@ impl Connection for ScriptedConnection {
             }
             inside.stalled = false;
         }
+        self.driver.state().reloaded += 1;
         self.page.tell(DriverEvent::Reloaded).await;
         self.page
             .tell(DriverEvent::Link(LinkState::Connecting))

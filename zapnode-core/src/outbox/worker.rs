@@ -131,6 +131,8 @@ pub(crate) struct Worker {
     known: HashMap<WireId, MessageState>,
     /// The page that has what is unconfirmed: when its session last became ready.
     page: Option<OffsetDateTime>,
+    /// Since when this task has known that page.
+    page_since: Option<Instant>,
     /// A breath after a failure: until when, and what failed.
     breath: Option<(Instant, String)>,
     /// A pause that WhatsApp made, until a message gets through after it.
@@ -213,6 +215,7 @@ impl Worker {
             writing: JoinSet::new(),
             known: HashMap::new(),
             page: None,
+            page_since: None,
             breath: None,
             pause: None,
             recent: Recent::default(),
@@ -352,6 +355,7 @@ impl Worker {
         match info.state {
             SessionState::Ready if self.page != info.ready_at => {
                 self.page = info.ready_at;
+                self.page_since = Some(Instant::now());
                 self.breath = None;
                 self.queue.doubt();
             }
@@ -964,10 +968,8 @@ impl Worker {
 
     /// What the server has not confirmed for long is looked up again.
     fn check_unconfirmed(&mut self) {
-        let now = OffsetDateTime::now_utc();
-        let ready_for = self.info.borrow().ready_at.map(|at| now - at);
-        let is_ready = self.info.borrow().is_ready();
-        let stale = is_ready && ready_for.is_some_and(|age| age >= LOOKED_AT);
+        let old = self.page_since.is_some_and(|at| at.elapsed() >= LOOKED_AT);
+        let stale = old && self.info.borrow().is_ready();
         if stale && self.queue.unconfirmed().next().is_some() {
             self.queue.count_unconfirmed();
             self.queue.doubt();

@@ -175,20 +175,21 @@ impl Phone {
         self.hub.look(look)
     }
 
-    /// Waits until it shows that `writer` is typing.
+    /// Waits until it shows that `writer` is typing, or (`on` false) does no more.
     ///
     /// # Errors
     /// When it does not within the time.
     pub async fn wait_for_typing(
         &self,
         writer: &PhoneNumber,
+        on: bool,
         within: Duration,
     ) -> Result<(), PhoneError> {
         let mut changes = self.hub.changes();
         let wait = async {
             loop {
                 changes.mark_unchanged();
-                if self.sees_typing(writer) {
+                if self.sees_typing(writer) == on {
                     return;
                 }
                 if changes.changed().await.is_err() {

@@ -55,6 +55,8 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.sandbox_port, 3900);
     assert!(s.is_local());
     assert!(s.shown().iter().all(|s| s.source == Source::Default));
+    assert_eq!(s.pace, Pace::OFF);
+    assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
     assert_eq!(s.shown().len(), 24, "every setting is shown once");
 }
 
@@ -142,6 +144,9 @@ fn bad_values_are_named_with_what_is_allowed() {
         ("ZAPNODE_MAX_SESSIONS", "0", "1 to 100000"),
         ("ZAPNODE_SEND_WAIT", "1h", "10, 10s or 500ms"),
         ("ZAPNODE_SEND_WAIT", "301", "0 to 300"),
+        ("ZAPNODE_PACE", "slow", "off or gentle"),
+        ("ZAPNODE_IDEMPOTENCY_HOURS", "0", "1 to 8760"),
+        ("ZAPNODE_IDEMPOTENCY_HOURS", "1d", "1 to 8760"),
         ("ZAPNODE_LOG", "a=b=c", "a level"),
         ("ZAPNODE_LOG_FORMAT", "xml", "text or json"),
         ("ZAPNODE_CHROME_ARGS", "--a='b", "every quote closed"),
@@ -194,6 +199,16 @@ fn a_public_address_needs_a_key_and_a_local_one_does_not() {
         ("ZAPNODE_API_KEY", "sesame-open"),
     ]);
     assert!(!open.expect("with a key").is_local());
+}
+
+#[test]
+fn a_pace_is_a_word_and_keys_are_kept_for_hours() {
+    let pairs = [("ZAPNODE_PACE", "Gentle"), ("ZAPNODE_IDEMPOTENCY_HOURS", "72")];
+    let s = from_environment(&pairs).expect("settings");
+    let options = s.manager_options();
+    assert_eq!(options.pace, Pace::GENTLE);
+    let three_days = Duration::from_secs(72 * 3600);
+    assert_eq!(options.idempotency_keys_kept, three_days);
 }
 
 #[test]
