@@ -4,6 +4,7 @@
 //! and can run beside the others.
 
 mod api;
+mod bulk;
 mod container;
 mod contract;
 mod healing;

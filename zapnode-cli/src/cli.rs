@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, completions, config, doctor, login, restore, sandbox, send, sessions,
+    backup, bulk, completions, config, doctor, login, optout, restore, sandbox, send, sessions,
 };
 
 const EXIT_CODES: &str = "\
@@ -119,6 +119,8 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
     Sessions(sessions::SessionsArgs),
+    Bulk(bulk::BulkArgs),
+    Optout(optout::OptOutArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),

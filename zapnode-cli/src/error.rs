@@ -42,7 +42,8 @@ impl Kind {
         match code {
             "session_not_ready" | "qr_not_available" => Self::NotReady,
             "session_not_found" => Self::NoSession,
-            "invalid_session_id" | "invalid_request" => Self::Usage,
+            "invalid_session_id" | "invalid_request" | "invalid_recipients"
+            | "invalid_template" => Self::Usage,
             "number_not_on_whatsapp" | "invalid_phone_number" => Self::NoNumber,
             "unauthorized" | "forbidden" | "wrong_host" => Self::Server,
             "timeout" => Self::Timeout,
@@ -60,6 +61,8 @@ pub(crate) struct CliError {
     pub(crate) text: String,
     pub(crate) code: String,
     pub(crate) hint: Option<String>,
+    /// The whole answer of the API, where it was one.
+    pub(crate) body: Value,
     /// Everything has been printed: only the exit code is left to say.
     pub(crate) is_told: bool,
 }
@@ -71,8 +74,14 @@ impl CliError {
             text: text.into(),
             code: code.to_owned(),
             hint: None,
+            body: Value::Null,
             is_told: false,
         }
+    }
+
+    /// A failure by the stable code that the API has for it.
+    pub(crate) fn of_code(code: &str, text: &str) -> Self {
+        Self::new(Kind::of_code(code), code, text)
     }
 
     pub(crate) fn other(text: impl Into<String>) -> Self {
@@ -119,6 +128,7 @@ impl CliError {
             text: what,
             hint,
             code,
+            body: body.clone(),
             is_told: false,
         }
     }

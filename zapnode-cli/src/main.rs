@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod commands;
+mod csv_file;
 mod embedded;
 mod error;
 mod output;

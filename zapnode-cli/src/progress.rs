@@ -33,6 +33,20 @@ impl Progress {
         self.say(phase(session));
     }
 
+    /// How far something is of which the end is known.
+    pub(crate) fn bar(&self, done: u64, total: u64, text: &str) {
+        if self.0.length() != Some(total) {
+            if let Ok(style) =
+                ProgressStyle::with_template("{spinner} [{bar:30}] {pos}/{len} {msg}")
+            {
+                self.0.set_style(style.progress_chars("=> "));
+            }
+            self.0.set_length(total);
+        }
+        self.0.set_position(done);
+        self.0.set_message(text.to_owned());
+    }
+
     /// Takes it off the screen while something else is shown.
     pub(crate) fn hide<T>(&self, show: impl FnOnce() -> T) -> T {
         self.0.suspend(show)

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::driver::DriverError;
 use crate::id::SessionId;
-use crate::session::{Reason, SessionState};
+use crate::session::{Reason, SessionInfo, SessionState};
 
 /// Why something asked of a session, or of the manager, was not done.
 #[derive(Debug, Error)]
@@ -64,6 +64,31 @@ pub enum Error {
     /// A text that cannot be sent.
     #[error("{0}")]
     InvalidMessage(&'static str),
+    /// A text that is no template of a bulk job.
+    #[error("the template cannot be used: {0}")]
+    InvalidTemplate(#[from] crate::bulk::InvalidTemplate),
+    /// Recipients of a bulk job that cannot be written to; nothing of it was accepted.
+    #[error("{} of the recipients cannot be written to; the first is number {}: {}", .0.len(),
+        .0.first().map_or(0, |i| i.index + 1), .0.first().map_or("", |i| &i.detail))]
+    InvalidRecipients(Vec<crate::bulk::InvalidRecipient>),
+    /// There is no such bulk job.
+    #[error("there is no such bulk job")]
+    BulkNotFound,
+    /// Nobody of this name is on the opt-out list.
+    #[error("this person is not on the opt-out list")]
+    OptOutNotFound,
+    /// There is no such pool.
+    #[error("there is no pool {name}")]
+    PoolNotFound {
+        /// Which.
+        name: crate::pool::PoolName,
+    },
+    /// None of several sessions would take a message.
+    #[error("none of the sessions is ready: {}", listed(.sessions))]
+    NoneReady {
+        /// How each of them stands.
+        sessions: Vec<Standing>,
+    },
     /// The session did not get where it was expected to be in time.
     #[error("session {id} was still {state} after {} s", .after.as_secs())]
     WaitTimeout {
@@ -101,6 +126,38 @@ pub enum Error {
     /// The manager is shutting down.
     #[error("ZapNode is shutting down")]
     ShuttingDown,
+}
+
+/// How a session stands that was asked for and is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which.
+    pub id: SessionId,
+    /// Its state; absent where there is no such session any more.
+    pub state: Option<SessionState>,
+    /// Why it is in it.
+    pub reason: Option<Reason>,
+}
+
+impl Standing {
+    pub(crate) fn of(id: SessionId, info: Option<SessionInfo>) -> Self {
+        let (state, reason) = info.map_or((None, None), |i| (Some(i.state), i.reason));
+        Self { id, state, reason }
+    }
+
+    /// The state's word, or `not_found`.
+    pub fn status(&self) -> &'static str {
+        self.state
+            .as_ref()
+            .map_or("not_found", SessionState::as_str)
+    }
+}
+
+fn listed(sessions: &[Standing]) -> String {
+    let each = sessions
+        .iter()
+        .map(|s| format!("{} is {}{}", s.id, s.status(), because(&s.reason)));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// An error with what caused it, in one line.

@@ -32,6 +32,8 @@
 //! - [`driver`]: the contract with whatever speaks to WhatsApp, and [`driver::chrome`], which does
 //!   it with headless Chrome and the real WhatsApp Web page.
 //! - [`backup`]: one file with the store and the logins, and back.
+//! - [`bulk`]: one text to many people, as a job; [`optout`]: who is left out of it.
+//! - [`pool`]: several sessions as one sender.
 //! - [`event`]: what happens, as it happens: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.
@@ -43,6 +45,7 @@
 //! `debug`. It needs a Tokio runtime with more than one thread.
 
 pub mod backup;
+pub mod bulk;
 pub mod driver;
 mod error;
 pub mod event;
@@ -50,14 +53,17 @@ pub mod id;
 mod manager;
 pub mod message;
 pub mod options;
+pub mod optout;
 pub mod outbox;
 pub mod owner;
+pub mod person;
+pub mod pool;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod session;
 pub mod store;
 
-pub use error::{Error, with_causes};
+pub use error::{Error, Standing, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 pub use manager::{Created, SessionManager};
 pub use options::{ManagerOptions, SessionOptions};

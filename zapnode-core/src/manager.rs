@@ -14,12 +14,14 @@ use ulid::Ulid;
 use crate::backup::{self, BackupError, BackupReport, Profiles};
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
+use crate::optout::OptOuts;
 use crate::outbox::worker::{self, Worker};
 use crate::outbox::{FailureCode, Load, Message};
 use crate::owner::{DataFolder, private_folder};
+use crate::pool::Turns;
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::failure::Records;
 use crate::session::handle::Shared;
@@ -38,10 +40,10 @@ const COMMANDS_WAITING: usize = 256;
 /// waits for it.
 #[derive(Clone)]
 pub struct SessionManager {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(crate) struct Inner {
     folder: DataFolder,
     options: ManagerOptions,
     context: Arc<Context>,
@@ -53,6 +55,12 @@ struct Inner {
     removed: Notify,
     /// Held while a backup is made.
     backup: tokio::sync::Mutex<()>,
+    turns: Turns,
+    /// Told whenever a bulk job is held, released or cancelled.
+    pub(crate) bulk_changed: Notify,
+    /// Held while a bulk job is held or released, so that the store and the queue hear of it in the
+    /// same order.
+    pub(crate) bulk_turn: tokio::sync::Mutex<()>,
 }
 
 /// What [`SessionManager::create`] did.
@@ -104,6 +112,8 @@ impl SessionManager {
 
         let (removals, to_remove) = mpsc::unbounded_channel();
         let (bus, _) = broadcast::channel(EVENTS_KEPT);
+        let (news, taken_back) = mpsc::unbounded_channel();
+        let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let context = Arc::new(Context {
             driver,
             store,
@@ -115,6 +125,7 @@ impl SessionManager {
             pace: options.pace,
             bus,
             removals,
+            opt_outs,
         });
         let manager = Self {
             inner: Arc::new(Inner {
@@ -125,6 +136,9 @@ impl SessionManager {
                 registry: tokio::sync::Mutex::new(Some(())),
                 removed: Notify::new(),
                 backup: tokio::sync::Mutex::default(),
+                turns: Turns::default(),
+                bulk_changed: Notify::new(),
+                bulk_turn: tokio::sync::Mutex::default(),
             }),
         };
         for row in rows {
@@ -132,6 +146,7 @@ impl SessionManager {
         }
         tokio::spawn(forget_what_is_old(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
+        tokio::spawn(tell_taken_back(Arc::downgrade(&manager.inner), taken_back));
         Ok(manager)
     }
 
@@ -351,6 +366,19 @@ impl SessionManager {
         Ok(self.inner.context.store.ping(within).await?)
     }
 
+    /// Who does not want to be written to in bulk.
+    pub fn opt_outs(&self) -> &OptOuts {
+        &self.inner.context.opt_outs
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.context.store
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
+    }
+
     /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
     /// oldest and is told how many.
     pub fn events(&self) -> broadcast::Receiver<Event> {
@@ -434,6 +462,7 @@ impl SessionManager {
             info: follow,
             store: self.inner.context.store.clone(),
             bus: self.inner.context.bus.clone(),
+            opt_outs: self.inner.context.opt_outs.clone(),
             progress,
             inbox,
             load,
@@ -495,6 +524,33 @@ async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedRe
             Ok(()) | Err(Error::SessionNotFound { .. } | Error::ShuttingDown) => {}
             Err(error) => tracing::error!(session = %id, %error, "could not be removed"),
         }
+    }
+}
+
+/// Tells what the store has taken back from bulk jobs because somebody opted out, until the manager
+/// is gone.
+async fn tell_taken_back(manager: Weak<Inner>, mut news: mpsc::UnboundedReceiver<Vec<Message>>) {
+    while let Some(messages) = news.recv().await {
+        let Some(inner) = manager.upgrade() else {
+            return;
+        };
+        let manager = SessionManager { inner };
+        for message in messages {
+            if let Ok(session) = manager.get(&message.session) {
+                let wire_id = message.wire_id.clone();
+                // It is stored: the queue only needs to forget it. One that is being removed has
+                // none.
+                let _ = session
+                    .cancel_many(vec![wire_id], message.failure.clone())
+                    .await;
+            }
+            // Nobody may be listening.
+            let _ = manager.inner.context.bus.send(Event {
+                session: message.session.clone(),
+                kind: EventKind::Outbox(Box::new(message)),
+            });
+        }
+        manager.inner.bulk_changed.notify_waiters();
     }
 }
 

@@ -25,6 +25,38 @@ pub enum InvalidRecipient {
     /// It has none and is no number.
     #[error(transparent)]
     Phone(#[from] InvalidPhoneNumber),
+    /// It is a chat that is neither a person's nor a group's.
+    #[error("messages go to a person or a group")]
+    NotWritable,
+}
+
+impl InvalidRecipient {
+    /// What is wrong, without repeating what was given: answers end up in logs.
+    pub fn for_answers(&self) -> &'static str {
+        match self {
+            Self::NotWritable => "messages go to a person or a group",
+            Self::Chat(_) | Self::Phone(_) => {
+                "a phone number in international form has 7 to 15 digits, country code first"
+            }
+        }
+    }
+}
+
+/// The most characters a text may have: what WhatsApp's own clients allow.
+pub const MAX_TEXT_CHARACTERS: usize = 65_536;
+
+/// Checks that a text can be sent.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_text(text: &str) -> Result<(), &'static str> {
+    if text.trim().is_empty() {
+        return Err("a message needs a text");
+    }
+    if text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
+        return Err("a text has at most 65536 characters");
+    }
+    Ok(())
 }
 
 impl Recipient {
@@ -42,6 +74,25 @@ impl Recipient {
                 None => Self::Chat(chat),
             });
         }
+        Ok(Self::Phone(PhoneNumber::new(text)?))
+    }
+
+    /// Reads who a message of ours goes to: as [`parse`](Self::parse), and only whom one can write
+    /// to, a person or a group.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn to_write_to(text: &str) -> Result<Self, InvalidRecipient> {
+        let text = text.trim();
+        if let Ok(chat) = ChatId::new(text) {
+            if chat.is_group() || chat.is_lid() {
+                return Ok(Self::Chat(chat));
+            }
+            if !chat.is_phone() {
+                return Err(InvalidRecipient::NotWritable);
+            }
+        }
+        // `…@c.us` is a number too: WhatsApp may know that person under another name by now.
         Ok(Self::Phone(PhoneNumber::new(text)?))
     }
 }

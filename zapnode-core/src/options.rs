@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::optout::StopWords;
 use crate::outbox::Pace;
 
 /// What a caller may choose for one session.
@@ -130,6 +131,8 @@ pub struct ManagerOptions {
     pub idempotency_keys_kept: Duration,
     /// When sessions rest and how much memory they may take, where nothing is chosen for one.
     pub care: Care,
+    /// Words each of which, alone in a message from a person, puts them on the opt-out list.
+    pub stop_words: StopWords,
     /// How quickly sessions send that have no pace of their own.
     pub pace: Pace,
     /// How long each phase may take.
@@ -149,6 +152,7 @@ impl ManagerOptions {
             messages_kept: None,
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
             care: Care::default(),
+            stop_words: StopWords::default(),
             pace: Pace::OFF,
             deadlines: Deadlines::default(),
         }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use zapnode_core::bulk::BulkJob;
+use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
 use zapnode_core::{SessionId, SessionManager};
 
@@ -91,6 +93,18 @@ impl App {
     /// How long it has been there.
     pub fn uptime(&self) -> Duration {
         self.0.started.elapsed()
+    }
+
+    /// At which pace a bulk job is sent, for estimates.
+    pub(crate) fn pace_of(&self, job: &BulkJob) -> Pace {
+        let session = self.0.manager.get(&job.session).ok();
+        let own = session.and_then(|session| session.info().options.pace);
+        let pace = own.unwrap_or(self.0.manager.options().pace);
+        if job.paced {
+            pace.at_least(Pace::GENTLE)
+        } else {
+            pace
+        }
     }
 
     /// Says that no more requests will come: those that only wait for news are answered now, and

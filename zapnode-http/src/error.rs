@@ -4,13 +4,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use zapnode_core::backup::BackupError;
+use zapnode_core::bulk::InvalidRecipient;
 use zapnode_core::driver::DriverError;
 use zapnode_core::outbox::FailureCode;
 use zapnode_core::session::{Reason, SessionState};
 use zapnode_core::store::StoreError;
-use zapnode_core::{Error, SessionId};
+use zapnode_core::{Error, SessionId, Standing};
 
-use crate::model::ReasonModel;
+use crate::model::{InvalidModel, ReasonModel, StandingModel, shown};
 
 /// An answer that says no.
 ///
@@ -25,6 +26,15 @@ pub struct ApiError {
     retry_after: Option<u32>,
     /// Boxed, because it is rare and large.
     not_ready: Option<Box<NotReady>>,
+    /// Boxed for the same reason.
+    details: Option<Box<Details>>,
+}
+
+/// What an answer to something that is made of several parts says of each.
+#[derive(Clone, Debug)]
+enum Details {
+    Sessions(Vec<Standing>),
+    Recipients(Vec<InvalidRecipient>),
 }
 
 /// What an answer to a session that is not ready says besides.
@@ -51,6 +61,14 @@ struct ErrorBody<'a> {
     status: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<ReasonModel<'a>>,
+    /// How each of several sessions stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<Vec<StandingModel<'a>>>,
+    /// What is wrong with which recipient: the first 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invalid: Option<Vec<InvalidModel>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invalid_count: Option<usize>,
 }
 
 impl ApiError {
@@ -68,6 +86,7 @@ impl ApiError {
             hint: None,
             retry_after,
             not_ready: None,
+            details: None,
         }
     }
 
@@ -123,6 +142,11 @@ impl ApiError {
         self
     }
 
+    fn with(mut self, details: Details) -> Self {
+        self.details = Some(Box::new(details));
+        self
+    }
+
     /// The status it answers with.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -136,6 +160,10 @@ impl ApiError {
     /// The body, for the request of this id.
     pub(crate) fn body(&self, request_id: &str) -> Vec<u8> {
         let not_ready = self.not_ready.as_deref();
+        let invalid = match self.details.as_deref() {
+            Some(Details::Recipients(all)) => Some(all),
+            _ => None,
+        };
         let body = ErrorBody {
             success: false,
             error: &self.text,
@@ -145,6 +173,12 @@ impl ApiError {
             session_id: not_ready.map(|n| &n.session),
             status: not_ready.map(|n| n.status),
             reason: not_ready.and_then(|n| n.reason.as_ref().map(ReasonModel::from)),
+            sessions: match self.details.as_deref() {
+                Some(Details::Sessions(all)) => Some(all.iter().map(StandingModel::from).collect()),
+                _ => None,
+            },
+            invalid: invalid.map(|all| shown(all)),
+            invalid_count: invalid.map(Vec::len),
         };
         // Only texts are in it, so it cannot fail.
         serde_json::to_vec(&body).unwrap_or_default()
@@ -194,6 +228,28 @@ impl From<Error> for ApiError {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }
             Error::InvalidMessage(text) => Self::invalid(text),
+            Error::InvalidTemplate(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_template", text)
+                    .hint("A field reads {{name}}, or {{name|friend}} with a default.")
+            }
+            Error::InvalidRecipients(all) => {
+                let error = Self::new(StatusCode::BAD_REQUEST, "invalid_recipients", text).hint(
+                    "Nothing was accepted. Correct them; skipInvalid: true leaves out those that \
+                     are no numbers.",
+                );
+                error.with(Details::Recipients(all))
+            }
+            Error::BulkNotFound => Self::new(StatusCode::NOT_FOUND, "bulk_not_found", text)
+                .hint("GET /bulk lists the jobs there are."),
+            Error::OptOutNotFound => Self::new(StatusCode::NOT_FOUND, "opt_out_not_found", text),
+            Error::PoolNotFound { .. } => Self::new(StatusCode::NOT_FOUND, "pool_not_found", text)
+                .hint("GET /pools lists the pools there are."),
+            Error::NoneReady { sessions } => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
+                let error = Self::new(status, "session_not_ready", text)
+                    .hint("GET /sessions says what each of them needs.");
+                error.with(Details::Sessions(sessions))
+            }
             Error::WaitTimeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text),
             Error::Driver(error) => error.into(),
             Error::ShuttingDown => {

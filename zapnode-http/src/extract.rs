@@ -9,15 +9,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use zapnode_core::SessionId;
 use zapnode_core::message::Recipient;
 use zapnode_core::outbox::Pace;
-use zapnode_core::{ChatId, PhoneNumber, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;
 
 /// The largest JSON body.
 pub const JSON_LIMIT: usize = 1024 * 1024;
+/// The largest body of a bulk job.
+pub const BULK_LIMIT: usize = 16 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -31,43 +33,57 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body).await?;
+        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
         object(&parts.headers, &bytes)
+    }
+}
+
+/// The same, as large as a bulk job may be.
+#[derive(Debug)]
+pub struct BulkBody(pub JsonBody);
+
+impl<S: Send + Sync> FromRequest<S> for BulkBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, BULK_LIMIT).await?;
+        object(&parts.headers, &bytes).map(Self)
     }
 }
 
 /// The same where no body at all is as good as `{}`.
 #[derive(Debug)]
-pub struct OptionalJsonBody;
+pub struct OptionalJsonBody(pub JsonBody);
 
 impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body).await?;
-        if !bytes.is_empty() {
-            object(&parts.headers, &bytes)?;
+        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        if bytes.is_empty() {
+            return Ok(Self(JsonBody(Map::new())));
         }
-        Ok(Self)
+        object(&parts.headers, &bytes).map(Self)
     }
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, ApiError> {
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "payload_too_large",
-            "the body is larger than 1 MiB",
+            format!("the body is larger than {} MiB", limit / (1024 * 1024)),
         )
     };
     // Judged by its own word first, so that nothing of it needs to be read.
     let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > JSON_LIMIT as u64) {
+    if announced.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    let collected = Limited::new(body, JSON_LIMIT).collect();
+    let collected = Limited::new(body, limit).collect();
     match tokio::time::timeout(BODY_WITHIN, collected).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
@@ -190,6 +206,18 @@ impl JsonBody {
         }
     }
 
+    /// A list, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn array(&self, name: &str) -> Result<Option<&[Value]>, ApiError> {
+        match self.field(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(_) => Err(ApiError::invalid(format!("{name} must be a list"))),
+        }
+    }
+
     /// The object that a path of fields leads to, if all of it is there.
     ///
     /// # Errors
@@ -281,21 +309,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ReadQuery<T> {
 /// # Errors
 /// 400 `invalid_phone_number`.
 pub fn recipient(text: &str) -> Result<Recipient, ApiError> {
-    let refused = |text: &'static str| {
+    Recipient::to_write_to(text).map_err(|error| {
+        let text = error.for_answers();
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_phone_number", text)
             .hint("Country code first, as 244929782402 or +244 929-782-402.")
-    };
-    let text = text.trim();
-    if let Ok(chat) = ChatId::new(text) {
-        if chat.is_group() || chat.is_lid() {
-            return Ok(chat.into());
-        }
-        if !chat.is_phone() {
-            return Err(refused("messages go to a person or a group"));
-        }
-    }
-    // `…@c.us` is a number too: WhatsApp may know that person under another name by now.
-    PhoneNumber::new(text).map(Recipient::from).map_err(|_| {
-        refused("a phone number in international form has 7 to 15 digits, country code first")
     })
 }

@@ -1,19 +1,23 @@
 //! A file for each command: its arguments, whose doc comments are its help, then what it does.
 
 pub(crate) mod backup;
+pub(crate) mod bulk;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 mod history;
 pub(crate) mod login;
+pub(crate) mod optout;
 pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod send;
+mod send_csv;
 pub(crate) mod sessions;
 
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
 use zapnode_http::settings::{Settings, Surroundings};
 
 use crate::cli::{Cli, Command, GlobalArgs};
@@ -70,10 +74,10 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             with_api(&context, async |api| login::run(&args, &context, api).await).await
         }
         Command::Send(args) => {
-            // Read before anything is opened: a pipe may take its time.
-            let message = interruptible(send::message(&args)).await?;
-            with_api(&context, async |api| {
-                send::run(&args, message, &context, api).await
+            let content = interruptible(send::content(&args)).await?;
+            // It says itself how to go on when it is interrupted.
+            with_open_api(&context, async |api| {
+                send::run(&args, content, &context, api).await
             })
             .await
         }
@@ -83,12 +87,30 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             })
             .await
         }
+        Command::Bulk(args) => {
+            with_api(&context, async |api| bulk::run(&args, &context, api).await).await
+        }
+        Command::Optout(args) => {
+            with_api(&context, async |api| {
+                optout::run(&args, &context, api).await
+            })
+            .await
+        }
         Command::Completions(_) => Ok(()),
     }
 }
 
-/// Finds the API, runs `work` on it, and ends what was opened, however the work ended.
+/// Finds the API, runs `work` on it until it ends or somebody asks for the end, and ends what was
+/// opened, however the work ended.
 async fn with_api(
+    context: &Context,
+    work: impl AsyncFnOnce(&Api) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    with_open_api(context, async |api| interruptible(work(api)).await).await
+}
+
+/// The same for work that listens for Ctrl-C itself.
+async fn with_open_api(
     context: &Context,
     work: impl AsyncFnOnce(&Api) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
@@ -100,7 +122,7 @@ async fn with_api(
         context.global.patience(IN_USE_WITHIN).min(IN_USE_WITHIN),
     );
     let api = interruptible(connecting).await?;
-    let result = interruptible(work(&api)).await;
+    let result = work(&api).await;
     context.progress.say("closing");
     api.close().await;
     result
@@ -114,6 +136,22 @@ pub(crate) async fn interruptible<T>(
         result = work => result,
         () = asked_to_end() => Err(CliError::new(Kind::Interrupted, "interrupted", "interrupted")),
     }
+}
+
+/// Asks a person; anything but a yes is a no.
+pub(crate) async fn ask_yes_or_no(question: &str, context: &Context) -> Result<bool, CliError> {
+    context
+        .progress
+        .hide(|| context.output.raw(&format!("{question} [y/N] ")));
+    let mut answer = String::new();
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut answer)
+        .await
+        .map_err(|error| CliError::other(format!("standard input: {error}")))?;
+    Ok(matches!(
+        answer.trim().to_lowercase().as_str(),
+        "y" | "yes" | "s" | "sim"
+    ))
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -1,4 +1,5 @@
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -7,37 +8,84 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use zapnode_core::SessionId;
 
-use super::Context;
+use super::send_csv::{self, Job};
+use super::{Context, interruptible};
 use crate::client::Api;
 use crate::error::CliError;
 
 /// How long a session may take to be ready.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// What standard input may hold: far more than a message may be long.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Send a text
+/// Send a text, or one text to everybody in a file
 ///
 /// Ends with 0 when WhatsApp's server has the message, or when it is stored to be sent (it says
-/// which).
+/// which). With --csv it ends when all are sent. It can be interrupted, or killed: the same command
+/// goes on where it ended, and nobody gets the text twice.
 #[derive(Args, Debug)]
 pub(crate) struct SendArgs {
     /// Session to send from
     #[arg(long, short, default_value = "default")]
-    session: SessionId,
+    pub(super) session: SessionId,
     /// Phone number, country code first, or a chat id; may be given several times
-    #[arg(long, short, required = true, value_name = "NUMBER")]
+    #[arg(long, short, required_unless_present = "csv", value_name = "NUMBER")]
     to: Vec<String>,
     /// Makes repeating the command harmless: the same key never sends twice
     #[arg(long, value_name = "KEY")]
-    idempotency_key: Option<String>,
+    pub(super) idempotency_key: Option<String>,
+    #[command(flatten)]
+    bulk: Option<Bulk>,
     /// The text; from standard input if it is left away or is `-`
     text: Option<String>,
 }
 
+/// One text to many.
+#[derive(Args, Debug)]
+#[group(id = "bulk", conflicts_with_all = ["to", "text"])]
+pub(crate) struct Bulk {
+    /// File with a recipient in each line. The first line names the columns: the number's is called
+    /// to, phone, number, telefone or numero. Commas, semicolons or tabs; UTF-8
+    #[arg(long, value_name = "FILE", help_heading = "Many recipients")]
+    #[arg(required = false, requires = "template")]
+    pub(super) csv: PathBuf,
+    /// The text, in which {{name}} is the column `name` of each, and {{name|friend}} has a default
+    #[arg(long, value_name = "TEXT", help_heading = "Many recipients")]
+    #[arg(required = false, requires = "csv")]
+    pub(super) template: String,
+    /// Send without pauses; WhatsApp may ban the number for it
+    #[arg(long, requires = "csv", help_heading = "Many recipients")]
+    pub(super) no_pace: bool,
+    /// Leave out lines whose number is none, instead of sending nothing
+    #[arg(long, requires = "csv", help_heading = "Many recipients")]
+    pub(super) skip_invalid: bool,
+    /// What to call the job [default: the file's name]
+    #[arg(long, requires = "csv", help_heading = "Many recipients")]
+    pub(super) name: Option<String>,
+    /// Do not ask
+    #[arg(long, short, requires = "csv", help_heading = "Many recipients")]
+    pub(super) yes: bool,
+}
+
+/// What is to be sent, read before anything is opened: a pipe may take its time.
+pub(super) enum Content {
+    /// One text.
+    Text(String),
+    /// A file of recipients.
+    Csv(Job),
+}
+
+/// Reads it.
+pub(super) async fn content(args: &SendArgs) -> Result<Content, CliError> {
+    match &args.bulk {
+        Some(bulk) => send_csv::read(bulk).map(Content::Csv),
+        None => message(args).await.map(Content::Text),
+    }
+}
+
 /// The text to send, from the arguments or standard input.
-pub(crate) async fn message(args: &SendArgs) -> Result<String, CliError> {
+async fn message(args: &SendArgs) -> Result<String, CliError> {
     let text = match args.text.as_deref() {
         Some(text) if text != "-" => text.to_owned(),
         _ => {
@@ -62,9 +110,25 @@ pub(crate) async fn message(args: &SendArgs) -> Result<String, CliError> {
     Ok(text)
 }
 
-pub(crate) async fn run(
+pub(super) async fn run(
     args: &SendArgs,
-    message: String,
+    content: Content,
+    context: &Context,
+    api: &Api,
+) -> Result<(), CliError> {
+    let message = match (content, &args.bulk) {
+        (Content::Csv(job), Some(bulk)) => {
+            return send_csv::run(args, bulk, job, context, api).await;
+        }
+        (Content::Csv(_), None) => return Err(CliError::usage("--csv is missing")),
+        (Content::Text(message), _) => message,
+    };
+    interruptible(send_text(args, &message, context, api)).await
+}
+
+async fn send_text(
+    args: &SendArgs,
+    message: &str,
     context: &Context,
     api: &Api,
 ) -> Result<(), CliError> {
@@ -75,7 +139,7 @@ pub(crate) async fn run(
     let mut failed = None;
     for (index, to) in args.to.iter().enumerate() {
         context.progress.say(format!("sending to {to}"));
-        match send(args, index, to, &message, api).await {
+        match send(args, index, to, message, api).await {
             Ok(answer) => {
                 let text = outcome(to, &answer, api.is_embedded());
                 context

@@ -2,10 +2,9 @@ use std::io::IsTerminal;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use zapnode_core::SessionId;
 
-use super::{Context, history};
+use super::{Context, ask_yes_or_no, history};
 use crate::client::Api;
 use crate::error::CliError;
 use crate::output::table;
@@ -193,19 +192,10 @@ async fn confirm(id: &SessionId, keep_login: bool, context: &Context) -> Result<
     } else {
         "its login: it must be scanned again to be used again"
     };
-    context.progress.hide(|| {
-        context.output.raw(&format!(
-            "Delete session {id}? What is lost: {lost}. [y/N] "
-        ));
-    });
-    let mut answer = String::new();
-    BufReader::new(tokio::io::stdin())
-        .read_line(&mut answer)
-        .await
-        .map_err(|error| CliError::other(format!("standard input: {error}")))?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" | "s" | "sim" => Ok(()),
-        _ => Err(CliError::other("not deleted")),
+    let question = format!("Delete session {id}? What is lost: {lost}.");
+    match ask_yes_or_no(&question, context).await? {
+        true => Ok(()),
+        false => Err(CliError::other("not deleted")),
     }
 }
 

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use thiserror::Error;
 use time::OffsetDateTime;
 
+use super::Message;
 use super::pace::typing_time;
 use super::queue::Item;
 use crate::driver::{Connection, DriverError};
 use crate::id::{ChatId, MessageId};
 use crate::message::{Contact, OutgoingText, SentMessage};
+use crate::person::Person;
 use crate::session::handle::Shared;
-use crate::store::StoreError;
+use crate::store::{Beginning, Begun, StoreError};
 
 /// How a message is handed over.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,12 @@ pub(super) enum Trouble {
     /// The store says that it is over.
     #[error("it is over")]
     Over,
+    /// Its bulk job was held meanwhile.
+    #[error("its job is held")]
+    Held,
+    /// Its recipient has opted out; that is stored.
+    #[error("its recipient has opted out")]
+    TakenBack(Box<Message>),
 }
 
 /// Returns once the page has it.
@@ -54,6 +62,10 @@ pub(super) async fn hand_over(
         {
             return Ok((found, contact));
         }
+        contact
+    } else if item.batch.is_some() {
+        let contact = shared.find_contact(connection.as_ref(), &item.to).await?;
+        begin_bulk(&shared, &item, manner, &contact).await?;
         contact
     } else {
         let id = shared.id.clone();
@@ -78,6 +90,28 @@ pub(super) async fn hand_over(
     };
     let sent = connection.send_text(&text).await?;
     Ok((sent, contact))
+}
+
+/// Asks the store, once it is known who the recipient is, and has it write the attempt down.
+async fn begin_bulk(
+    shared: &Shared,
+    item: &Item,
+    manner: Manner,
+    contact: &Contact,
+) -> Result<(), Trouble> {
+    let beginning = Beginning {
+        session: shared.id.clone(),
+        wire_id: item.wire_id.clone(),
+        person: Person::of_contact(contact),
+        at: manner.at,
+        first: manner.first,
+    };
+    match shared.store.begin_bulk(beginning).await? {
+        Begun::Yes => Ok(()),
+        Begun::Held => Err(Trouble::Held),
+        Begun::Over => Err(Trouble::Over),
+        Begun::TakenBack(message) => Err(Trouble::TakenBack(message)),
+    }
 }
 
 /// Shows "typing" for as long as somebody would take. Without it the message goes all the same.

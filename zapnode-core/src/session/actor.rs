@@ -28,6 +28,7 @@ use crate::driver::{
 use crate::event::{Event, EventKind};
 use crate::id::SessionId;
 use crate::options::{Care, Deadlines, SessionOptions};
+use crate::optout::OptOuts;
 use crate::outbox::{Load, Pace, worker as outbox};
 use crate::store::{Store, StoreError};
 
@@ -127,6 +128,7 @@ pub(crate) struct Context {
     pub(crate) bus: broadcast::Sender<Event>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
+    pub(crate) opt_outs: OptOuts,
 }
 
 pub(crate) struct Actor {

@@ -21,7 +21,7 @@ const FOLDER: &str = "failures";
 /// The last failure of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failure {
+pub struct LastFailure {
     /// When it was noticed.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
@@ -39,7 +39,7 @@ pub struct Failure {
     pub has_screenshot: bool,
 }
 
-impl Failure {
+impl LastFailure {
     /// What a person can do about it, if this version knows the reason.
     pub fn hint(&self) -> Option<&'static str> {
         Some(ReasonCode::parse(&self.code)?.hint())
@@ -104,7 +104,7 @@ impl Records {
     pub(crate) fn write(
         &self,
         session: &SessionId,
-        failure: &Failure,
+        failure: &LastFailure,
         picture: Option<&[u8]>,
     ) -> io::Result<()> {
         private_folder(&self.folder)?;
@@ -117,7 +117,7 @@ impl Records {
     }
 
     /// Reads the last failure. Blocks. One that cannot be understood is as good as none.
-    pub(crate) fn read(&self, session: &SessionId) -> io::Result<Option<Failure>> {
+    pub(crate) fn read(&self, session: &SessionId) -> io::Result<Option<LastFailure>> {
         match fs::read(self.text(session)) {
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -174,7 +174,7 @@ mod tests {
         let records = Records::in_folder(folder.path());
         let id = SessionId::new("loja").expect("an id");
         assert_eq!(records.read(&id).expect("none"), None);
-        let mut failure = Failure {
+        let mut failure = LastFailure {
             at: crate::store::now(),
             state: "recovering".to_owned(),
             code: "page_stalled".to_owned(),

@@ -12,13 +12,13 @@ use tokio::time::{Instant, timeout_at};
 use ulid::Ulid;
 
 use super::actor::{Change, Command};
-use super::failure::{Failure as LastFailure, Records};
+use super::failure::{LastFailure, Records};
 use super::history::{KEPT, Transition};
 use super::status::{Reason, SessionInfo, SessionState};
 use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
 use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
-use crate::message::{Ack, Contact, Recipient};
+use crate::message::{Ack, Contact, Recipient, check_text};
 use crate::options::SessionOptions;
 use crate::outbox::queue::Standing;
 use crate::outbox::worker::{self as outbox, Progress, Which, fresh, item_of};
@@ -26,9 +26,6 @@ use crate::outbox::{
     Failure, Message, MessageFilter, MessageState, NewMessage, Pace, QueueView, Submitted, Wait,
 };
 use crate::store::{Accepted, Key, Store};
-
-/// The most characters a text may have: what WhatsApp's own clients allow.
-pub const MAX_TEXT_CHARACTERS: usize = 65_536;
 
 /// How long a found contact is believed without asking WhatsApp again.
 const CONTACT_BELIEVED: Duration = Duration::from_secs(3600);
@@ -237,11 +234,21 @@ impl SessionHandle {
     /// session to run; [`Error::IdempotencyMismatch`]; [`Error::Store`], and then it was not
     /// accepted.
     pub async fn submit(&self, new: NewMessage) -> Result<Submitted, Error> {
-        check(&new)?;
         let key = new.idempotency_key.as_ref().map(|key| Key {
             key: key.clone(),
             request: request_of(self.id(), &new),
         });
+        self.submit_keyed(new, key).await
+    }
+
+    /// Accepts a message as [`submit`](Self::submit), under a key that may be bound to more than
+    /// this session.
+    pub(crate) async fn submit_keyed(
+        &self,
+        new: NewMessage,
+        key: Option<Key>,
+    ) -> Result<Submitted, Error> {
+        check(&new)?;
         // A repeated call is answered whatever the session is doing now.
         if let Some(key) = &key
             && let Some(known) = self.shared.store.known_by_key(key.clone()).await?
@@ -278,8 +285,25 @@ impl SessionHandle {
     ) -> Result<Submitted, Error> {
         let until = Instant::now() + wait;
         // Listened to before it is accepted, so that nothing is missed in between.
-        let mut progress = self.shared.progress.subscribe();
-        let mut submitted = self.submit(new).await?;
+        let progress = self.progress();
+        let submitted = self.submit(new).await?;
+        self.follow(progress, submitted, goal, until).await
+    }
+
+    /// What becomes of this session's messages from now on.
+    pub(crate) fn progress(&self) -> broadcast::Receiver<Progress> {
+        self.shared.progress.subscribe()
+    }
+
+    /// Waits until a message is at `goal` or can never be, at most until `until`. `progress` is of
+    /// before the message was looked at.
+    pub(crate) async fn follow(
+        &self,
+        mut progress: broadcast::Receiver<Progress>,
+        mut submitted: Submitted,
+        goal: MessageState,
+        until: Instant,
+    ) -> Result<Submitted, Error> {
         let message = &mut submitted.message;
         while message.state.rank().is_some() && !message.state.reached(goal) {
             match timeout_at(until, progress.recv()).await {
@@ -632,7 +656,7 @@ impl Shared {
 
 /// Whether a message is accepted in this state: where it can be sent now, or where the session is
 /// coming up by itself with a phone that is linked.
-fn admits(info: &SessionInfo) -> bool {
+pub(crate) fn admits(info: &SessionInfo) -> bool {
     match info.state {
         SessionState::Ready => true,
         SessionState::Starting
@@ -644,13 +668,13 @@ fn admits(info: &SessionInfo) -> bool {
 }
 
 fn check(new: &NewMessage) -> Result<(), Error> {
-    if new.text.trim().is_empty() {
-        return Err(Error::InvalidMessage("a message needs a text"));
-    }
-    if new.text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
-        return Err(Error::InvalidMessage("a text has at most 65536 characters"));
-    }
-    match new.idempotency_key.as_ref().map(String::len) {
+    check_text(&new.text).map_err(Error::InvalidMessage)?;
+    check_key(new.idempotency_key.as_deref())
+}
+
+/// Checks an idempotency key, if there is one.
+pub(crate) fn check_key(key: Option<&str>) -> Result<(), Error> {
+    match key.map(str::len) {
         Some(0) => Err(Error::InvalidMessage("an idempotency key is not empty")),
         Some(256..) => Err(Error::InvalidMessage(
             "an idempotency key has at most 255 bytes",
@@ -672,7 +696,7 @@ fn request_of(session: &SessionId, new: &NewMessage) -> String {
     .to_string()
 }
 
-fn repeated(known: Accepted) -> Result<Submitted, Error> {
+pub(crate) fn repeated(known: Accepted) -> Result<Submitted, Error> {
     match known {
         Accepted::New(message, _) | Accepted::Repeated(message) => Ok(Submitted {
             message,
@@ -682,7 +706,7 @@ fn repeated(known: Accepted) -> Result<Submitted, Error> {
     }
 }
 
-fn not_ready(info: SessionInfo) -> Error {
+pub(crate) fn not_ready(info: SessionInfo) -> Error {
     Error::NotReady {
         id: info.id,
         state: info.state,

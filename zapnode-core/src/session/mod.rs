@@ -16,8 +16,9 @@ pub mod machine;
 pub mod resources;
 pub mod status;
 
-pub use failure::Failure;
-pub use handle::{Diagnostics, MAX_TEXT_CHARACTERS, PastReason, SendReceipt, SessionHandle};
+pub use crate::message::MAX_TEXT_CHARACTERS;
+pub use failure::LastFailure;
+pub use handle::{Diagnostics, PastReason, SendReceipt, SessionHandle};
 pub use history::Transition;
 pub use machine::ladder::{Step, Tried};
 pub use resources::Usage;

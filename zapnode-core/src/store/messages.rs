@@ -5,6 +5,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
+use super::bulk::is_key_of_job;
+use super::optouts::{self, NewOptOut};
 use super::outbox::standing_of;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
@@ -23,6 +25,15 @@ pub enum Accepted {
     Mismatch,
 }
 
+/// What [`Store::insert_appeared`] stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appeared {
+    /// The message.
+    pub message: Message,
+    /// What bulk jobs had queued for its writer, who wants no more of it.
+    pub taken_back: Vec<Message>,
+}
+
 /// An idempotency key and what was asked under it.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -32,7 +43,7 @@ pub struct Key {
     pub request: String,
 }
 
-const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
+pub(super) const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
                        reason, detail, kind, body, created_at, updated_at, send_at, priority, \
                        batch, paced, attempted_at";
 
@@ -87,15 +98,17 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page. One that is known by its wire id is left alone
-    /// and `None` is returned. While the store cannot write it waits there.
+    /// Stores a message that appeared on the page, with the opt-out that it is, if it is one. One
+    /// that is known by its wire id is left alone and `None` is returned. While the store cannot
+    /// write it waits there.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub fn insert_appeared(
         &self,
         message: Message,
-    ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
+        opt_out: Option<NewOptOut>,
+    ) -> impl Future<Output = Result<Option<Appeared>, StoreError>> + Send + use<> {
         let kept = self.keep(move |t| {
             let known = t
                 .query_row(
@@ -108,10 +121,18 @@ impl Store {
                     |_| Ok(()),
                 )
                 .optional()?;
-            match known {
-                Some(()) => Ok(None),
-                None => insert(t, message.clone()).map(Some),
+            if known.is_some() {
+                return Ok(None);
             }
+            let taken_back = match &opt_out {
+                Some(opt_out) => optouts::opt_out(t, opt_out)?.taken_back,
+                None => vec![],
+            };
+            let message = insert(t, message.clone())?;
+            Ok(Some(Appeared {
+                message,
+                taken_back,
+            }))
         });
         kept.stored()
     }
@@ -293,7 +314,8 @@ fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, Stor
         )
         .optional()?;
     let Some((request, message)) = found else {
-        return Ok(None);
+        // Keys are one room for single messages and jobs.
+        return Ok(is_key_of_job(t, &key.key)?.then_some(Accepted::Mismatch));
     };
     if request != key.request {
         return Ok(Some(Accepted::Mismatch));
@@ -301,6 +323,15 @@ fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, Stor
     let sql = format!("SELECT {COLUMNS} FROM messages WHERE id = ?1");
     let message = t.query_row(&sql, [message], read)?;
     Ok(Some(Accepted::Repeated(message)))
+}
+
+/// Whether an idempotency key stands for a single message.
+pub(super) fn is_key_of_message(t: &Transaction<'_>, key: &str) -> Result<bool, StoreError> {
+    let found = t
+        .prepare_cached("SELECT 1 FROM idempotency WHERE key = ?1")?
+        .query_row([key], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
 }
 
 fn open_messages(
@@ -437,7 +468,7 @@ fn as_phrases(words: &str) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
     let text = |name: &str| row.get::<_, String>(name);
     let optional = |name: &str| row.get::<_, Option<String>>(name);
     let at = |name: &str| from_millis(row.get(name)?).map_err(|e| unreadable(13, e));

@@ -22,19 +22,26 @@ use rusqlite::Transaction;
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
+mod bulk;
 mod copy;
 mod health;
 mod history;
 mod maintenance;
 mod messages;
 pub(crate) mod open;
+mod optouts;
 mod outbox;
+mod people;
+mod pools;
 mod sessions;
 mod writer;
 
+pub use bulk::{AcceptedBulk, NewJob};
+pub(crate) use bulk::{Beginning, Begun};
 pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
-pub use messages::{Accepted, Key};
+pub use messages::{Accepted, Appeared, Key};
+pub use optouts::{NewOptOut, OptedOut};
 pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
@@ -50,6 +57,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
     include_str!("../../migrations/0003_outbox.sql"),
+    include_str!("../../migrations/0004_bulk.sql"),
     include_str!("../../migrations/0005_history.sql"),
     include_str!("../../migrations/0006_message_age.sql"),
 ];

@@ -6,12 +6,14 @@ use time::OffsetDateTime;
 use ulid::Ulid;
 
 use super::messages::own_message;
+use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
 use crate::id::{ChatId, SessionId, WireId};
 use crate::message::Recipient;
 use crate::outbox::queue::{Standing, lane_of};
 use crate::outbox::{FailureCode, Message};
+use crate::person::Person;
 
 /// A person, by all addresses that are known, who was written to or heard from.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +114,13 @@ impl Store {
         session: SessionId,
         who: Acquaintance,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        self.keep(move |t| learn(t, &session, &who)).stored()
+        let learnt = self.keep(move |t| {
+            if let Some(person) = Person::of_chats(&who.addresses) {
+                note_person(t, &person)?;
+            }
+            learn(t, &session, &who)
+        });
+        learnt.stored()
     }
 
     /// Which batches of a session are held.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use zapnode_core::SessionId;
-use zapnode_core::session::{Failure, Transition, Usage};
+use zapnode_core::session::{LastFailure, Transition, Usage};
 
 use super::iso;
 
@@ -117,7 +117,7 @@ struct TriedModel {
 
 impl FailureAnswer {
     /// The answer with this failure.
-    pub fn new(session_id: SessionId, failure: Option<Failure>) -> Self {
+    pub fn new(session_id: SessionId, failure: Option<LastFailure>) -> Self {
         let failure = failure.map(|failure| FailureModel {
             at: iso(failure.at),
             reason: WhyModel {

@@ -1,25 +1,50 @@
 //! The shapes on the wire. Core types never go into an answer as they are, so that a change in the
 //! core cannot change the contract.
 
+mod bulk;
 mod care;
 mod diagnostics;
 mod health;
 mod message;
+mod optout;
+mod pool;
 mod queue;
 mod session;
 
+pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};
+pub use optout::{OneOptOut, OptOutModel, OptOutPage};
+pub(crate) use pool::StandingModel;
+pub use pool::{OnePool, PoolList, PoolModel};
 pub use queue::QueueAnswer;
 pub use session::{
     OneSession, PairingCode, QrAnswer, ReasonModel, SessionAnswer, SessionList, SessionModel,
     StatusAnswer,
 };
 
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::macros::format_description;
+
+/// The answer to something that was done and leaves nothing to show.
+#[derive(Debug, Serialize)]
+pub struct Done {
+    success: bool,
+    message: String,
+}
+
+impl Done {
+    /// With what was done, in words.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            success: true,
+            message: message.into(),
+        }
+    }
+}
 
 /// A moment as JavaScript's `toISOString` writes it: UTC, milliseconds, `Z`.
 pub fn iso(moment: OffsetDateTime) -> String {

@@ -20,7 +20,7 @@ use crate::extract::{JsonBody, PathSession, ReadQuery, recipient};
 use crate::model::{MessagePage, OneMessage, QueueAnswer, Sent, state_from};
 
 /// The longest an answer may wait for a state, in milliseconds: proxies give up later.
-const LONGEST_WAIT_MS: u64 = 60_000;
+pub(super) const LONGEST_WAIT_MS: u64 = 60_000;
 /// How many messages a page has if nobody says.
 const USUAL_PAGE: usize = 50;
 /// And at most.
@@ -49,10 +49,6 @@ impl Wish {
         body: &JsonBody,
         usual_wait: Duration,
     ) -> Result<Self, ApiError> {
-        let key = headers.get("idempotency-key").map(|key| key.to_str());
-        let key = key
-            .transpose()
-            .map_err(|_| ApiError::invalid("Idempotency-Key must be plain ASCII"))?;
         let goal = match body.text("waitFor")? {
             None => MessageState::Sent,
             Some(word) => match state_from(word) {
@@ -80,12 +76,24 @@ impl Wish {
         };
         let send_at = body.text("sendAt")?.map(moment).transpose()?;
         Ok(Self {
-            key: key.map(str::to_owned),
+            key: idempotency_key(headers)?,
             goal,
             wait,
             send_at,
         })
     }
+}
+
+/// Reads the header `Idempotency-Key`.
+///
+/// # Errors
+/// 400 for one that is no plain text.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let key = headers.get("idempotency-key").map(|key| key.to_str());
+    let key = key
+        .transpose()
+        .map_err(|_| ApiError::invalid("Idempotency-Key must be plain ASCII"))?;
+    Ok(key.map(str::to_owned))
 }
 
 /// `POST /sessions/{id}/send`
@@ -96,17 +104,19 @@ pub(super) async fn send(
     body: JsonBody,
 ) -> Result<Response, ApiError> {
     let missing = "phoneNumber and message are required";
-    let (to, text) = number_and_message(&body, missing)?;
+    let (to, text) = number_and_message(&body, "phoneNumber", missing)?;
     let wish = Wish::read(&headers, &body, app.options().send_wait)?;
     send_text(&app, id, to, text, wish).await
 }
 
-/// Takes `phoneNumber` and `message` out of a body; empty ones are as good as missing.
+/// Takes the number, which is in `field`, and `message` out of a body; empty ones are as good as
+/// missing.
 pub(super) fn number_and_message<'a>(
     body: &'a JsonBody,
+    field: &str,
     missing: &'static str,
 ) -> Result<(String, &'a str), ApiError> {
-    let to = body.phone_text("phoneNumber")?.filter(|to| !to.is_empty());
+    let to = body.phone_text(field)?.filter(|to| !to.is_empty());
     let text = body.text("message")?.filter(|text| !text.is_empty());
     match (to, text) {
         (Some(to), Some(text)) => Ok((to, text)),
@@ -122,8 +132,18 @@ pub(super) async fn send_text(
     text: &str,
     wish: Wish,
 ) -> Result<Response, ApiError> {
-    // The core would refuse them too, but only once the session is ready: what can never be right
-    // is told first.
+    let (goal, wait) = (wish.goal, wish.wait);
+    let new = checked(&to, text, wish)?;
+    let session = app.sender(&id)?;
+    answer(to, session.submit_and_wait(new, goal, wait).await?)
+}
+
+/// The message that is asked for. The core would refuse a wrong one too, but only once the session
+/// is ready: what can never be right is told first.
+///
+/// # Errors
+/// What is wrong with it, as a bad request.
+pub(super) fn checked(to: &str, text: &str, wish: Wish) -> Result<NewMessage, ApiError> {
     if text.chars().nth(MAX_TEXT_CHARACTERS).is_some() {
         return Err(ApiError::invalid(format!(
             "message has more than {MAX_TEXT_CHARACTERS} characters"
@@ -132,14 +152,19 @@ pub(super) async fn send_text(
     if text.trim().is_empty() {
         return Err(ApiError::invalid("message is empty"));
     }
-    let new = NewMessage {
+    Ok(NewMessage {
         send_at: wish.send_at,
         idempotency_key: wish.key,
-        ..NewMessage::text(recipient(&to)?, text)
-    };
-    let session = app.sender(&id)?;
-    let Submitted { message, repeated } =
-        session.submit_and_wait(new, wish.goal, wish.wait).await?;
+        ..NewMessage::text(recipient(to)?, text)
+    })
+}
+
+/// The contract's answer to a send. `to` is echoed as it was given.
+///
+/// # Errors
+/// Why the message failed, if it did.
+pub(super) fn answer(to: String, submitted: Submitted) -> Result<Response, ApiError> {
+    let Submitted { message, repeated } = submitted;
     if let Some(failure) = message.failure {
         let id = message.id;
         return Err(Error::SendFailed { id, failure }.into());
@@ -176,7 +201,7 @@ impl Query {
                 _ => None,
             })
         });
-        let state = self.state.as_deref().map(MessageState::from_word);
+        let state = self.state.as_deref().map(state_of).transpose()?;
         let from_me = match self.direction.as_deref() {
             None => None,
             Some("out") => Some(true),
@@ -189,14 +214,7 @@ impl Query {
                 Some(None) => return Err(ApiError::invalid("chat must be a chat id or a number")),
                 known => known.flatten(),
             },
-            state: match state {
-                Some(None) => {
-                    return Err(ApiError::invalid(
-                        "state must be queued, sending, sent, delivered, read, failed, cancelled or received",
-                    ));
-                }
-                known => known.flatten(),
-            },
+            state,
             from_me,
             since: self.since.as_deref().map(moment).transpose()?,
             until: self.until.as_deref().map(moment).transpose()?,
@@ -239,16 +257,6 @@ pub(super) async fn queue(
     Ok(Json(QueueAnswer::new(id, view)))
 }
 
-fn page_limit(asked: Option<usize>) -> Result<usize, ApiError> {
-    let limit = asked.unwrap_or(USUAL_PAGE);
-    if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(format!(
-            "limit must be 1 to {LARGEST_PAGE}"
-        )));
-    }
-    Ok(limit)
-}
-
 /// `GET /messages/{id}`, by our own id or by WhatsApp's whole key.
 pub(super) async fn one(
     State(app): State<App>,
@@ -286,7 +294,36 @@ pub(super) async fn cancel(
     Ok(Json(OneMessage::new(session.cancel(id).await?, None)))
 }
 
-fn moment(text: &str) -> Result<OffsetDateTime, ApiError> {
+/// Reads how many a page shall have.
+///
+/// # Errors
+/// 400 for none or too many.
+pub(super) fn page_limit(asked: Option<usize>) -> Result<usize, ApiError> {
+    match asked.unwrap_or(USUAL_PAGE) {
+        limit @ 1..=LARGEST_PAGE => Ok(limit),
+        _ => Err(ApiError::invalid(format!(
+            "limit must be 1 to {LARGEST_PAGE}"
+        ))),
+    }
+}
+
+/// Reads a message's state.
+///
+/// # Errors
+/// 400 for a word that is none.
+pub(super) fn state_of(word: &str) -> Result<MessageState, ApiError> {
+    MessageState::from_word(word).ok_or_else(|| {
+        ApiError::invalid(
+            "state must be queued, sending, sent, delivered, read, failed, cancelled or received",
+        )
+    })
+}
+
+/// Reads a moment.
+///
+/// # Errors
+/// 400 for a text that is none.
+pub(super) fn moment(text: &str) -> Result<OffsetDateTime, ApiError> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|_| ApiError::invalid("a time must read like 2025-10-15T10:00:00Z"))
 }

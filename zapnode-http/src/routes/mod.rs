@@ -3,15 +3,18 @@
 use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod bulk;
 mod database;
 mod health;
 mod messages;
+mod optouts;
+mod pools;
 mod sessions;
 mod webhook;
 
@@ -47,10 +50,28 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ),
         ("/sessions/{id}/send", post(messages::send)),
         ("/sessions/{id}/messages", get(messages::history)),
+        ("/sessions/{id}/messages/bulk", post(bulk::create)),
         ("/sessions/{id}/queue", get(messages::queue)),
         (
             "/messages/{id}",
             get(messages::one).delete(messages::cancel),
+        ),
+        ("/send", post(pools::send)),
+        ("/bulk", get(bulk::list)),
+        ("/bulk/{id}", get(bulk::one)),
+        ("/bulk/{id}/messages", get(bulk::messages)),
+        ("/bulk/{id}/pause", post(bulk::pause)),
+        ("/bulk/{id}/resume", post(bulk::resume)),
+        ("/bulk/{id}/cancel", post(bulk::cancel)),
+        ("/optouts", get(optouts::list)),
+        (
+            "/optouts/{number}",
+            put(optouts::put).delete(optouts::delete),
+        ),
+        ("/pools", get(pools::list)),
+        (
+            "/pools/{name}",
+            get(pools::one).put(pools::put).delete(pools::delete),
         ),
         ("/webhook", post(webhook::chatwoot)),
         ("/webhook/test", post(webhook::test)),

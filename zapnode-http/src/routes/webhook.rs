@@ -47,7 +47,7 @@ pub(super) async fn test(
 ) -> Result<Response, ApiError> {
     check_enabled(&app)?;
     let id = session_of(&app, &body)?;
-    let (to, text) = number_and_message(&body, "Missing phoneNumber or message")?;
+    let (to, text) = number_and_message(&body, "phoneNumber", "Missing phoneNumber or message")?;
     let wish = Wish::read(&headers, &body, app.options().send_wait)?;
     send_text(&app, id, to, text, wish).await
 }

@@ -15,6 +15,7 @@ use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::options::Care;
 
 use crate::care;
+use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
 
 mod args;
@@ -80,6 +81,8 @@ pub mod names {
     pub const MEMORY_SOFT_MB: Spec = Spec::variable("ZAPNODE_MEMORY_SOFT_MB");
     /// Over how much memory its browser is started anew.
     pub const MEMORY_HARD_MB: Spec = Spec::variable("ZAPNODE_MEMORY_HARD_MB");
+    /// Words that put whoever answers with one on the opt-out list.
+    pub const STOP_WORDS: Spec = Spec::variable("ZAPNODE_STOP_WORDS");
     /// How quickly sessions send that have no pace of their own.
     pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
     /// How long an idempotency key is remembered.
@@ -144,6 +147,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// When sessions rest and how much memory they may take, where nothing is chosen for one.
     pub care: Care,
+    /// Words that put whoever answers with one on the opt-out list.
+    pub stop_words: StopWords,
     /// How quickly sessions send that have no pace of their own.
     pub pace: Pace,
     /// How long an idempotency key is remembered.
@@ -245,6 +250,9 @@ impl Settings {
             send_wait: r.required(names::SEND_WAIT, "10s", value::duration)?,
             retention_days: r.required(names::RETENTION_DAYS, "0", value::days)?,
             care,
+            stop_words: r
+                .even_empty(names::STOP_WORDS, "built in", value::stop_words)?
+                .unwrap_or_default(),
             pace: r.required(names::PACE, "off", value::pace)?,
             idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,

@@ -20,6 +20,7 @@ impl Settings {
             messages_kept: (self.retention_days > 0)
                 .then(|| Duration::from_secs(u64::from(self.retention_days) * 24 * 3600)),
             care: self.care,
+            stop_words: self.stop_words.clone(),
             pace: self.pace,
             idempotency_keys_kept: self.idempotency_keys_kept,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),

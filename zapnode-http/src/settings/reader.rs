@@ -129,6 +129,15 @@ impl Variables {
     }
 }
 
+impl Variables {
+    /// Whether a variable is set and empty.
+    fn is_empty(&self, name: &str) -> bool {
+        self.0
+            .get(name)
+            .is_some_and(|value| value.trim().is_empty())
+    }
+}
+
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Variables {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter();
@@ -172,6 +181,28 @@ impl<'a> Reader<'a> {
         let parsed = parse(text).map_err(|allowed| error(spec, text, source, allowed))?;
         self.note(spec, text.to_owned(), source);
         Ok(parsed)
+    }
+
+    /// As [`optional`](Self::optional), where a variable that is set and empty is a value too.
+    pub(super) fn even_empty<T>(
+        &mut self,
+        spec: Spec,
+        absent: &str,
+        parse: fn(&str) -> Result<T, &'static str>,
+    ) -> Result<Option<T>, SettingError> {
+        let emptied = [
+            (self.environment, Source::Environment),
+            (self.dotenv, Source::DotEnv),
+        ];
+        let emptied = emptied.into_iter().find(|(v, _)| v.is_empty(spec.name));
+        match (self.find(spec), emptied) {
+            (None, Some((_, source))) => {
+                let parsed = parse("").map_err(|allowed| error(spec, "", source, allowed))?;
+                self.note(spec, String::new(), source);
+                Ok(Some(parsed))
+            }
+            _ => self.optional(spec, absent, parse),
+        }
     }
 
     /// A setting that may be absent; `absent` is what is shown then.

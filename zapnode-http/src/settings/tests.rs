@@ -58,7 +58,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.retention_days, 0, "messages are kept");
     assert_eq!(s.pace, Pace::OFF);
     assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
-    assert_eq!(s.shown().len(), 28, "every setting is shown once");
+    assert_eq!(s.shown().len(), 29, "every setting is shown once");
 }
 
 #[test]
@@ -332,4 +332,22 @@ fn dotenv_files_of_the_original_are_read() {
     let none = Variables::default();
     let settings = Settings::merge(&Flags::default(), &none, &read, &around()).expect("good");
     assert_eq!((settings.port, settings.headless), (3002, false));
+}
+
+#[test]
+fn stop_words_are_the_usual_ones_or_others_or_none() {
+    let of = |pairs: Pairs<'_>| from_environment(pairs).expect("a setting");
+    let name = "ZAPNODE_STOP_WORDS";
+    assert!(of(&[]).stop_words.are_in("sair"));
+    let chosen = of(&[(name, "Chega, não mais")]);
+    assert!(chosen.stop_words.are_in("NAO MAIS!") && !chosen.stop_words.are_in("sair"));
+    for empty in ["", "  "] {
+        let none = of(&[(name, empty)]);
+        assert!(!none.stop_words.are_in("sair"));
+        assert_eq!(shown(&none, name), (String::new(), Source::Environment));
+    }
+    let none = merged(&Flags::default(), &[], &[(name, "")]).expect("a setting");
+    assert_eq!(shown(&none, name).1, Source::DotEnv);
+    let long = "x".repeat(65);
+    assert!(from_environment(&[(name, &long)]).is_err());
 }

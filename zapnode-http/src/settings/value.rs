@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zapnode_core::SessionId;
+use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
 
 use super::{LogFormat, is_log_filter, is_web_page};
@@ -109,6 +110,14 @@ pub(super) fn duration(text: &str) -> Value<Duration> {
         return Err(ALLOWED);
     }
     Ok(duration)
+}
+
+/// Words or short phrases, separated by commas.
+pub(super) fn stop_words(text: &str) -> Value<StopWords> {
+    if text.split(',').any(|word| word.trim().chars().count() > 64) {
+        return Err("words separated by commas, each at most 64 characters; empty for none");
+    }
+    Ok(StopWords::new(text.split(',')))
 }
 
 pub(super) fn pace(text: &str) -> Value<Pace> {

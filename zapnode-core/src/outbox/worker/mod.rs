@@ -21,6 +21,7 @@ use crate::driver::SendRefusal;
 use crate::event::Event;
 use crate::id::{MessageId, SessionId, WireId};
 use crate::message::{AckChange, Contact, IncomingMessage, Recipient, SentMessage};
+use crate::optout::OptOuts;
 use crate::outbox::hand_over::{Manner, Trouble, hand_over};
 use crate::outbox::pace::{Pace, Recent};
 use crate::outbox::queue::{Counts, Item, Kind, Queue, Standing};
@@ -116,6 +117,10 @@ enum Outcome {
     },
     /// The store says that it is over.
     Over,
+    /// Its bulk job was held meanwhile.
+    Held,
+    /// Its recipient has opted out; that is stored.
+    TakenBack(Box<Message>),
 }
 
 pub(crate) struct Worker {
@@ -125,6 +130,7 @@ pub(crate) struct Worker {
     info: watch::Receiver<SessionInfo>,
     store: Store,
     bus: broadcast::Sender<Event>,
+    opt_outs: OptOuts,
     progress: broadcast::Sender<Progress>,
     inbox: mpsc::UnboundedReceiver<Input>,
     queue: Queue,
@@ -157,6 +163,7 @@ pub(crate) struct Parts {
     pub(crate) info: watch::Receiver<SessionInfo>,
     pub(crate) store: Store,
     pub(crate) bus: broadcast::Sender<Event>,
+    pub(crate) opt_outs: OptOuts,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Input>,
     pub(crate) load: watch::Sender<Load>,
@@ -214,6 +221,7 @@ impl Worker {
             info: parts.info,
             store: parts.store,
             bus: parts.bus,
+            opt_outs: parts.opt_outs,
             progress: parts.progress,
             inbox: parts.inbox,
             queue: Queue::default(),
@@ -437,6 +445,8 @@ impl Worker {
                         detail: error.to_string(),
                     },
                     Err(Trouble::Over) => Outcome::Over,
+                    Err(Trouble::Held) => Outcome::Held,
+                    Err(Trouble::TakenBack(message)) => Outcome::TakenBack(message),
                 };
                 (wire_id, outcome)
             });

@@ -119,14 +119,19 @@ impl Worker {
             paced: false,
             attempted_at: None,
         };
-        let write = self.store.insert_appeared(row);
+        let opt_out = self.opt_outs.in_message(&self.session, &message);
+        let write = self.store.insert_appeared(row, opt_out);
+        let opt_outs = self.opt_outs.clone();
         let bus = self.bus.clone();
         let session = self.session.clone();
         self.writing.spawn(async move {
             let told = match write.await {
                 // Known already: told by an earlier page or an earlier run.
                 Ok(None) => return,
-                Ok(Some(_)) => message,
+                Ok(Some(stored)) => {
+                    opt_outs.tell(stored.taken_back);
+                    message
+                }
                 Err(error) => {
                     tracing::error!(%session, %error, "a message was not stored");
                     message

@@ -79,6 +79,15 @@ impl Worker {
                 self.known.remove(wire_id);
                 self.queue.settled(wire_id);
             }
+            Outcome::Held => {
+                self.recent.withdrawn(wire_id);
+                self.queue.put_back(wire_id, false, false);
+            }
+            Outcome::TakenBack(message) => {
+                self.became(wire_id, message.state, None, message.failure.clone());
+                self.recent.withdrawn(wire_id);
+                announce(&self.bus, *message);
+            }
         }
     }
 

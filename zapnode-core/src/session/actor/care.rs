@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::{Actor, Report};
 use crate::driver::{Connection, DriverError, Resources};
 use crate::options::Care;
-use crate::session::failure::{Failure, severity};
+use crate::session::failure::{LastFailure, severity};
 use crate::session::hibernate::{Advice, Doing, advise};
 use crate::session::history::transition;
 use crate::session::machine::{Input, Phase, Trouble, woken};
@@ -199,7 +199,7 @@ impl Actor {
         );
         let gone = self.events.is_none() || reason.code == ReasonCode::PageStalled;
         let to_draw = connection.clone().filter(|_| !silent && !gone);
-        let failure = Failure {
+        let failure = LastFailure {
             at: crate::store::now(),
             state: self.public_state().as_str().to_owned(),
             code: reason.code.as_str().to_owned(),
@@ -211,7 +211,7 @@ impl Actor {
         let (records, session) = (self.context.records.clone(), self.id.clone());
         Some(Box::pin(async move {
             let picture = picture(to_draw).await;
-            let failure = Failure {
+            let failure = LastFailure {
                 has_screenshot: picture.is_some(),
                 ..failure
             };
