@@ -80,10 +80,12 @@ impl Worker {
                 self.queue.settled(wire_id);
             }
             Outcome::Held => {
+                self.is_tried(wire_id);
                 self.recent.withdrawn(wire_id);
                 self.queue.put_back(wire_id, false, false);
             }
             Outcome::TakenBack(message) => {
+                self.is_tried(wire_id);
                 self.became(wire_id, message.state, None, message.failure.clone());
                 self.recent.withdrawn(wire_id);
                 announce(&self.bus, *message);
