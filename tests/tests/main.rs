@@ -6,6 +6,7 @@
 mod api;
 mod contract;
 mod healing;
+mod kill_points;
 mod logout;
 mod many;
 mod once;

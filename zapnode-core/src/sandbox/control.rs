@@ -193,6 +193,7 @@ async fn act(
         "logout" => phone.log_out().await,
         "offline" => phone.set_online(false).await,
         "online" => phone.set_online(true).await,
+        "reload" => phone.reload_pages().await,
         "state" => {
             let state = body_of::<StateBody>(&body)?.state;
             phone.force_state(state.as_deref()).await;
@@ -201,7 +202,7 @@ async fn act(
             return Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "phones can scan, code, deliver, read, logout, offline, online, state",
+                "phones can scan, code, deliver, read, logout, offline, online, reload, state",
             ));
         }
     }
@@ -299,6 +300,7 @@ async fn state(State(hub): State<Arc<Hub>>, Query(Since { since }): Query<Since>
             "phones": phone_list(world),
             "waiting": world.waiting(),
             "faults": world.faults,
+            "held": world.held,
         })
     }))
 }

@@ -204,6 +204,18 @@ impl Phone {
         });
     }
 
+    /// Makes the account's pages load themselves anew, as the real page does at times (fact sheet
+    /// §1.6).
+    pub async fn reload_pages(&self) {
+        self.hub.change(|world| {
+            for device in world.devices_of(&self.number) {
+                if let Some(connection) = world.connection_of(&device) {
+                    world.tell_at_once(connection, ToPage::Reload);
+                }
+            }
+        });
+    }
+
     /// How many devices are linked to it.
     pub fn linked_devices(&self) -> usize {
         self.hub.look(|world| world.devices_of(&self.number).len())

@@ -91,6 +91,7 @@ if (!window.__sandboxRefused)
       }
     }
 
+    wire.events.on('reload', () => location.reload());
     wire.events.on('forceState', ({ state }) => forced(state));
 
     // Turned while the page runs: what makes sense now happens now, the rest holds from here on.
