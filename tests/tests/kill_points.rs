@@ -72,7 +72,7 @@ async fn strike(
     match victim {
         Victim::Daemon => daemon.kill().await?,
         Victim::Chrome => chrome::kill(&scene.profile("shop"))?,
-        Victim::Page => scene.phone(ANA)?.reload_pages().await,
+        Victim::Page => ensure!(scene.phone(ANA)?.reload_pages().await == 1, "one page"),
     }
     // Until its end is noticed nothing is let go: no late word may reach who was killed.
     match victim {

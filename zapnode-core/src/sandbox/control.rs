@@ -193,7 +193,7 @@ async fn act(
         "logout" => phone.log_out().await,
         "offline" => phone.set_online(false).await,
         "online" => phone.set_online(true).await,
-        "reload" => phone.reload_pages().await,
+        "reload" => answer["pages"] = json!(phone.reload_pages().await),
         "state" => {
             let state = body_of::<StateBody>(&body)?.state;
             phone.force_state(state.as_deref()).await;

@@ -205,15 +205,15 @@ impl Phone {
     }
 
     /// Makes the account's pages load themselves anew, as the real page does at times (fact sheet
-    /// §1.6).
-    pub async fn reload_pages(&self) {
+    /// §1.6). Gives how many there are.
+    pub async fn reload_pages(&self) -> usize {
         self.hub.change(|world| {
-            for device in world.devices_of(&self.number) {
-                if let Some(connection) = world.connection_of(&device) {
-                    world.tell_at_once(connection, ToPage::Reload);
-                }
-            }
-        });
+            let devices = world.devices_of(&self.number);
+            let pages = devices.iter().filter_map(|id| world.connection_of(id));
+            pages
+                .map(|page| world.tell_at_once(page, ToPage::Reload))
+                .count()
+        })
     }
 
     /// How many devices are linked to it.

@@ -200,6 +200,15 @@ impl Sandbox {
         self.hub.set_faults(faults);
     }
 
+    /// Turns some of the switches and leaves the others as they are at that moment.
+    pub fn turn(&self, turn: impl FnOnce(&mut Faults)) {
+        self.hub.change(|world| {
+            let mut faults = world.faults.clone();
+            turn(&mut faults);
+            world.set_faults(faults);
+        });
+    }
+
     /// How the switches are.
     pub fn faults(&self) -> Faults {
         self.hub.look(|world| world.faults.clone())

@@ -51,8 +51,8 @@ async fn sandbox_holds_back_the_ack_of_what_it_delivered() {
     let (_, state) = ask(&sandbox, "GET", "state", "").await;
     assert_eq!(state["held"], 1);
     // A reload gets through, and the page that comes back is told.
-    let (status, _) = post(&sandbox, &format!("phones/{ANA}/reload"), json!({})).await;
-    assert_eq!(status, 200);
+    let (status, answer) = post(&sandbox, &format!("phones/{ANA}/reload"), json!({})).await;
+    assert_eq!((status, &answer["pages"]), (200, &json!(1)));
     page.hear("reload").await;
     let mut page = Page::back(&sandbox, &login).await;
     assert_eq!(page.hear("stored").await["id"], ID);
