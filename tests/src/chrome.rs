@@ -62,7 +62,11 @@ pub fn renderers_of(profile: &Path) -> Vec<u32> {
         }
         false
     };
-    let renders = |process: &Process| process.cmd().iter().any(|one| one == "--type=renderer");
+    // A helper's child writes its arguments into one.
+    let renders = |process: &Process| {
+        let mut arguments = process.cmd().iter();
+        arguments.any(|one| one.to_string_lossy().contains("--type=renderer"))
+    };
     let found = all.processes().iter();
     let found = found.filter(|(_, one)| renders(one) && descends(one));
     found.map(|(pid, _)| pid.as_u32()).collect()

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
 
 /// Large enough for the store of a run, small enough to be filled at once.
 const DISK_MB: u32 = 48;
@@ -28,20 +30,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Finds out what is possible. `data_dir` becomes the small disk.
+    /// Finds out what is possible. `data_dir` becomes the small disk; `folder` gets our own files.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn new(data_dir: &Path, clock_file: PathBuf) -> Result<Self> {
+    /// When a file cannot be written, or there is no browser.
+    pub fn new(data_dir: &Path, folder: &Path) -> Result<Self> {
         fs::create_dir_all(data_dir)?;
-        let clock = Clock {
-            library: FAKETIME.iter().map(PathBuf::from).find(|p| p.exists()),
-            file: clock_file,
-        };
-        clock.jump(0)?;
         Ok(Self {
             disk: Disk::mount(data_dir)?,
-            clock: Some(clock).filter(|clock| clock.library.is_some()),
+            clock: Clock::find(folder)?,
         })
     }
 }
@@ -124,24 +121,41 @@ impl Drop for Machine {
 /// measured by the monotonic clock is not touched, as with a clock that an operator sets.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    library: Option<PathBuf>,
+    library: PathBuf,
     file: PathBuf,
+    browser: PathBuf,
 }
 
 impl Clock {
+    /// Absent where the library is not installed.
+    fn find(folder: &Path) -> Result<Option<Self>> {
+        let Some(library) = FAKETIME.iter().map(PathBuf::from).find(|p| p.exists()) else {
+            return Ok(None);
+        };
+        let clock = Self {
+            library,
+            file: folder.join("clock"),
+            browser: folder.join("browser"),
+        };
+        clock.jump(0)?;
+        // Chrome does not start with the library, whatever it is told.
+        let chrome = ChromeDriver::new(ChromeOptions::new(folder)).browser()?;
+        let script = format!("#!/bin/sh\nunset LD_PRELOAD\nexec '{}' \"$@\"\n", chrome.display());
+        fs::write(&clock.browser, script)?;
+        fs::set_permissions(&clock.browser, fs::Permissions::from_mode(0o700))?;
+        Ok(Some(clock))
+    }
+
     /// What the daemon's environment needs for it.
     pub fn env(&self) -> Vec<(String, String)> {
-        let Some(library) = &self.library else {
-            return Vec::new();
-        };
         [
-            ("LD_PRELOAD", library.display().to_string()),
+            ("LD_PRELOAD", self.library.display().to_string()),
             ("FAKETIME_TIMESTAMP_FILE", self.file.display().to_string()),
             // How soon a jump is noticed, in seconds.
             ("FAKETIME_CACHE_DURATION", "1".to_owned()),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("FAKETIME_ONLY_CMDS", "zapnode-http".to_owned()),
             ("NO_FAKE_STAT", "1".to_owned()),
+            ("CHROME_PATH", self.browser.display().to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()

@@ -99,7 +99,7 @@ impl Stage {
         let folder = tempfile::Builder::new()
             .prefix("zapnode-torture-")
             .tempdir()?;
-        let machine = Machine::new(&folder.path().join("data"), folder.path().join("clock"))?;
+        let machine = Machine::new(&folder.path().join("data"), folder.path())?;
         let daemon = start(&sandbox, folder.path(), &machine).await?;
         let town = Town {
             daemon: watch::Sender::new(daemon.client().clone()),
