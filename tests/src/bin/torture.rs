@@ -26,8 +26,17 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match torture(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("it could not be played to the end: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn torture(arguments: Arguments) -> Result<ExitCode> {
     let options = Options {
         seed: arguments.seed.unwrap_or_else(|| fastrand::u64(..100_000)),
         faults: arguments.kills,
