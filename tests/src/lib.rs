@@ -11,6 +11,7 @@ pub mod chrome;
 pub mod client;
 pub mod daemon;
 pub mod scene;
+pub mod soak;
 pub mod torture;
 
 pub use client::{Answer, Client};

@@ -13,3 +13,4 @@ mod once;
 mod reference;
 mod restart;
 mod shell;
+mod torture;

@@ -1,6 +1,7 @@
 //! `torture --seed N --kills 200 --sends 500`: see `zapnode_tests::torture`. Ends with 1 if anything
 //! was lost, doubled, out of order or stuck.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ struct Arguments {
     /// How long a stopped Chrome stands still, in seconds.
     #[arg(long, default_value_t = 60)]
     freeze: u64,
+    /// A file that gets what the daemons said.
+    #[arg(long)]
+    log: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -43,6 +47,7 @@ async fn torture(arguments: Arguments) -> Result<ExitCode> {
         sends: arguments.sends,
         freeze: Duration::from_secs(arguments.freeze),
         aloud: true,
+        log: arguments.log,
     };
     let tally = tokio::select! {
         tally = run(&options) => tally?,

@@ -37,6 +37,7 @@ impl Stage {
     async fn kill_daemon(&mut self) -> Result<()> {
         let before = self.before(0).await;
         self.daemon.kill().await?;
+        self.keep_log("killed")?;
         // At once, beside the Chromes that are still on their way out.
         self.start_daemon().await?;
         for session in 0..SESSIONS {

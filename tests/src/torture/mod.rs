@@ -19,6 +19,7 @@ mod tally;
 mod traffic;
 mod verdict;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -50,6 +51,8 @@ pub struct Options {
     pub freeze: Duration,
     /// Says each step on the error output.
     pub aloud: bool,
+    /// Gets what the daemons said.
+    pub log: Option<PathBuf>,
 }
 
 /// Plays it through.
@@ -59,7 +62,7 @@ pub struct Options {
 /// did wrong is in [`Tally::violations`].
 pub async fn run(options: &Options) -> Result<Tally> {
     let begun = Instant::now();
-    let mut stage = Stage::set(options.aloud).await?;
+    let mut stage = Stage::set(options).await?;
     let plan = Plan::draw(options, stage.machine());
     stage.say(format_args!("seed {}: {plan}", options.seed));
     let mut traffic = Traffic::open(stage.town(), &plan.requests);
@@ -68,11 +71,13 @@ pub async fn run(options: &Options) -> Result<Tally> {
         if blow.waits {
             stage.until_recovered(blow.kind, blow.session).await?;
         }
-        traffic.let_through(blow.sends);
+        let after = if blow.kind.lasts() { blow.sends / 2 } else { 0 };
+        traffic.let_through(blow.sends - after);
         // The random moment: anything may be under way when it falls.
         tokio::time::sleep(blow.moment).await;
         stage.say(format_args!("{:>3}/{} {blow}", n + 1, plan.blows.len()));
         stage.strike(blow).await?;
+        traffic.let_through(after);
     }
 
     stage.peace().await?;

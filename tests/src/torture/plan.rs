@@ -66,6 +66,12 @@ impl Kind {
         }
     }
 
+    /// Whether it lasts a while, so that messages can be sent into it.
+    pub fn lasts(self) -> bool {
+        use Kind::{Clock, Cut, Disk, Freeze, Silence, Switches};
+        matches!(self, Cut | Silence | Switches | Freeze | Disk | Clock)
+    }
+
     /// Whether it hits one session rather than all.
     pub fn is_of_one_session(self) -> bool {
         matches!(
@@ -82,9 +88,10 @@ pub struct Blow {
     pub kind: Kind,
     /// Whose, where it is one session's.
     pub session: usize,
-    /// How many sends are let through right before.
+    /// How many sends are let through with it: right before, or half of them right after where it
+    /// lasts.
     pub sends: usize,
-    /// How long after them it falls.
+    /// How long after the first of them it falls.
     pub moment: Duration,
     /// How long it lasts, where it does.
     pub lasts: Duration,
@@ -103,7 +110,7 @@ impl fmt::Display for Blow {
         if !self.waits {
             f.write_str(" without waiting for the last recovery")?;
         }
-        write!(f, ", {:?} after {} sends", self.moment, self.sends)
+        write!(f, ", {} sends and {:?}", self.sends, self.moment)
     }
 }
 
@@ -231,15 +238,18 @@ fn draw_blows(rng: &mut Rng, options: &Options, possible: impl Fn(&Kind) -> bool
     let blows = deck.len();
     let mut sent = 0;
     let mut draw = |(n, kind): (usize, Kind)| {
-        // Spread evenly, with a little chance.
-        let due = options.sends * (n + 1) / blows;
-        let sends = (due.saturating_sub(sent) + rng.usize(0..3)).min(options.sends - sent);
+        // In bursts, and all of them by the last blow.
+        let due = (options.sends * (n + 1) / blows).saturating_sub(sent);
+        let sends = if rng.bool() && n + 1 < blows { 0 } else { due };
         sent += sends;
+        // A message takes some tens of milliseconds from the call to the phone: most blows fall into
+        // that, some when all is quiet again.
+        let within = if rng.u8(0..3) == 0 { 700 } else { 60 };
         Blow {
             kind,
             session: rng.usize(0..SESSIONS),
             sends,
-            moment: Duration::from_millis(rng.u64(0..700)),
+            moment: Duration::from_millis(rng.u64(0..within)),
             lasts: match kind {
                 Kind::Freeze => options.freeze,
                 Kind::Clock => Duration::from_millis(rng.u64(2_000..6_000)),
@@ -287,6 +297,7 @@ mod tests {
             sends,
             freeze: Duration::from_secs(60),
             aloud: false,
+            log: None,
         }
     }
 

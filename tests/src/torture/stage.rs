@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use zapnode_core::sandbox::{Phone, Sandbox, SandboxOptions};
 
 use super::machine::Machine;
 use super::tally::Tally;
-use super::{Kind, SESSIONS};
+use super::{Kind, Options, SESSIONS};
 use crate::{Client, Daemon, DaemonOptions, PATIENCE, chrome};
 
 /// How long a session may take to be ready again after a fault: the longest ways go over several
@@ -80,6 +82,7 @@ pub(super) struct Stage {
     pub(super) lasting: HashMap<(Kind, usize), JoinHandle<Result<()>>>,
     recoveries: Vec<(Kind, usize, Recovery)>,
     aloud: bool,
+    log: Option<PathBuf>,
     begun: Instant,
 }
 
@@ -94,7 +97,7 @@ fn account(session: usize) -> String {
 }
 
 impl Stage {
-    pub(super) async fn set(aloud: bool) -> Result<Self> {
+    pub(super) async fn set(options: &Options) -> Result<Self> {
         let sandbox = Arc::new(Sandbox::start(SandboxOptions::default()).await?);
         let folder = tempfile::Builder::new()
             .prefix("zapnode-torture-")
@@ -114,7 +117,8 @@ impl Stage {
             watches: Vec::new(),
             lasting: HashMap::new(),
             recoveries: Vec::new(),
-            aloud,
+            aloud: options.aloud,
+            log: options.log.clone(),
             begun: Instant::now(),
         };
         stage.link_all().await?;
@@ -179,6 +183,16 @@ impl Stage {
     pub(super) fn phone(&self, session: usize) -> Result<Phone> {
         let number = PhoneNumber::new(&account(session))?;
         Ok(self.sandbox.phone(&number))
+    }
+
+    /// Writes down what the daemon has said, before it is gone.
+    pub(super) fn keep_log(&self, end: &str) -> Result<()> {
+        let Some(path) = &self.log else {
+            return Ok(());
+        };
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        writeln!(file, "{}\n--- {end}", self.daemon.output())?;
+        Ok(())
     }
 
     pub(super) fn say(&self, what: fmt::Arguments<'_>) {
@@ -258,6 +272,7 @@ impl Stage {
     pub(super) async fn leave(mut self, tally: &mut Tally) -> Result<()> {
         tally.recoveries = std::mem::take(&mut self.recoveries);
         self.daemon.stop().await?;
+        self.keep_log("stopped")?;
         let left = chrome::none_left(self.folder(), Duration::from_secs(20)).await;
         if let Err(error) = left {
             tally.violations.push(format!("Chrome is left over: {error:#}"));

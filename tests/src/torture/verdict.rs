@@ -118,8 +118,9 @@ async fn by_the_api(stage: &Stage, accepted: usize, tally: &mut Tally) -> Result
     loop {
         looks.tick().await;
         let mut states: BTreeMap<String, usize> = BTreeMap::new();
+        let mut behind = Vec::new();
         for session in 0..SESSIONS {
-            count_states(stage, session, &mut states).await?;
+            count_states(stage, session, &mut states, &mut behind).await?;
         }
         let delivered = states.get("delivered").copied().unwrap_or_default();
         if states.len() == 1 && delivered == accepted {
@@ -128,6 +129,7 @@ async fn by_the_api(stage: &Stage, accepted: usize, tally: &mut Tally) -> Result
         if Instant::now() > end {
             let violation = format!("{accepted} were accepted; the API says {states:?}");
             tally.violations.push(violation);
+            tally.violations.extend(behind);
             return Ok(());
         }
     }
@@ -137,6 +139,7 @@ async fn count_states(
     stage: &Stage,
     session: usize,
     states: &mut BTreeMap<String, usize>,
+    behind: &mut Vec<String>,
 ) -> Result<()> {
     let mut cursor = String::new();
     loop {
@@ -146,6 +149,9 @@ async fn count_states(
         let messages = page["messages"].as_array().context("messages")?;
         for message in messages {
             let state = message["state"].as_str().unwrap_or_default();
+            if state != "delivered" {
+                behind.push(format!("not delivered by the API: {message}"));
+            }
             *states.entry(state.to_owned()).or_default() += 1;
         }
         match page["nextCursor"].as_i64() {
