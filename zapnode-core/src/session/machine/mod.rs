@@ -31,6 +31,10 @@ pub const MAX_ATTEMPTS: u32 = 6;
 /// A session that was ready this long is counted as healthy again.
 pub const STEADY: Duration = Duration::from_secs(60);
 
+/// So long ready makes up for one attempt: what breaks now and then and recovers each time is not
+/// given up, what breaks as soon as it is ready is.
+const MAKES_UP: Duration = Duration::from_secs(6);
+
 /// So many looks without an answer, and the page is loaded anew.
 const MISSES_TO_RELOAD: u32 = 3;
 
@@ -465,11 +469,9 @@ impl Machine {
         self.close(next, reason)
     }
 
-    /// Forgets earlier attempts once a session was ready for long enough.
+    /// Forgets earlier attempts, the more the longer a session was ready.
     fn forgive(&mut self, since: Instant, now: Instant) {
-        if now.saturating_duration_since(since) >= STEADY {
-            self.attempt = 0;
-        }
+        self.attempt = forgiven(self.attempt, now.saturating_duration_since(since));
     }
 
     fn retry_or_fail(&mut self, jitter: f64) -> Next {
@@ -544,6 +546,15 @@ impl Machine {
         self.phase = phase;
         self.was_ready = false;
     }
+}
+
+/// How many of `attempt` attempts still count after the session was ready for so long.
+pub fn forgiven(attempt: u32, ready_for: Duration) -> u32 {
+    if ready_for >= STEADY {
+        return 0;
+    }
+    let made_up = ready_for.as_secs() / MAKES_UP.as_secs();
+    attempt.saturating_sub(u32::try_from(made_up).unwrap_or(u32::MAX))
 }
 
 /// The pause before attempt `attempt` + 1: 1 s doubling to 60 s, 20 % either way.

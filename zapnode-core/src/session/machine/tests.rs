@@ -200,16 +200,35 @@ fn attempts_are_bounded_and_forgiven_after_a_healthy_while() {
     assert_eq!(opened, MAX_ATTEMPTS);
     assert_eq!(code(&machine), Some(ReasonCode::BrowserCrashed));
 
-    // The same, ready for long enough in between: the count begins anew.
-    machine.step(Input::Start, now, 0.5);
-    for _ in 0..3 * MAX_ATTEMPTS {
-        machine.step(Input::Opened, now, 0.5);
-        machine.step(Input::Link(LinkState::Ready(me())), now, 0.5);
-        now += STEADY;
-        machine.step(Input::Lost("gone".to_owned()), now, 0.5);
-        machine.step(Input::Closed, now, 0.5);
-        assert_eq!(machine.phase, Phase::Waiting);
-        machine.step(Input::DeadlinePassed, now, 0.5);
+    // The same, ready for long enough in between: the count begins anew; and ready for a shorter
+    // while each time, it does not add up.
+    for ready_for in [STEADY, Duration::from_secs(7)] {
+        machine.step(Input::Start, now, 0.5);
+        for _ in 0..3 * MAX_ATTEMPTS {
+            machine.step(Input::Opened, now, 0.5);
+            machine.step(Input::Link(LinkState::Ready(me())), now, 0.5);
+            now += ready_for;
+            machine.step(Input::Lost("gone".to_owned()), now, 0.5);
+            machine.step(Input::Closed, now, 0.5);
+            assert_eq!(machine.phase, Phase::Waiting);
+            machine.step(Input::DeadlinePassed, now, 0.5);
+        }
+    }
+}
+
+#[test]
+fn being_ready_makes_up_for_attempts() {
+    let seconds = Duration::from_secs;
+    for (attempt, ready_for, left) in [
+        (0, seconds(0), 0),
+        (5, seconds(0), 5),
+        (5, seconds(5), 5),
+        (5, seconds(6), 4),
+        (5, seconds(20), 2),
+        (2, seconds(59), 0),
+        (500, seconds(60), 0),
+    ] {
+        assert_eq!(forgiven(attempt, ready_for), left, "{attempt}, {ready_for:?}");
     }
 }
 
