@@ -14,8 +14,10 @@
 //!
 //! - [`state`]: what an ack or an error makes of a message, as pure functions.
 //! - [`queue`]: whose turn it is, as a pure structure: order per chat, a window, due times.
+//! - `catch_up`: acks that nobody told.
 //! - `worker`: one task for each session, which does what these two decide.
 
+mod catch_up;
 pub mod queue;
 pub mod state;
 pub(crate) mod worker;

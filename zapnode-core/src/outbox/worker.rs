@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use ulid::Ulid;
 
+use super::catch_up;
 use super::queue::{Item, Queue};
 use super::state::{Verdict, judge};
 use super::{Failure, FailureCode, Message, MessageState, NewMessage};
@@ -186,7 +187,10 @@ impl Worker {
                     Err(_) => has_session = false,
                 },
                 () = until(wake) => {}
-                _ = checks.tick() => self.check_unconfirmed(),
+                _ = checks.tick() => {
+                    self.check_unconfirmed();
+                    self.catch_up(catch_up::NOT_ON_A_PHONE);
+                }
             }
         }
         while self.writing.join_next().await.is_some() {}
@@ -237,6 +241,7 @@ impl Worker {
                 self.page = info.ready_at;
                 self.not_before = None;
                 self.queue.doubt();
+                self.catch_up(catch_up::NOT_READ);
             }
             SessionState::LoggedOut => {
                 self.fail_all(FailureCode::LoggedOut, "the session was logged out");
@@ -472,6 +477,14 @@ impl Worker {
                 detail: detail.to_owned(),
             };
             self.became(&wire_id, MessageState::Failed, None, Some(failure));
+        }
+    }
+
+    /// Asks the page for acks that it may not have told.
+    fn catch_up(&mut self, states: &'static [MessageState]) {
+        if let Some(loaded) = self.page {
+            let ask = catch_up::ask(self.shared.clone(), states, loaded);
+            self.writing.spawn(ask);
         }
     }
 
