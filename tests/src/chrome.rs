@@ -91,7 +91,10 @@ pub fn signal(pid: u32, signal: Signal) -> Result<()> {
 /// # Errors
 /// When none runs.
 pub fn kill(profile: &Path) -> Result<()> {
-    signal(browser_of(profile).context("its Chrome runs")?, Signal::KILL)
+    signal(
+        browser_of(profile).context("its Chrome runs")?,
+        Signal::KILL,
+    )
 }
 
 /// Waits until no Chrome runs under `folder`.

@@ -191,7 +191,10 @@ async fn all_there(scene: &Scene, client: &Client, figures: &Figures) -> Result<
             .with_context(|| format!("{last} did not come in on {id}"))??;
         let phone = scene.phone(&friend(session))?.messages();
         let came = phone.iter().filter(|message| !message.from_me).count();
-        ensure!(came == figures.sent / SESSIONS, "{came} arrived on {id}'s friend");
+        ensure!(
+            came == figures.sent / SESSIONS,
+            "{came} arrived on {id}'s friend"
+        );
     }
     Ok(())
 }
@@ -234,7 +237,10 @@ mod tests {
         let warms_up = figures(|minute| 60.0 - 30.0 / (1.0 + minute as f64));
         assert!(warms_up.is_flat(), "{warms_up}");
         let leaks = figures(|minute| 30.0 + minute as f64);
-        assert!(!leaks.is_flat() && (leaks.slope() - 1.0).abs() < 1e-9, "{leaks}");
+        assert!(
+            !leaks.is_flat() && (leaks.slope() - 1.0).abs() < 1e-9,
+            "{leaks}"
+        );
         let shrinks = figures(|minute| 60.0 - minute as f64);
         assert!(shrinks.is_flat() && shrinks.slope() < 0.0, "{shrinks}");
     }

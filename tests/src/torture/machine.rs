@@ -140,7 +140,10 @@ impl Clock {
         clock.jump(0)?;
         // Chrome does not start with the library, whatever it is told.
         let chrome = ChromeDriver::new(ChromeOptions::new(folder)).browser()?;
-        let script = format!("#!/bin/sh\nunset LD_PRELOAD\nexec '{}' \"$@\"\n", chrome.display());
+        let script = format!(
+            "#!/bin/sh\nunset LD_PRELOAD\nexec '{}' \"$@\"\n",
+            chrome.display()
+        );
         fs::write(&clock.browser, script)?;
         fs::set_permissions(&clock.browser, fs::Permissions::from_mode(0o700))?;
         Ok(Some(clock))

@@ -74,10 +74,7 @@ impl Kind {
 
     /// Whether it hits one session rather than all.
     pub fn is_of_one_session(self) -> bool {
-        matches!(
-            self,
-            Self::Chrome | Self::Tab | Self::Reload | Self::Freeze
-        )
+        matches!(self, Self::Chrome | Self::Tab | Self::Reload | Self::Freeze)
     }
 }
 

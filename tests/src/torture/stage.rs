@@ -146,10 +146,11 @@ impl Stage {
 
     /// Starts the daemon again. One that finds no room for its files is started once there is.
     pub(super) async fn start_daemon(&mut self) -> Result<()> {
+        let full = *self.town.disk_full.borrow();
         let first = start(&self.sandbox, self.folder.path(), &self.machine).await;
         self.daemon = match first {
             Ok(daemon) => daemon,
-            Err(error) if *self.town.disk_full.borrow() => {
+            Err(error) if full => {
                 self.say(format_args!("    not started on the full disk: {error:#}"));
                 let mut full = self.town.disk_full.subscribe();
                 full.wait_for(|full| !full).await?;
@@ -157,9 +158,7 @@ impl Stage {
             }
             Err(error) => return Err(error),
         };
-        self.town
-            .daemon
-            .send_replace(self.daemon.client().clone());
+        self.town.daemon.send_replace(self.daemon.client().clone());
         Ok(())
     }
 
@@ -275,7 +274,9 @@ impl Stage {
         self.keep_log("stopped")?;
         let left = chrome::none_left(self.folder(), Duration::from_secs(20)).await;
         if let Err(error) = left {
-            tally.violations.push(format!("Chrome is left over: {error:#}"));
+            tally
+                .violations
+                .push(format!("Chrome is left over: {error:#}"));
         }
         Ok(())
     }

@@ -108,7 +108,10 @@ impl fmt::Display for Tally {
             if let (Some(last), half) = (times.last(), times.len() / 2) {
                 let (half, last) = (times[half].as_secs_f64(), last.as_secs_f64());
                 let ready = times.len();
-                write!(f, "   ready again {ready:>3}: p50 {half:.1} s, max {last:.1} s")?;
+                write!(
+                    f,
+                    "   ready again {ready:>3}: p50 {half:.1} s, max {last:.1} s"
+                )?;
             }
             if unnoticed > 0 {
                 write!(f, "   ready throughout: {unnoticed}")?;
@@ -129,11 +132,19 @@ impl fmt::Display for Tally {
             self.losses, self.duplicates, self.ghosts, self.disorders, self.handed_again
         )?;
         let stuck: Vec<_> = self.stuck().collect();
-        writeln!(f, "  sessions that did not come back by themselves: {}", stuck.len())?;
+        writeln!(
+            f,
+            "  sessions that did not come back by themselves: {}",
+            stuck.len()
+        )?;
         let all = self.violations.iter().cloned().chain(stuck);
         for violation in all.take(TOLD) {
             writeln!(f, "  ! {violation}")?;
         }
-        f.write_str(if self.is_clean() { "  clean" } else { "  NOT clean" })
+        f.write_str(if self.is_clean() {
+            "  clean"
+        } else {
+            "  NOT clean"
+        })
     }
 }

@@ -196,12 +196,7 @@ impl ScriptedDriver {
     }
 
     /// A message the session sent comes further, and the page knows without telling; gives its id.
-    pub fn acknowledge_untold(
-        &self,
-        session: &SessionId,
-        wire_id: &WireId,
-        ack: Ack,
-    ) -> MessageId {
+    pub fn acknowledge_untold(&self, session: &SessionId, wire_id: &WireId, ack: Ack) -> MessageId {
         let page = self.page(session);
         let mut inside = lock(&page.inside);
         let Some(message) = inside.messages.get_mut(wire_id) else {

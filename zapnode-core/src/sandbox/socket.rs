@@ -88,11 +88,7 @@ enum After {
 }
 
 /// Answers a page at once, or when `here` is held up no longer.
-fn answer_past(
-    hub: &Arc<Hub>,
-    here: Hold,
-    answer: impl FnOnce(&mut World) + Send + 'static,
-) {
+fn answer_past(hub: &Arc<Hub>, here: Hold, answer: impl FnOnce(&mut World) + Send + 'static) {
     if !hub.change(|world| world.reaches(here)) {
         hub.change(answer);
         return;

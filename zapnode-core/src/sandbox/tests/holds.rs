@@ -78,7 +78,11 @@ async fn sandbox_cuts_and_refuses_sockets() {
     let end = async { while page.socket.next().await.is_some_and(|frame| frame.is_ok()) {} };
     tokio::time::timeout(SOON, end).await.expect("cut");
     let url = format!("ws://127.0.0.1:{}/ws/chat", port(&sandbox));
-    assert!(tokio_tungstenite::connect_async(url.as_str()).await.is_err());
+    assert!(
+        tokio_tungstenite::connect_async(url.as_str())
+            .await
+            .is_err()
+    );
     sandbox.set_faults(Faults {
         send_result: SendResult::Lost,
         ..Faults::default()

@@ -228,7 +228,11 @@ fn being_ready_makes_up_for_attempts() {
         (2, seconds(59), 0),
         (500, seconds(60), 0),
     ] {
-        assert_eq!(forgiven(attempt, ready_for), left, "{attempt}, {ready_for:?}");
+        assert_eq!(
+            forgiven(attempt, ready_for),
+            left,
+            "{attempt}, {ready_for:?}"
+        );
     }
 }
 
