@@ -65,7 +65,7 @@ pub async fn run(options: &Options) -> Result<Tally> {
     let mut stage = Stage::set(options).await?;
     let plan = Plan::draw(options, stage.machine());
     stage.say(format_args!("seed {}: {plan}", options.seed));
-    let mut traffic = Traffic::open(stage.town(), &plan.requests);
+    let mut traffic = Traffic::open(stage.town(), plan.requests.clone());
 
     for (n, blow) in plan.blows.iter().enumerate() {
         if blow.waits {

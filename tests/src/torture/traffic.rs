@@ -41,7 +41,7 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn open(town: Arc<Town>, requests: &[Request]) -> Self {
+    pub(super) fn open(town: Arc<Town>, requests: Vec<Request>) -> Self {
         let mut clients = JoinSet::new();
         let mut queues = Vec::new();
         for _ in 0..CLIENTS {
@@ -60,7 +60,7 @@ impl Traffic {
             });
         }
         Self {
-            waiting: requests.to_vec().into_iter(),
+            waiting: requests.into_iter(),
             queues,
             clients,
         }
