@@ -1,6 +1,6 @@
 # The few commands. `make` alone lists them.
 .POSIX:
-.PHONY: help demo run test check deny chromium reference clean-demo
+.PHONY: help demo run test check deny chromium reference torture soak clean-demo
 
 CARGO ?= cargo
 # Where the demo keeps its sessions and its simulated WhatsApp.
@@ -11,6 +11,8 @@ help:
 	@echo 'make run     the daemon on the real WhatsApp Web'
 	@echo 'make test    every check and every test (installs Chromium if there is none)'
 	@echo 'make check   formatting, lints and documentation only'
+	@echo 'make torture 200 faults over 500 sends (TORTURE="--seed N --kills N --sends N")'
+	@echo 'make soak    half an hour of traffic, with the memory of the daemon (SOAK="--minutes N")'
 
 chromium:
 	@scripts/ensure-chromium.sh
@@ -46,3 +48,13 @@ test: chromium check deny
 # whatsapp-web.js from npm, unmodified, on the simulated WhatsApp; one line a check.
 reference: chromium
 	$(CARGO) test -p zapnode-tests --all-features --quiet --test e2e -- --nocapture reference_client
+
+# Best as root on Debian with libfaketime: a full disk and a jumping clock are left out elsewhere, and
+# the tally says so. The debug build that the tests use does: what takes its time is Chromium.
+torture: chromium
+	$(CARGO) build -p zapnode-http --all-features --quiet
+	$(CARGO) run -p zapnode-tests --all-features --quiet --bin torture -- $(TORTURE)
+
+soak: chromium
+	$(CARGO) build --release -p zapnode-http --all-features --quiet
+	$(CARGO) run --release -p zapnode-tests --all-features --quiet --bin soak -- $(SOAK)

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
 use sysinfo::{Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 
 /// Every process of this machine with its command line.
@@ -41,6 +43,58 @@ pub fn browser_of(profile: &Path) -> Option<u32> {
             && !arguments.iter().any(|a| a.starts_with("--type="))
     });
     found.map(|(pid, _)| pid.as_u32())
+}
+
+/// The process ids of the pages of a session's Chrome.
+pub fn renderers_of(profile: &Path) -> Vec<u32> {
+    let Some(browser) = browser_of(profile) else {
+        return Vec::new();
+    };
+    let all = processes();
+    // They are children of a helper that is a child of the browser.
+    let descends = |process: &Process| {
+        let mut parent = process.parent();
+        while let Some(pid) = parent {
+            if pid.as_u32() == browser {
+                return true;
+            }
+            parent = all.process(pid).and_then(Process::parent);
+        }
+        false
+    };
+    // A helper's child writes its arguments into one.
+    let renders = |process: &Process| {
+        let mut arguments = process.cmd().iter();
+        arguments.any(|one| one.to_string_lossy().contains("--type=renderer"))
+    };
+    let found = all.processes().iter();
+    let found = found.filter(|(_, one)| renders(one) && descends(one));
+    found.map(|(pid, _)| pid.as_u32()).collect()
+}
+
+/// Sends a signal to a process; one that has ended is left alone.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn signal(pid: u32, signal: Signal) -> Result<()> {
+    let Some(pid) = Pid::from_raw(i32::try_from(pid)?) else {
+        bail!("0 is no process of ours");
+    };
+    match kill_process(pid, signal) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Kills a session's Chrome without a word.
+///
+/// # Errors
+/// When none runs.
+pub fn kill(profile: &Path) -> Result<()> {
+    signal(
+        browser_of(profile).context("its Chrome runs")?,
+        Signal::KILL,
+    )
 }
 
 /// Waits until no Chrome runs under `folder`.

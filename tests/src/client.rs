@@ -109,6 +109,15 @@ impl Client {
         })
     }
 
+    /// A session as it is now.
+    ///
+    /// # Errors
+    /// When there is none, or no answer.
+    pub async fn session(&self, id: &str) -> Result<Value> {
+        let body = self.get(&format!("/sessions/{id}")).await?.expect(200)?;
+        Ok(body["session"].clone())
+    }
+
     /// Follows a session by long-polling until `so` holds; gives the session as it is then.
     pub async fn session_until(
         &self,

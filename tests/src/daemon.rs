@@ -41,16 +41,17 @@ struct Output {
     more: Notify,
 }
 
-/// The path of a binary of this workspace, built beside this test.
+/// The path of a binary of this workspace, built beside this program.
 ///
 /// # Errors
 /// When it was not built; `make test` builds it first.
 pub fn binary(name: &str) -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .context("a test lies in target/<profile>/deps")?;
+    let this = std::env::current_exe()?;
+    // Binaries lie in target/<profile>, tests in a folder `deps` below it.
+    let folder = this.parent().filter(|folder| !folder.ends_with("deps"));
+    let folder = folder
+        .or_else(|| this.ancestors().nth(2))
+        .context("this program lies in target/<profile>")?;
     let path = folder.join(name);
     if !path.exists() {
         bail!("{} is not built; run `make test`", path.display());

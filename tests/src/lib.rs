@@ -12,6 +12,8 @@ pub mod client;
 pub mod daemon;
 pub mod disk;
 pub mod scene;
+pub mod soak;
+pub mod torture;
 
 pub use client::{Answer, Client};
 pub use daemon::{Daemon, DaemonOptions};

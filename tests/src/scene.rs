@@ -98,6 +98,21 @@ impl Scene {
         ready.with_context(|| format!("{session} was scanned; the sandbox: {:?}", self.sandbox))
     }
 
+    /// A daemon with one session that is linked and ready, and was stopped gently once in between:
+    /// Chrome writes fresh local storage some seconds late, so before that a kill loses the login
+    /// whatever anybody does.
+    ///
+    /// # Errors
+    /// When any step fails or takes too long.
+    pub async fn daemon_with_kept_login(&self, session: &str, number: &str) -> Result<Daemon> {
+        let mut daemon = self.daemon().await?;
+        self.link(daemon.client(), session, number).await?;
+        daemon.stop().await?;
+        let daemon = self.daemon().await?;
+        daemon.client().until_ready(session).await?;
+        Ok(daemon)
+    }
+
     /// Waits until `text` is on the phone `number`.
     ///
     /// # Errors

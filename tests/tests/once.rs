@@ -5,22 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use hyper::Method;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use zapnode_core::sandbox::PhoneMessage;
-use zapnode_tests::{ANA, BRUNO, Client, Daemon, PATIENCE, Scene, chrome};
+use zapnode_tests::{ANA, BRUNO, Client, PATIENCE, Scene, chrome};
 
 const MESSAGES: usize = 40;
-
-/// Linked, and stopped once gently, so that the login is on disk whatever is killed next.
-async fn linked(scene: &Scene) -> Result<Daemon> {
-    let mut daemon = scene.daemon().await?;
-    scene.link(daemon.client(), "shop", ANA).await?;
-    daemon.stop().await?;
-    let daemon = scene.daemon().await?;
-    daemon.client().until_ready("shop").await?;
-    Ok(daemon)
-}
 
 /// Sends one with its own key. Whether it was accepted; what failed may be sent again.
 async fn send(client: &Client, n: usize) -> bool {
@@ -60,7 +49,7 @@ async fn all_once(scene: &Scene, count: usize) -> Result<()> {
 #[tokio::test]
 async fn the_daemon_is_killed_while_it_sends() -> Result<()> {
     let scene = Scene::new().await?;
-    let mut daemon = linked(&scene).await?;
+    let mut daemon = scene.daemon_with_kept_login("shop", ANA).await?;
     let mut next = 0;
     // Killed after so many accepted messages, three times, at moments of their own choosing.
     for kill_after in [3, 11, 24] {
@@ -91,13 +80,11 @@ async fn the_daemon_is_killed_while_it_sends() -> Result<()> {
 #[tokio::test]
 async fn chrome_is_killed_while_it_sends() -> Result<()> {
     let scene = Scene::new().await?;
-    let mut daemon = linked(&scene).await?;
+    let mut daemon = scene.daemon_with_kept_login("shop", ANA).await?;
     let client = daemon.client().clone();
     for n in 0..MESSAGES {
         if n == MESSAGES / 2 {
-            let pid = chrome::browser_of(&scene.profile("shop")).context("its Chrome runs")?;
-            let pid = Pid::from_raw(i32::try_from(pid)?).context("a pid")?;
-            kill_process(pid, Signal::KILL)?;
+            chrome::kill(&scene.profile("shop"))?;
         }
         // Accepted also while it recovers.
         ensure!(send(&client, n).await, "{n} was refused");

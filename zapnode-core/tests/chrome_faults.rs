@@ -375,28 +375,28 @@ async fn a_message_without_network_stays_pending_and_goes_out_later() {
     let copies = theirs(&sandbox).messages();
     assert_eq!(copies.iter().filter(|m| m.id == lost.wire_id).count(), 1);
 
-    // The page says that it failed.
+    // The page says that the network failed. It keeps the message and sends it later, so it has not
+    // failed: the first that is told of it is the server's tick.
     sandbox.set_faults(Faults {
         send_result: SendResult::ErrorNetwork,
         ..Faults::default()
     });
     reload(&mut session).await;
-    let failed = text(&chat, "failed");
+    let unsent = text(&chat, "unsent");
     session
         .connection
-        .send_text(&failed)
+        .send_text(&unsent)
         .await
         .expect("in the page");
-    session
-        .wait("the failure", |event| match event {
-            DriverEvent::Ack(change)
-                if change.id.wire_id() == failed.wire_id && change.ack == Ack::Failed =>
-            {
-                Some(())
-            }
+    sandbox.set_faults(Faults::default());
+    session.connection.reload().await.expect("reloaded");
+    let told = session
+        .wait("the first ack", |event| match event {
+            DriverEvent::Ack(change) if change.id.wire_id() == unsent.wire_id => Some(change.ack),
             _ => None,
         })
         .await;
+    assert_eq!(told, Ack::Server);
     session.close().await;
 }
 

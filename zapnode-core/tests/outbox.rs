@@ -87,6 +87,27 @@ async fn states_follow_the_acks_also_across_a_restart_and_out_of_order() {
 }
 
 #[tokio::test]
+async fn acks_that_nobody_told_are_asked_for_on_the_next_page() {
+    let scene = Scene::new();
+    let manager = scene.manager().await;
+    let session = scene.ready(&manager, "a").await;
+    let sent = session
+        .submit_and_wait(text("1"), MessageState::Sent, WAIT)
+        .await;
+    let message = sent.expect("accepted").message;
+    stored(&manager, &message, MessageState::Sent).await;
+    scene
+        .driver
+        .acknowledge_untold(session.id(), &message.wire_id, Ack::Device);
+    let me = session.info().me.expect("an account");
+    let driver = &scene.driver;
+    driver.tell(session.id(), DriverEvent::Reloaded).await;
+    let ready = DriverEvent::Link(LinkState::Ready(me));
+    driver.tell(session.id(), ready).await;
+    stored(&manager, &message, MessageState::Delivered).await;
+}
+
+#[tokio::test]
 async fn a_key_makes_repeating_harmless() {
     let scene = Scene::new();
     let manager = scene.manager().await;

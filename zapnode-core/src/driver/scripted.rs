@@ -236,16 +236,20 @@ impl ScriptedDriver {
 
     /// A message the session sent comes further.
     pub async fn acknowledge(&self, session: &SessionId, wire_id: &WireId, ack: Ack) {
+        let id = self.acknowledge_untold(session, wire_id, ack);
+        let told = DriverEvent::Ack(AckChange { id, ack });
+        self.page(session).tell(told).await;
+    }
+
+    /// A message the session sent comes further, and the page knows without telling; gives its id.
+    pub fn acknowledge_untold(&self, session: &SessionId, wire_id: &WireId, ack: Ack) -> MessageId {
         let page = self.page(session);
-        let id = {
-            let mut inside = lock(&page.inside);
-            let Some(message) = inside.messages.get_mut(wire_id) else {
-                panic!("{session} has no message {wire_id}");
-            };
-            message.ack = ack;
-            message.id.clone()
+        let mut inside = lock(&page.inside);
+        let Some(message) = inside.messages.get_mut(wire_id) else {
+            panic!("{session} has no message {wire_id}");
         };
-        page.tell(DriverEvent::Ack(AckChange { id, ack })).await;
+        message.ack = ack;
+        message.id.clone()
     }
 
     /// The phone removes the device.

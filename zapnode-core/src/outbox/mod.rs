@@ -16,8 +16,10 @@
 //! - [`queue`]: whose turn it is, as a pure structure: order per chat, a window, due times.
 //! - [`pace`]: how quickly, and what holds a message back.
 //! - [`waits`]: why a message waits, in words.
-//! - `worker`: one task for each session, which does what these two decide.
+//! - `catch_up`: acks that nobody told.
+//! - `worker`: one task for each session, which does what these decide.
 
+mod catch_up;
 mod hand_over;
 mod load;
 pub mod pace;

@@ -194,6 +194,7 @@ async fn act(
         "ban" => phone.ban().await,
         "offline" => phone.set_online(false).await,
         "online" => phone.set_online(true).await,
+        "reload" => answer["pages"] = json!(phone.reload_pages().await),
         "state" => {
             let state = body_of::<StateBody>(&body)?.state;
             phone.force_state(state.as_deref()).await;
@@ -202,7 +203,7 @@ async fn act(
             return Err(Refusal::new(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "phones can scan, code, deliver, read, logout, ban, offline, online, state",
+                "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state",
             ));
         }
     }
@@ -300,6 +301,7 @@ async fn state(State(hub): State<Arc<Hub>>, Query(Since { since }): Query<Since>
             "phones": phone_list(world),
             "waiting": world.waiting(),
             "faults": world.faults,
+            "held": world.held,
         })
     }))
 }

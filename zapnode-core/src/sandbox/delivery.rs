@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::account::{Item, PhoneMessage};
+use super::faults::Hold;
 use super::wire::{ItemFrame, MsgFrame, ToPage};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
@@ -132,6 +133,11 @@ impl World {
         };
         self.account(sender).push(message);
         if let Some(device) = device {
+            if let Some(connection) = self.connection_of(device)
+                && self.reaches(Hold::Acked)
+            {
+                self.stall(connection);
+            }
             let item = Item::Ack {
                 chat: to.clone(),
                 id: id.clone(),

@@ -131,6 +131,36 @@ positions! {
     }
 }
 positions! {
+    /// Whether the page reaches its servers.
+    Servers {
+        /// It does.
+        Up,
+        /// Its sockets are cut and refused; pages are served.
+        Cut,
+        /// Its sockets are cut, and nothing is answered: neither a page nor a socket. What was asked
+        /// meanwhile is answered when they are back.
+        Silent,
+    }
+}
+positions! {
+    /// Where messages of linked devices stand still, so that something can be killed exactly there.
+    /// They go on when the switch is turned away.
+    Hold {
+        /// Nowhere.
+        Off,
+        /// Before the page got it: the servers do not answer who has the number.
+        Asked,
+        /// The page has it in its storage and nowhere else: the servers have not got it, and the
+        /// page's caller knows nothing.
+        Kept,
+        /// The page has it in its storage, the servers have delivered it, and the page's caller knows
+        /// nothing.
+        Taken,
+        /// The servers have delivered it, and tell the page nothing any more.
+        Acked,
+    }
+}
+positions! {
     /// What `findOrCreateLatestChat` puts into `chat` (variant 8).
     ChatRecord {
         /// A plain record without methods of the model, when the chat was just created.
@@ -256,6 +286,10 @@ pub struct Faults {
     pub refusal_number: RefusalNumber,
     /// Whom the account has blocked, as the page lists them: `…@lid` (fact sheet §6).
     pub blocked: Vec<String>,
+    /// Whether the page reaches its servers.
+    pub servers: Servers,
+    /// Where messages stand still.
+    pub hold: Hold,
     /// What a just created chat looks like.
     pub chat_record: ChatRecord,
     /// How people are addressed.
@@ -322,6 +356,8 @@ impl Default for Faults {
             refuse_queries: 0,
             refusal_number: RefusalNumber::default(),
             blocked: Vec::new(),
+            servers: Servers::default(),
+            hold: Hold::default(),
             chat_record: ChatRecord::default(),
             addressing: Addressing::default(),
             messages_carry_number: false,

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::Faults;
+use super::faults::{Faults, Hold, Servers};
 use super::state_file::{Ports, StateFile};
-use super::wire::ToPage;
 use super::world::World;
 
 /// How long changes are gathered before they are written.
@@ -61,14 +60,34 @@ impl Hub {
     }
 
     pub(super) fn set_faults(&self, faults: Faults) {
-        self.change(|world| {
-            world.faults_revision += 1;
-            world.faults = faults.clone();
-            world.tell_everybody(&ToPage::Faults {
-                faults: Box::new(faults),
-                revision: world.faults_revision,
-            });
-        });
+        self.change(|world| world.set_faults(faults));
+    }
+
+    /// Waits until nothing is held up `here` any more.
+    pub(super) async fn released(&self, here: Hold) {
+        self.until(|world| world.faults.hold != here).await;
+    }
+
+    /// Waits until the servers answer. Says whether they take connections.
+    pub(super) async fn answering(&self) -> bool {
+        self.until(|world| world.faults.servers != Servers::Silent)
+            .await;
+        self.look(|world| world.faults.servers == Servers::Up)
+    }
+
+    /// Waits until `so` holds of the world, or the sandbox closes.
+    pub(super) async fn until(&self, so: impl Fn(&World) -> bool) {
+        let mut changes = self.changes();
+        loop {
+            changes.mark_unchanged();
+            if self.look(&so) {
+                return;
+            }
+            tokio::select! {
+                () = self.closing.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
     }
 
     /// Writes the state file, if there is one, and returns when it is on disk.

@@ -237,6 +237,12 @@ impl World {
             .get(id)
             .map(|device| device.items.iter().cloned().collect())
             .unwrap_or_default();
+        // They may have been turned while it was away.
+        let faults = ToPage::Faults {
+            faults: Box::new(self.faults.clone()),
+            revision: self.faults_revision,
+        };
+        self.tell(connection, faults);
         self.tell(
             connection,
             ToPage::LoggedIn {

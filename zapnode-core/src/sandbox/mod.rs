@@ -31,6 +31,7 @@
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
 //! | `POST phones/{number}/logout` | – | removes the linked devices |
 //! | `POST phones/{number}/offline`, `/online` | – | takes the phone's network away, or gives it back |
+//! | `POST phones/{number}/reload` | – | the account's pages load themselves anew |
 //! | `POST phones/{number}/state` | `{"state"}`, `null` ends it | forces a socket state on the account's pages |
 //! | `GET phones`, `GET phones/{number}/messages` | | the phones; what is on one |
 //! | `GET faults`, `POST faults` | part of [`Faults`], or `{"reset":true}` | the switches |
@@ -59,8 +60,8 @@ mod world;
 pub use account::PhoneMessage;
 pub use faults::{
     AckOrder, Addressing, CallCollection, ChatRecord, Ciphertext, DebugObject, Dialog, Faults,
-    HasSynced, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm, RefusalNumber,
-    SendResult, SendReturns, SendSeen,
+    HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
+    RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
 };
 pub use phone::{Phone, PhoneError, WaitingQr};
 pub use qr::{InvalidQrText, QrText};

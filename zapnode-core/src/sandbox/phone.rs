@@ -249,6 +249,18 @@ impl Phone {
         });
     }
 
+    /// Makes the account's pages load themselves anew, as the real page does at times (fact sheet
+    /// §1.6). Gives how many there are.
+    pub async fn reload_pages(&self) -> usize {
+        self.hub.change(|world| {
+            let devices = world.devices_of(&self.number);
+            let pages = devices.iter().filter_map(|id| world.connection_of(id));
+            pages
+                .map(|page| world.tell_at_once(page, ToPage::Reload))
+                .count()
+        })
+    }
+
     /// How many devices are linked to it.
     pub fn linked_devices(&self) -> usize {
         self.hub.look(|world| world.devices_of(&self.number).len())

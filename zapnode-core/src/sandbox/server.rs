@@ -4,6 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -22,7 +23,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::faults::Faults;
 use super::hub::Hub;
-use super::phone::Phone;
+use super::phone::{Phone, PhoneError};
 use super::state_file::{Ports, StateFile};
 use super::world::{Kept, World};
 use super::{control, page, socket};
@@ -199,9 +200,28 @@ impl Sandbox {
         self.hub.set_faults(faults);
     }
 
+    /// Turns some of the switches and leaves the others as they are at that moment.
+    pub fn turn(&self, turn: impl FnOnce(&mut Faults)) {
+        self.hub.change(|world| {
+            let mut faults = world.faults.clone();
+            turn(&mut faults);
+            world.set_faults(faults);
+        });
+    }
+
     /// How the switches are.
     pub fn faults(&self) -> Faults {
         self.hub.look(|world| world.faults.clone())
+    }
+
+    /// Waits until a message stands still where [`Faults::hold`] says.
+    ///
+    /// # Errors
+    /// When none does within the time.
+    pub async fn wait_until_held(&self, within: Duration) -> Result<(), PhoneError> {
+        tokio::time::timeout(within, self.hub.until(|world| world.held > 0))
+            .await
+            .map_err(|_| PhoneError::TimedOut(within))
     }
 
     /// Closes all connections, writes the state file and gives the ports back.
@@ -227,7 +247,12 @@ fn router(hub: &Arc<Hub>) -> Router {
         .route("/ws/chat", get(socket::upgrade))
         .route(
             "/rsrc/{name}",
-            get(async |Path(name): Path<String>| page::resource(&name)),
+            get(
+                async |State(hub): State<Arc<Hub>>, Path(name): Path<String>| {
+                    hub.answering().await;
+                    page::resource(&name)
+                },
+            ),
         )
         .route("/frame", get(async || page::blank()))
         .nest("/_sandbox", control::router())
@@ -236,6 +261,7 @@ fn router(hub: &Arc<Hub>) -> Router {
 }
 
 async fn web(State(hub): State<Arc<Hub>>) -> Response {
+    hub.answering().await;
     hub.look(|world| page::web(&world.faults, world.faults_revision))
 }
 

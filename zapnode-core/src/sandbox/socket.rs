@@ -5,18 +5,24 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use tokio::sync::mpsc;
 
 use super::delivery::Sending;
+use super::faults::Hold;
 use super::hub::Hub;
 use super::wire::{FromPage, ToPage};
+use super::world::World;
 use crate::id::WireId;
 
 /// The largest frame: WhatsApp's own limit for a text is 65,536 characters, a test may go beyond.
 const MAX_FRAME: usize = 16 << 20;
 
 pub(super) async fn upgrade(State(hub): State<Arc<Hub>>, socket: WebSocketUpgrade) -> Response {
+    if !hub.answering().await {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     socket
         .max_message_size(MAX_FRAME)
         .max_frame_size(MAX_FRAME)
@@ -81,7 +87,21 @@ enum After {
     Rotate(Duration),
 }
 
-async fn handle(hub: &Hub, connection: u64, frame: FromPage) -> After {
+/// Answers a page at once, or when `here` is held up no longer.
+fn answer_past(hub: &Arc<Hub>, here: Hold, answer: impl FnOnce(&mut World) + Send + 'static) {
+    if !hub.change(|world| world.reaches(here)) {
+        hub.change(answer);
+        return;
+    }
+    let hub = hub.clone();
+    // Beside the socket's loop, which has to notice when its page goes away.
+    tokio::spawn(async move {
+        hub.released(here).await;
+        hub.change(answer);
+    });
+}
+
+async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
     match frame {
         FromPage::Pair {
             noise,
@@ -109,11 +129,14 @@ async fn handle(hub: &Hub, connection: u64, frame: FromPage) -> After {
         FromPage::Exists { req, wid } => {
             // A round trip of WhatsApp's takes a moment; a page must not count on less.
             tokio::time::sleep(Duration::from_millis(2)).await;
-            hub.change(|world| {
+            answer_past(hub, Hold::Asked, move |world| {
                 let found = world.query(&wid);
                 world.tell(connection, ToPage::Exists { req, found });
             });
         }
+        FromPage::Hold { req, at } => answer_past(hub, at, move |world| {
+            world.tell(connection, ToPage::Hold { req });
+        }),
         FromPage::Logout | FromPage::Misbehaved => {
             let reason = if matches!(frame, FromPage::Logout) {
                 "user_initiated"

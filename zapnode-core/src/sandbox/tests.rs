@@ -13,6 +13,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use super::*;
 use crate::id::PhoneNumber;
 
+mod holds;
+
 const SOON: Duration = Duration::from_secs(5);
 
 fn number(text: &str) -> PhoneNumber {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::faults::Faults;
+use super::faults::{Faults, Hold};
 use crate::id::WireId;
 
 /// A frame from the page.
@@ -25,6 +25,8 @@ pub(super) enum FromPage {
     Login { device: String, secret: String },
     /// Is this person on WhatsApp?
     Exists { req: u64, wid: String },
+    /// A message is where it is held up; the page waits for word to go on.
+    Hold { req: u64, at: Hold },
     /// A message to deliver.
     Send {
         id: String,
@@ -78,6 +80,8 @@ pub(super) enum ToPage {
     Refused { id: String, status: u16 },
     /// The account is banned for a time.
     Banned,
+    /// The answer to [`FromPage::Hold`].
+    Hold { req: u64 },
     /// Something that is kept until the device confirms its number.
     Stored {
         n: u64,
@@ -86,6 +90,8 @@ pub(super) enum ToPage {
     },
     /// Switches were turned.
     Faults { faults: Box<Faults>, revision: u64 },
+    /// The page loads itself anew.
+    Reload,
     /// A socket state is forced on this page, or no longer.
     ForceState { state: Option<String> },
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::account::{Account, Device};
-use super::faults::{Addressing, Faults};
+use super::faults::{Addressing, Faults, Hold, Servers};
 use super::linking::Pairing;
 use super::wire::{Person, ToPage};
 use crate::id::PhoneNumber;
@@ -23,6 +23,8 @@ pub(super) struct Connection {
     pub(super) role: Role,
     /// Its account is shown as being there.
     pub(super) available: bool,
+    /// What it is to be told once it is told anything again; absent while nothing holds it up.
+    stalled: Option<Vec<ToPage>>,
 }
 
 /// What a websocket is used for.
@@ -56,6 +58,8 @@ pub(super) struct World {
     typing: BTreeMap<(PhoneNumber, PhoneNumber), Instant>,
     pub(super) faults: Faults,
     pub(super) faults_revision: u64,
+    /// How many messages have come to where [`Faults::hold`] holds them, since it was turned there.
+    pub(super) held: u64,
 }
 
 impl World {
@@ -79,6 +83,7 @@ impl World {
             typing: BTreeMap::new(),
             faults,
             faults_revision: 1,
+            held: 0,
         };
         for (number, name) in [
             ("244929782402", "Ana (sandbox)"),
@@ -173,6 +178,7 @@ impl World {
                 frames,
                 role: Role::Fresh,
                 available: false,
+                stalled: None,
             },
         );
         self.last_connection
@@ -182,16 +188,68 @@ impl World {
         self.connections.remove(&connection);
     }
 
-    pub(super) fn tell(&self, connection: u64, frame: ToPage) {
-        if let Some(connection) = self.connections.get(&connection) {
+    pub(super) fn tell(&mut self, connection: u64, frame: ToPage) {
+        let Some(connection) = self.connections.get_mut(&connection) else {
+            return;
+        };
+        match &mut connection.stalled {
+            Some(later) => later.push(frame),
             // A closed queue is a page that is going away; its device's items are kept.
+            None => drop(connection.frames.send(frame)),
+        }
+    }
+
+    pub(super) fn tell_everybody(&mut self, frame: &ToPage) {
+        let all: Vec<u64> = self.connections.keys().copied().collect();
+        for connection in all {
+            self.tell(connection, frame.clone());
+        }
+    }
+
+    /// Tells a page something that no hold keeps from it.
+    pub(super) fn tell_at_once(&self, connection: u64, frame: ToPage) {
+        if let Some(connection) = self.connections.get(&connection) {
             let _ = connection.frames.send(frame);
         }
     }
 
-    pub(super) fn tell_everybody(&self, frame: &ToPage) {
-        for connection in self.connections.values() {
-            let _ = connection.frames.send(frame.clone());
+    /// Turns the switches.
+    pub(super) fn set_faults(&mut self, faults: Faults) {
+        self.faults_revision += 1;
+        if faults.hold != self.faults.hold {
+            self.held = 0;
+            self.flow();
+        }
+        if faults.servers != Servers::Up {
+            // Each socket's loop ends with its queue; a page hears of the switches when it is back.
+            self.connections.clear();
+        }
+        self.faults = faults.clone();
+        self.tell_everybody(&ToPage::Faults {
+            faults: Box::new(faults),
+            revision: self.faults_revision,
+        });
+    }
+
+    /// Says whether something that is here is held up, and counts it.
+    pub(super) fn reaches(&mut self, here: Hold) -> bool {
+        let held = here != Hold::Off && self.faults.hold == here;
+        self.held += u64::from(held);
+        held
+    }
+
+    /// From now on nothing is told to this connection.
+    pub(super) fn stall(&mut self, connection: u64) {
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.stalled.get_or_insert_default();
+        }
+    }
+
+    fn flow(&mut self) {
+        for connection in self.connections.values_mut() {
+            for frame in connection.stalled.take().into_iter().flatten() {
+                let _ = connection.frames.send(frame);
+            }
         }
     }
 

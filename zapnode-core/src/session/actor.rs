@@ -70,6 +70,8 @@ pub(crate) enum Command {
     LogOut(oneshot::Sender<SessionInfo>),
     /// What to act on, if anything is open.
     Connection(oneshot::Sender<Option<Arc<dyn Connection>>>),
+    /// The same for our own housekeeping, which does not keep the session from sleeping.
+    Peek(oneshot::Sender<Option<Arc<dyn Connection>>>),
     /// The last reasons, newest first.
     Reasons(oneshot::Sender<Vec<PastReason>>),
     /// Choose otherwise for it. Answered when that is stored.
@@ -303,8 +305,10 @@ impl Actor {
             }
             Command::Connection(reply) => {
                 self.used();
-                let closing = self.is_closing();
-                let _ = reply.send(self.connection.clone().filter(|_| !closing));
+                let _ = reply.send(self.open_connection());
+            }
+            Command::Peek(reply) => {
+                let _ = reply.send(self.open_connection());
             }
             Command::Reasons(reply) => {
                 let _ = reply.send(self.reasons.iter().rev().cloned().collect());
@@ -342,6 +346,10 @@ impl Actor {
                 self.step(Input::Stop).await;
             }
         }
+    }
+
+    fn open_connection(&self) -> Option<Arc<dyn Connection>> {
+        self.connection.clone().filter(|_| !self.is_closing())
     }
 
     async fn driver_event(&mut self, event: Option<DriverEvent>) {

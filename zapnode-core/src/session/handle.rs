@@ -614,6 +614,13 @@ impl SessionHandle {
 }
 
 impl Shared {
+    /// What to look at, for housekeeping; `None` while nothing is open.
+    pub(crate) async fn peek(&self) -> Option<Arc<dyn Connection>> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Peek(reply)).await.ok()?;
+        answer.await.ok()?
+    }
+
     /// What to act on, for the outbox.
     pub(crate) async fn connection(&self) -> Result<Arc<dyn Connection>, DriverError> {
         let (reply, answer) = oneshot::channel();

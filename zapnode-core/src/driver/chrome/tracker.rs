@@ -3,6 +3,7 @@
 //! feeds it and passes its events on.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -216,24 +217,32 @@ pub(crate) fn pairing_code(code: String, phone: &str, valid_ms: u64) -> Option<D
     }))
 }
 
-/// A set that forgets its oldest members.
+/// A set that forgets its oldest members. It keeps a hash of each: ids are long, and with 128 bits
+/// two of them never meet.
 #[derive(Debug, Default)]
 struct Recent {
-    members: HashSet<String>,
-    order: VecDeque<String>,
+    hashers: [RandomState; 2],
+    members: HashSet<u128>,
+    order: VecDeque<u128>,
 }
 
 impl Recent {
+    fn hash(&self, member: &str) -> u128 {
+        let [high, low] = &self.hashers;
+        u128::from(high.hash_one(member)) << 64 | u128::from(low.hash_one(member))
+    }
+
     fn has(&self, member: &str) -> bool {
-        self.members.contains(member)
+        self.members.contains(&self.hash(member))
     }
 
     /// Whether it was new.
     fn add(&mut self, member: &str) -> bool {
-        if !self.members.insert(member.to_owned()) {
+        let member = self.hash(member);
+        if !self.members.insert(member) {
             return false;
         }
-        self.order.push_back(member.to_owned());
+        self.order.push_back(member);
         if self.order.len() > REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
@@ -246,6 +255,19 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let mut recent = Recent::default();
+        assert!(recent.add("first") && !recent.add("first"));
+        for n in 1..REMEMBERED {
+            assert!(recent.add(&n.to_string()));
+        }
+        assert!(recent.has("first") && !recent.has("other"));
+        assert!(recent.add("one too many"));
+        assert!(!recent.has("first") && recent.has("1"));
+        assert_eq!(recent.members.len(), REMEMBERED);
+    }
 
     fn page(state: &str) -> Snapshot {
         let linked = state == "CONNECTED";

@@ -279,7 +279,10 @@ impl Worker {
                     Err(_) => has_session = false,
                 },
                 () = until(wake) => {}
-                _ = checks.tick() => self.check_unconfirmed(),
+                _ = checks.tick() => {
+                    self.check_unconfirmed();
+                    self.catch_up(catch_up::NOT_ON_A_PHONE);
+                }
             }
         }
         self.written().await;
@@ -386,6 +389,7 @@ impl Worker {
                 self.page_since = Some(Instant::now());
                 self.breath = None;
                 self.queue.doubt();
+                self.catch_up(catch_up::NOT_READ);
             }
             // One that is being removed ends with its own reason.
             SessionState::LoggedOut if !self.is_ending() => self.fail_all(FailureCode::LoggedOut),
@@ -476,6 +480,14 @@ impl Worker {
                 }
             }
         })
+    }
+
+    /// Asks the page for acks that it may not have told.
+    fn catch_up(&mut self, states: &'static [MessageState]) {
+        if let Some(loaded) = self.page {
+            let ask = catch_up::ask(self.shared.clone(), states, loaded);
+            self.writing.spawn(ask);
+        }
     }
 
     /// What the server has not confirmed for long is looked up again.

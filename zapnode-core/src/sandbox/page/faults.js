@@ -100,6 +100,7 @@ if (!window.__sandboxRefused)
     }
 
     wire.events.on('banned', () => require('WAWebBackendEventBus').BackendEventBus.trigger('account_temporarily_banned', {}));
+    wire.events.on('reload', () => location.reload());
     wire.events.on('forceState', ({ state }) => forced(state));
 
     // Turned while the page runs: what makes sense now happens now, the rest holds from here on.

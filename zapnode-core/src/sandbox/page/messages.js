@@ -161,6 +161,14 @@ if (!window.__sandboxRefused)
       }, ciphertextMs);
     }
 
+    // Records that are being brought up to date: the servers must not hear that an ack is stored
+    // before it is.
+    const updates = new Set();
+    exports.kept = async () => {
+      await Promise.allSettled([...updates]);
+      await storage.stored();
+    };
+
     function takeAck({ chat, id, ack }) {
       const key = new MsgKey({ fromMe: true, remote: createWid(chat), id });
       // The send call's second promise settles at the server's own tick, whatever listeners are told.
@@ -168,9 +176,11 @@ if (!window.__sandboxRefused)
       const model = Msg.get(key);
       if (!model) {
         // Known to the storage only: its record is brought up to date, and nobody is told.
-        storage.get('message', key.toString()).then((record) => {
+        const done = storage.get('message', key.toString()).then((record) => {
           if (record && record.ack < ack) storage.put('message', { ...record, ack });
         });
+        updates.add(done);
+        done.finally(() => updates.delete(done));
         return;
       }
       const tell = (value) => {

@@ -84,6 +84,20 @@ if (!window.__sandboxRefused) {
     const { MsgKey, Wid } = require('SandboxIds');
     const send = require('SandboxSend');
     const messages = require('SandboxMessages');
+    const storage = require('SandboxStorage');
+    const wire = require('SandboxWire');
+
+    // Stands still with a message that the storage has, and in 'taken' the servers too; a driver
+    // sees only what the collection has, so it learns of it afterwards.
+    async function held(at, model) {
+      messages.keep(model);
+      await storage.stored();
+      if (at === 'taken') send.transmit(model);
+      // A connection that is lost meanwhile holds nothing up.
+      await wire.ask({ t: 'hold', at }).catch(() => {});
+      const record = await storage.get('message', model.id.toString());
+      if (record) model.set({ ack: record.ack });
+    }
 
     function check(chat, message) {
       const id = message?.id;
@@ -105,7 +119,9 @@ if (!window.__sandboxRefused) {
       }
       // An id that is there already goes to the servers once more; they know it and acknowledge it again.
       const model = Msg.get(message.id) ?? new Msg.modelClass(message);
-      const added = Promise.resolve().then(() => {
+      const { hold } = config.faults;
+      const holds = (hold === 'kept' || hold === 'taken') && !Msg.get(message.id);
+      const added = Promise.resolve(holds && held(hold, model)).then(() => {
         messages.show(model, live);
         messages.keep(model);
         return model;
@@ -115,7 +131,7 @@ if (!window.__sandboxRefused) {
         return [added, added.then(() => ({ messageSendResult: 'ERROR_NETWORK' }))];
       }
       const result = send.result(model.id.id);
-      if (sendResult !== 'lost') added.then(() => send.transmit(model));
+      if (sendResult !== 'lost' && !(holds && hold === 'taken')) added.then(() => send.transmit(model));
       return [added, result];
     }
 

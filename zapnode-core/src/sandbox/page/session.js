@@ -128,9 +128,13 @@ if (!window.__sandboxRefused) {
     async function confirmStored() {
       if (confirming) return;
       confirming = true;
-      await storage.stored();
+      let n;
+      do {
+        n = confirm;
+        await messages.kept();
+        wire.send({ t: 'got', n });
+      } while (n !== confirm);
       confirming = false;
-      wire.send({ t: 'got', n: confirm });
     }
 
     wire.events.on('offlineEnd', () => {

@@ -279,6 +279,9 @@ async function appears(inPage, ticket) {
   }
 }
 
+/** Results that say nothing of the message's fate: the page keeps it and sends it when it can. */
+const UNDECIDED_RESULTS = ["ERROR_NETWORK", "ERROR_UNKNOWN"];
+
 /** The server's word, whenever it comes; acks also come as events of the message. */
 function watchResult(wireId, sending, inPage) {
   undecided.add(wireId);
@@ -296,7 +299,7 @@ function watchResult(wireId, sending, inPage) {
       if (outcome === "OK") tellAck(message, Math.max(1, Number(message.ack) || 0));
       else {
         note("send.result", outcome);
-        tellAck(message, -1);
+        if (!UNDECIDED_RESULTS.includes(outcome)) tellAck(message, -1);
       }
     },
     (error) => {
