@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::id::{MessageId, SessionId, WireId};
 use crate::message::{AckChange, Contact, IncomingMessage, Recipient, SentMessage};
 use crate::optout::OptOuts;
+use crate::outbox::catch_up;
 use crate::outbox::hand_over::{Manner, Trouble, hand_over};
 use crate::outbox::pace::{Pace, Recent};
 use crate::outbox::queue::{Counts, Item, Kind, Queue, Standing};
