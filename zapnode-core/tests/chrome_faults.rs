@@ -152,29 +152,52 @@ async fn what_whatsapp_does_not_allow_is_told_apart() {
         refuse_queries: 429,
         ..Faults::default()
     });
+    // The switches take a moment to reach the page.
     let stranger = Recipient::from(phone("244929000005"));
-    let asked = session.connection.find_contact(&stranger).await;
+    let asked = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Err(error) = session.connection.find_contact(&stranger).await {
+                return error;
+            }
+        }
+    });
+    let asked = asked.await.expect("refused in time");
     assert!(
         matches!(
-            &asked,
-            Err(DriverError::ServerRefused {
+            asked,
+            DriverError::ServerRefused {
                 status: Some(429),
                 ..
-            })
+            }
         ),
         "{asked:?}"
     );
 
+    sandbox.set_faults(Faults::default());
     let them = Recipient::from(phone(THEIRS));
-    let known = session.connection.find_contact(&them).await;
-    let known = known.expect("an answer").expect("known");
+    let known = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if let Ok(found) = session.connection.find_contact(&them).await {
+                return found;
+            }
+        }
+    });
+    let known = known.await.expect("answered in time").expect("known");
     sandbox.set_faults(Faults {
         blocked: vec![known.lid.expect("its LID is known").to_string()],
         ..Faults::default()
     });
-    let blocked = session.connection.send_text(&text(&chat, "no")).await;
+    let blocked = tokio::time::timeout(PATIENCE, async {
+        loop {
+            let before = text(&chat, "before it is known");
+            if let Err(error) = session.connection.send_text(&before).await {
+                return error;
+            }
+        }
+    });
+    let blocked = blocked.await.expect("refused in time");
     assert!(
-        matches!(&blocked, Err(DriverError::ContactBlocked { .. })),
+        matches!(blocked, DriverError::ContactBlocked { .. }),
         "{blocked:?}"
     );
     sandbox.set_faults(Faults::default());

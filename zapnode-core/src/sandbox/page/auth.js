@@ -27,9 +27,11 @@ if (!window.__sandboxRefused) {
       static fields = ['mode', 'info', 'displayInfo', 'needsUpdate', 'available'];
       markAvailable() {
         this.set({ available: true });
+        require('SandboxWire').send({ t: 'presence', available: true });
       }
       markUnavailable() {
         this.set({ available: false });
+        require('SandboxWire').send({ t: 'presence', available: false });
       }
     }
     exports.Stream = new StreamModel({

@@ -85,10 +85,18 @@ if (!window.__sandboxRefused) {
     exports.sendPresenceUnavailable = () => Stream.markUnavailable();
   });
 
-  __d('WAWebChatStateBridge', (_require, exports) => {
-    exports.sendChatStateComposing = async () => {};
-    exports.sendChatStateRecording = async () => {};
-    exports.sendChatStatePaused = async () => {};
+  __d('WAWebChatStateBridge', (require, exports) => {
+    const { Wid } = require('SandboxIds');
+    const wire = require('SandboxWire');
+    async function tell(wid, composing) {
+      if (!(wid instanceof Wid)) throw new Error('chat state: not a wid');
+      if (!require('SandboxSession').mayAct()) throw new Error('chat state while syncing');
+      await null;
+      wire.send({ t: 'chatState', chat: wid.toString(), composing });
+    }
+    exports.sendChatStateComposing = (wid) => tell(wid, true);
+    exports.sendChatStateRecording = (wid) => tell(wid, true);
+    exports.sendChatStatePaused = (wid) => tell(wid, false);
   });
 
   __d('WAWebSyncGatingUtils', (_require, exports) => {

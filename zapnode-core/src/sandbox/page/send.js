@@ -57,27 +57,6 @@ if (!window.__sandboxRefused) {
     };
   }, { stage: 'sandbox' });
 
-  __d('WAWebChatStateBridge', (require, exports) => {
-    const { Wid } = require('SandboxIds');
-    const wire = require('SandboxWire');
-    async function tell(wid, composing) {
-      if (!(wid instanceof Wid)) throw new Error('chat state: not a wid');
-      if (!require('SandboxSession').mayAct()) throw new Error('chat state while syncing');
-      await null;
-      wire.send({ t: 'chatState', chat: wid.toString(), composing });
-    }
-    exports.sendChatStateComposing = (wid) => tell(wid, true);
-    exports.sendChatStateRecording = (wid) => tell(wid, true);
-    exports.sendChatStatePaused = (wid) => tell(wid, false);
-  });
-
-  __d('WAWebPresenceChatAction', (require, exports) => {
-    const wire = require('SandboxWire');
-    const tell = async (available) => void wire.send({ t: 'presence', available });
-    exports.sendPresenceAvailable = () => tell(true);
-    exports.sendPresenceUnavailable = () => tell(false);
-  });
-
   __d('WAWebSendMsgChatAction', (require, exports) => {
     const { Msg, Chat } = require('WAWebCollections');
     const { config } = require('SandboxLoader');
