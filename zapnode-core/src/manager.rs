@@ -486,17 +486,20 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
     let mut hourly = tokio::time::interval(Duration::from_secs(3600));
     loop {
         hourly.tick().await;
-        let Some(inner) = manager.upgrade() else {
+        // The manager itself is not held meanwhile: whoever drops it may open its folder anew at once.
+        let Some((store, options)) = manager
+            .upgrade()
+            .map(|inner| (inner.context.store.clone(), inner.options.clone()))
+        else {
             return;
         };
-        let before = OffsetDateTime::now_utc() - inner.options.idempotency_keys_kept;
-        if let Err(error) = inner.context.store.forget_keys(before).await {
+        let before = OffsetDateTime::now_utc() - options.idempotency_keys_kept;
+        if let Err(error) = store.forget_keys(before).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");
         }
-        let Some(kept) = inner.options.messages_kept else {
+        let Some(kept) = options.messages_kept else {
             continue;
         };
-        let store = &inner.context.store;
         let before = OffsetDateTime::now_utc() - kept;
         let forgotten = async {
             let deleted = store.delete_messages(before).await?;
