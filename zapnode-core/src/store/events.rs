@@ -380,20 +380,24 @@ fn page(c: &Connection, after: i64, limit: usize, filter: &Filter) -> Result<Pag
 }
 
 fn conditions(from: i64, until: i64, filter: &Filter) -> (String, Vec<Value>) {
-    let mut text = "sequence > ? AND sequence <= ?".to_owned();
+    let mut text = "sequence > ?1 AND sequence <= ?2".to_owned();
     let mut values: Vec<Value> = vec![from.into(), until.into()];
-    if let Some(names) = &filter.names {
-        let marks = vec!["?"; names.len()].join(", ");
-        text.push_str(&format!(" AND name IN ({marks})"));
-        values.extend(names.iter().map(|n| n.as_str().to_owned().into()));
-    }
     if let Some(session) = &filter.session {
-        text.push_str(" AND session = ?");
         values.push(session.to_string().into());
+        text += &format!(" AND session = ?{}", values.len());
     }
     if let Some(chat) = &filter.chat {
-        text.push_str(" AND chat = ?");
         values.push(chat.to_string().into());
+        let chat = values.len();
+        text += &format!(
+            " AND chat IN (SELECT ?{chat} UNION SELECT name FROM contact_names WHERE contact =
+                           (SELECT contact FROM contact_names WHERE name = ?{chat}))"
+        );
+    }
+    if let Some(names) = &filter.names {
+        let marks = vec!["?"; names.len()].join(", ");
+        text += &format!(" AND name IN ({marks})");
+        values.extend(names.iter().map(|n| n.as_str().to_owned().into()));
     }
     (text, values)
 }

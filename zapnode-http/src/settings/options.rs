@@ -18,6 +18,8 @@ impl Settings {
             auth_dir: absolute(&self.auth_dir),
             max_sessions: self.max_sessions,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
+            ignore: self.ignore.clone(),
+            events_kept: self.events_kept,
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
         }
     }
