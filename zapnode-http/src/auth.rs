@@ -151,7 +151,10 @@ pub(crate) fn is_authorized(options: &AppOptions, uri: &Uri, headers: &HeaderMap
         key.matches(given) | token.is_some_and(|token| token.matches(given))
     };
     let in_query = in_query.as_deref().map(str::as_bytes);
-    [header, bearer, in_query].into_iter().flatten().any(accepts)
+    [header, bearer, in_query]
+        .into_iter()
+        .flatten()
+        .any(accepts)
 }
 
 /// The key in the query of a stream.
@@ -198,7 +201,10 @@ mod tests {
     #[test]
     fn only_streams_carry_the_key_in_their_query() {
         let key = |uri: &'static str| stream_key(&Uri::from_static(uri));
-        for stream in ["/ws?session=*&x-api-key=a%2Bb", "/sessions/x/events/?x-api-key=a%2Bb"] {
+        for stream in [
+            "/ws?session=*&x-api-key=a%2Bb",
+            "/sessions/x/events/?x-api-key=a%2Bb",
+        ] {
             assert_eq!(key(stream).as_deref(), Some("a+b"), "{stream}");
         }
         for other in ["/sessions?x-api-key=k", "/ws", "/events?key=k"] {

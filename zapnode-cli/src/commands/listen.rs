@@ -191,10 +191,19 @@ fn line(event: &Value) -> String {
         }
         "message.any" => format!("{}: {}", writer(payload), said(payload)),
         "message.edited" => format!("{} (edited): {}", writer(payload), said(payload)),
-        "message.ack" => format!("{} {} {}", chat(payload), text(&payload["ackName"]), text(&payload["id"])),
+        "message.ack" => format!(
+            "{} {} {}",
+            chat(payload),
+            text(&payload["ackName"]),
+            text(&payload["id"])
+        ),
         "message.reaction" => {
             let on = text(&payload["reaction"]["messageId"]);
-            format!("{} {} on {on}", writer(payload), text(&payload["reaction"]["text"]))
+            format!(
+                "{} {} on {on}",
+                writer(payload),
+                text(&payload["reaction"]["text"])
+            )
         }
         "session.status" => {
             let why = text(&payload["reason"]["detail"]);
@@ -214,11 +223,16 @@ fn writer(payload: &Value) -> String {
     if payload["fromMe"] == true {
         return "me".to_owned();
     }
-    let number = [&payload["phone"], &payload["lid"], &payload["participant"], &payload["from"]]
-        .into_iter()
-        .find_map(Value::as_str)
-        .map(number)
-        .unwrap_or_default();
+    let number = [
+        &payload["phone"],
+        &payload["lid"],
+        &payload["participant"],
+        &payload["from"],
+    ]
+    .into_iter()
+    .find_map(Value::as_str)
+    .map(number)
+    .unwrap_or_default();
     let group = match payload["participant"].as_str() {
         Some(_) => format!(" in {}", chat(payload)),
         None => String::new(),
@@ -230,7 +244,9 @@ fn writer(payload: &Value) -> String {
 }
 
 fn chat(payload: &Value) -> String {
-    let of_group = payload["chatId"].as_str().filter(|id| id.ends_with("@g.us"));
+    let of_group = payload["chatId"]
+        .as_str()
+        .filter(|id| id.ends_with("@g.us"));
     let named = of_group.or_else(|| payload["phone"].as_str());
     named
         .or_else(|| payload["chatId"].as_str())

@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use zapnode_core::event::{Event, EventId, Filter, LARGEST_PAGE, Page, parse_names};
 use zapnode_core::SessionId;
+use zapnode_core::event::{Event, EventId, Filter, LARGEST_PAGE, Page, parse_names};
 
 use crate::app::App;
 use crate::auth::check_page_origin;
@@ -114,7 +114,10 @@ pub(in crate::routes) async fn all(
     ReadQuery(query): ReadQuery<Query>,
     upgrade: Upgrade,
 ) -> Result<Response, ApiError> {
-    let session = query.session.as_deref().filter(|s| !s.is_empty() && *s != "*");
+    let session = query
+        .session
+        .as_deref()
+        .filter(|s| !s.is_empty() && *s != "*");
     let session = session.map(|text| app.session_id(text)).transpose()?;
     answer(app, headers, query, session, upgrade).await
 }
@@ -287,7 +290,11 @@ fn wants_stream(headers: &HeaderMap) -> bool {
     accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(|kind| kind.trim().to_ascii_lowercase().starts_with("text/event-stream"))
+        .any(|kind| {
+            kind.trim()
+                .to_ascii_lowercase()
+                .starts_with("text/event-stream")
+        })
 }
 
 fn take_place(app: &App) -> Result<OwnedSemaphorePermit, ApiError> {

@@ -89,7 +89,10 @@ impl Feed {
                 format!("event: gap\nid: {}\ndata: {data}\n\n", gap.forgotten)
             }
             Ok(Some(Err(error))) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "events are not read");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "events are not read"
+                );
                 self.cut(Cut::StorageFailed)
             }
             Ok(None) => self.cut(Cut::ShuttingDown),

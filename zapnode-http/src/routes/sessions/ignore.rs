@@ -59,8 +59,6 @@ fn chats(fields: &Map<String, Value>) -> Result<Option<BTreeSet<ChatId>>, ApiErr
             "ignore.chats may have {MOST_CHATS} chats"
         )));
     }
-    let chat = |value: &Value| {
-        value.as_str().and_then(chat_named).ok_or_else(wrong)
-    };
+    let chat = |value: &Value| value.as_str().and_then(chat_named).ok_or_else(wrong);
     chats.iter().map(chat).collect::<Result<_, _>>().map(Some)
 }
