@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::channel::{CallError, Channel, Event};
 use super::connection::ChromeConnection;
 use super::launch::{BrowserProcess, Launch, blocking};
-use super::mark::{self, Keeper};
+use super::mark::{self, Keeper, Mark};
 use super::page::{Pump, PumpState, Shared, navigation};
 use super::{ChromeOptions, bridge, flags, profile};
 use crate::driver::{DriverError, OpenRequest, Opened};
@@ -45,7 +45,8 @@ pub(crate) async fn open(
         profile::make(&prepared)?;
         profile::claim(&prepared)?;
         let heard_until = mark::read(&prepared);
-        let script = bridge::script(bridge_dir.as_deref(), &name, heard_until)?;
+        let until = heard_until.as_ref().map(Mark::until);
+        let script = bridge::script(bridge_dir.as_deref(), &name, until)?;
         Ok::<_, DriverError>((script, heard_until))
     })
     .await??;
@@ -73,7 +74,7 @@ pub(crate) async fn open(
             return Err(error);
         }
     };
-    shared.tracker().heard_before(heard_until);
+    shared.tracker().heard_before(heard_until.clone());
     let tab = browser.tab.clone();
     let (to_session, events) = mpsc::channel(EVENTS);
     let pump = Pump {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::heard::Heard;
+use super::mark::{Mark, milliseconds};
 use super::snapshot::{Memory, Snapshot, judge};
 use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason};
 use crate::id::{MessageId, PhoneNumber, WireId};
@@ -35,8 +36,8 @@ pub(crate) struct Tracker {
     at_logout_address: bool,
     told: Recent,
     sent: Recent,
-    /// WhatsApp's time of the newest thing heard under this login, in Unix milliseconds.
-    heard_until: Option<i64>,
+    /// Until when everything has been heard under this login.
+    heard_until: Option<Mark>,
 }
 
 impl Tracker {
@@ -144,7 +145,7 @@ impl Tracker {
         if matches!(link, LinkState::Ready(_)) {
             self.memory.was_ready = true;
             self.heard_until
-                .get_or_insert_with(|| milliseconds(OffsetDateTime::now_utc()));
+                .get_or_insert_with(|| Mark::from(OffsetDateTime::now_utc()));
         }
         if self.link.as_ref() != Some(&link) {
             self.link = Some(link.clone());
@@ -154,13 +155,16 @@ impl Tracker {
     }
 
     /// What an earlier run had heard.
-    pub(crate) fn heard_before(&mut self, mark: Option<i64>) {
+    pub(crate) fn heard_before(&mut self, mark: Option<Mark>) {
+        for key in mark.iter().flat_map(Mark::told) {
+            self.told.add(key);
+        }
         self.heard_until = mark;
     }
 
     /// Until when everything has been heard under this login; none before it is there.
-    pub(crate) fn heard_until(&self) -> Option<i64> {
-        self.heard_until
+    pub(crate) fn heard_until(&self) -> Option<&Mark> {
+        self.heard_until.as_ref()
     }
 
     /// Something happened on the page. What was told already is not told again.
@@ -177,21 +181,20 @@ impl Tracker {
         {
             return None;
         }
-        if let Some(key) = key_of(&event)
-            && !self.told.add(&key)
-        {
+        let Some(key) = key_of(&event) else {
+            return Some(event);
+        };
+        if !self.told.add(&key) {
             return None;
         }
         if let Some(at) = time_of(&event) {
             // A clock that is ahead must not make deaf for what comes until then.
-            self.heard_until = self.heard_until.max(Some(milliseconds(at.min(now))));
+            let at = at.min(now);
+            let mark = self.heard_until.get_or_insert_with(|| Mark::from(at));
+            mark.heard(&key, at);
         }
         Some(event)
     }
-}
-
-fn milliseconds(time: OffsetDateTime) -> i64 {
-    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 /// By what a thing is known as the same one. An edit has nothing: its text may go back and forth.
@@ -507,28 +510,29 @@ mod tests {
 
     #[test]
     fn what_was_heard_is_known_by_whatsapps_clock() {
+        let until = |tracker: &Tracker| tracker.heard_until().map(Mark::until);
         let mut tracker = Tracker::new();
         let theirs = "false_244929782402@c.us_3EB0AABBCCDDEEFF";
         tracker.heard(message(theirs, false));
-        assert_eq!(tracker.heard_until(), Some(1_700_000_000_000));
+        assert_eq!(until(&tracker), Some(1_700_000_000_000));
         // Older things, as they come late, do not take it back.
         tracker.heard(reaction(None, 1_600_000_000_000));
-        assert_eq!(tracker.heard_until(), Some(1_700_000_000_000));
+        assert_eq!(until(&tracker), Some(1_700_000_000_000));
         tracker.heard(reaction(None, 1_700_000_000_001));
-        assert_eq!(tracker.heard_until(), Some(1_700_000_000_001));
+        assert_eq!(until(&tracker), Some(1_700_000_000_001));
         // A clock that is ahead counts as now.
         let now = milliseconds(OffsetDateTime::now_utc());
         tracker.heard(reaction(None, now + 86_400_000));
-        let until = tracker.heard_until().expect("a mark");
-        assert!((now..=milliseconds(OffsetDateTime::now_utc())).contains(&until));
+        let newest = until(&tracker).expect("a mark");
+        assert!((now..=milliseconds(OffsetDateTime::now_utc())).contains(&newest));
         // A new login has no past; it begins when it is ready.
         tracker.snapshot(&page("CONNECTED"));
         tracker.logged_out(None);
-        assert_eq!(tracker.heard_until(), None);
+        assert_eq!(until(&tracker), None);
         tracker.snapshot(&page("UNPAIRED"));
-        assert_eq!(tracker.heard_until(), None);
+        assert_eq!(until(&tracker), None);
         tracker.snapshot(&page("CONNECTED"));
-        assert!(tracker.heard_until().is_some_and(|until| until >= now));
+        assert!(until(&tracker).is_some_and(|newest| newest >= now));
         // A message that is only waited for is not heard.
         let mut tracker = Tracker::new();
         let waiting: PageWaiting = heard(json!({
@@ -536,6 +540,18 @@ mod tests {
             "from": {"id": "77@lid", "phone": null, "lid": null},
         }));
         assert!(tracker.heard(waiting).is_some());
-        assert_eq!(tracker.heard_until(), None);
+        assert_eq!(until(&tracker), None);
+    }
+
+    #[test]
+    fn the_last_second_of_an_earlier_run_is_not_told_again() {
+        let theirs = "false_244929782402@c.us_3EB0AABBCCDDEEFF";
+        let mut earlier = Tracker::new();
+        assert!(earlier.heard(message(theirs, false)).is_some());
+        let mut tracker = Tracker::new();
+        tracker.heard_before(earlier.heard_until().cloned());
+        assert!(tracker.heard(message(theirs, false)).is_none());
+        let other = "false_244929782402@c.us_3EB0AABBCCDDEE00";
+        assert!(tracker.heard(message(other, false)).is_some());
     }
 }
