@@ -373,9 +373,13 @@ async fn everything_is_told_once_where_people_are_named_by_lid() {
     everything_is_told_once(Addressing::Lid).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_came_while_closed_is_told_once_and_in_order() {
-    let sandbox = sandbox(|faults| faults.messages_carry_number = true).await;
+/// What came while nobody listened, which the page adds as new or as history.
+async fn downtime(as_history: bool) {
+    let sandbox = sandbox(|faults| {
+        faults.messages_carry_number = true;
+        faults.backlog_as_history = as_history;
+    })
+    .await;
     let bench = Bench::new(&sandbox.url());
     let (mine, other) = (ours(&sandbox), theirs(&sandbox));
     let mut session = logged_in(&sandbox, &bench).await;
@@ -423,6 +427,16 @@ async fn what_came_while_closed_is_told_once_and_in_order() {
     other.react(&own, "").await.expect("reacted");
     assert_eq!(reaction(&mut session).await.emoji, None);
     session.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_closed_is_told_once_and_in_order() {
+    downtime(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_closed_is_told_though_the_page_has_it_as_old() {
+    downtime(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

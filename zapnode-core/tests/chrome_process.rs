@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use chrome_support::{Bench, browsers_of, until};
+use chrome_support::{Bench, PATIENCE, Session, browsers_of, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use zapnode_core::driver::{
@@ -536,6 +536,8 @@ async fn a_page_in_which_everything_is_where_it_used_to_be() {
     let again = session.connection.send_text(&text).await.expect("known");
     assert_eq!(again.id, sent.id);
 
+    odd_happenings(&mut session, &contact.chat).await;
+
     // Nothing but the socket's state tells of the logout.
     session.connection.log_out().await.expect("logged out");
     let reason = session.wait("a logout", |event| match event {
@@ -545,6 +547,69 @@ async fn a_page_in_which_everything_is_where_it_used_to_be() {
     assert_eq!(reason.await, LogoutReason::Asked);
     assert_eq!(session.wait_qr().await, "2@again,AQI=,Aw==,secret");
     session.close().await;
+}
+
+/// What happens on that page besides plain messages, each of it once.
+async fn odd_happenings(session: &mut Session, chat: &zapnode_core::ChatId) {
+    // The module of calls comes late.
+    let looked = async {
+        loop {
+            let test = session.connection.self_test().await.expect("a self-test");
+            let calls = test.probes.iter().find(|one| one.part == "listener: calls");
+            if calls.is_some_and(|probe| probe.found) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, looked).await.expect("calls");
+    let text = chrome_support::text(chat, "everything");
+    session.connection.send_text(&text).await.expect("sent");
+    session.wait_message("echo everything").await;
+    let mut seen = Vec::new();
+    while seen.len() < 8 {
+        let lid = Some("777000@lid");
+        let is = |person: &zapnode_core::message::Person| {
+            person.lid.as_ref().map(|id| id.as_str()) == lid
+        };
+        seen.push(match session.next().await {
+            DriverEvent::Message(message) => {
+                assert!(is(&message.writer()));
+                format!("message {}", message.text.as_deref().unwrap_or_default())
+            }
+            DriverEvent::Waiting(waiting) => format!("waiting {:?}", waiting.decryption),
+            DriverEvent::Edited(edit) => format!("edit {:?} {:?}", edit.previous, edit.text),
+            DriverEvent::Revoked(gone) => format!("revoke {} {:?}", gone.id, gone.revoked_for),
+            DriverEvent::Reaction(one) => {
+                assert!(is(&one.from) && one.message.wire_id().as_str() == "3A00000000000001");
+                format!("reaction {}", one.emoji.as_deref().unwrap_or_default())
+            }
+            DriverEvent::Call(call) => {
+                assert!(is(&call.from));
+                format!("call {} {}", call.id, call.at.unix_timestamp())
+            }
+            DriverEvent::Group(notice) => {
+                assert_eq!(notice.members, notice.by.into_iter().collect::<Vec<_>>());
+                format!("group {:?}", notice.change)
+            }
+            DriverEvent::Ack(_) => continue,
+            other => panic!("{other:?}"),
+        });
+    }
+    // Those of one moment may come in either order.
+    seen[4..6].sort();
+    assert_eq!(
+        seen,
+        [
+            "message one",
+            "edit None Some(\"two\")",
+            "waiting Awaited",
+            "message late",
+            "call CALL 1800000000",
+            "reaction 🎉",
+            "revoke false_777000@lid_3A00000000000001 Everyone",
+            "group Left",
+        ]
+    );
 }
 
 /// Not a test by itself: the process that is killed by the next one.

@@ -271,6 +271,8 @@ pub struct Faults {
     pub send_seen: SendSeen,
     /// So many old messages are added in one go, once after the sync and when this is set.
     pub history_burst: u32,
+    /// What came while the page was away is added as history is, without `isNewMsg`.
+    pub backlog_as_history: bool,
     /// Whether messages arrive undecrypted.
     pub ciphertext: Ciphertext,
     /// How long they stay so, in milliseconds.
@@ -329,6 +331,7 @@ impl Default for Faults {
             messages_carry_number: false,
             send_seen: SendSeen::default(),
             history_burst: 0,
+            backlog_as_history: false,
             ciphertext: Ciphertext::default(),
             ciphertext_ms: 300,
             call_collection: CallCollection::default(),

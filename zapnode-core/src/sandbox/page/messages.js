@@ -131,11 +131,11 @@ if (!window.__sandboxRefused)
     exports.lastOf = (chat) => last.get(chat);
 
     // What the servers kept for this device, one by one.
-    exports.take = (frame) => {
+    exports.take = (frame, isNewMsg = true) => {
       const happenings = require('SandboxHappenings');
       switch (frame.k) {
         case 'msg':
-          return takeMessage(frame.msg);
+          return takeMessage(frame.msg, isNewMsg);
         case 'ack':
           return takeAck(frame);
         case 'history':
@@ -199,12 +199,12 @@ if (!window.__sandboxRefused)
       return model;
     }
 
-    function takeMessage(msg) {
+    function takeMessage(msg, isNewMsg) {
       if (config.faults.ciphertext === 'off' || msg.fromMe || msg.kind === 'gp2') {
-        add(msg, true);
+        add(msg, isNewMsg);
         return;
       }
-      const model = add(msg, true, 'ciphertext');
+      const model = add(msg, isNewMsg, 'ciphertext');
       if (model) decryptLater(model, msg);
     }
 

@@ -117,7 +117,7 @@ if (!window.__sandboxRefused) {
     let confirm = 0;
     let confirming = false;
     wire.events.on('stored', (frame) => {
-      messages.take(frame);
+      messages.take(frame, !(toCome && config.faults.backlogAsHistory));
       confirm = frame.n;
       if (toCome) {
         come += 1;
