@@ -83,7 +83,7 @@ function batchProcessed([, messages]) {
     if (field(message, "type") !== "protocol" || !REVOKES.has(field(message, "subtype"))) continue;
     const at = secondsOf(message);
     // Those of history are old.
-    if (at !== null && at * 1000 + 999 < (HEARD ?? STARTED)) continue;
+    if (at !== null && at * 1000 + 999 < (heardUntil ?? STARTED)) continue;
     tellRevoke(field(message, "protocolMessageKey"), "everyone", null);
   }
 }

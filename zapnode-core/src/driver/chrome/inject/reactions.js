@@ -9,7 +9,7 @@ function reactionsWritten([rows]) {
 function tellReaction(row) {
   const at = numberOf(field(row, "reactionTimestamp"));
   // Old rows are written again when the page syncs.
-  if (at === null || at <= (HEARD ?? STARTED)) return;
+  if (at === null || at <= (heardUntil ?? STARTED)) return;
   const message = keyText(field(row, "reactionParentKey"));
   if (!message) return;
   const chat = message.split("_")[1];

@@ -85,6 +85,7 @@ function readMessage(message, id) {
   const kind = field(message, "type");
   return {
     id,
+    isOld: !field(message, "isNewMsg"),
     chat: chatOfMessage(message),
     from: writer,
     name: textOrNull(field(message, "notifyName")) ?? nameOf(writer),

@@ -23,16 +23,12 @@ function tellInTurn(event, make) {
   );
 }
 
-/**
- * Whether something happened after the last time this login was open. What comes meanwhile is new
- * by the page's word, but a page that ended between hearing a message and our telling it has it as
- * old.
- */
-const cameSince = (ms) => HEARD !== null && ms !== null && ms >= HEARD;
+/** Until when this login has heard what happens; a login that is gone takes its past along. */
+let heardUntil = HEARD;
 
 /** Thousands come when history is loaded, so what is old leaves at once. */
 function messageAdded(message) {
-  const isNew = field(message, "isNewMsg") || cameInSecondsSince(message);
+  const isNew = field(message, "isNewMsg") || wasMissed(message);
   const type = field(message, "type");
   if (!isNew && type !== "ciphertext") return;
   if (ownSends.has(wireIdOf(field(message, "id")))) return;
@@ -41,10 +37,14 @@ function messageAdded(message) {
   else tell(message);
 }
 
-/** WhatsApp's clock counts whole seconds: what came within the last one may be told again. */
-function cameInSecondsSince(message) {
-  const at = HEARD === null ? null : secondsOf(message);
-  return at !== null && cameSince(at * 1000 + 999);
+/**
+ * Whether an old message is newer than what was heard: what comes meanwhile is new by the page's
+ * word, but a page that ended between hearing a message and our telling it has it as old. The clock
+ * counts whole seconds; what was told of the last one the driver knows.
+ */
+function wasMissed(message) {
+  const at = heardUntil === null ? null : secondsOf(message);
+  return at !== null && at * 1000 + 999 >= heardUntil;
 }
 
 /** What the page has already when we begin to listen, oldest first. */
@@ -78,7 +78,8 @@ function tellGroup(message) {
   const id = keyText(message.id);
   if (!id || !told.add(id)) return;
   const read = (name) => field(message, name);
-  const notice = { id, group: chatOfMessage(message), word: textOrNull(read("subtype")) ?? "", text: textOrNull(read("body")), at: secondsOf(message) };
+  const isOld = !field(message, "isNewMsg");
+  const notice = { id, isOld, group: chatOfMessage(message), word: textOrNull(read("subtype")) ?? "", text: textOrNull(read("body")), at: secondsOf(message) };
   const [by, members] = [widText(read("author")), widTexts(read("recipients"))];
   tellInTurn("group", async () => {
     const [actor, affected] = await Promise.all([person(by), people(members)]);
