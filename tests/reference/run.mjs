@@ -53,7 +53,7 @@ process.on('unhandledRejection', (error) => {
 async function linkByQr() {
   const ana = start('a');
   const first = await checks.run('qr', () => ana.next('qr', ([qr]) => !qr.startsWith('null')));
-  const second = await checks.run('qr rotation', () => ana.next('qr', ([qr]) => qr !== first?.[0]));
+  const second = await checks.run('qr rotation', () => ana.next('qr', ([qr]) => !qr.startsWith('null') && qr !== first?.[0]));
   await checks.run('scan', () => sandbox.phone(ANA, 'scan', { qr: second[0] }));
   await checks.run('authenticated', () => ana.next('authenticated'));
   await checks.run('ready', () => ana.next('ready'));

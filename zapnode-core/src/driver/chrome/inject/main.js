@@ -29,7 +29,11 @@ const hooks = [
     needed: true,
     attach: () => {
       const socket = needed("socket");
-      listen(socket, "change:state", "state", publish);
+      listen(socket, "change:state", "state", () => {
+        // Some are for after the login, and what came meanwhile follows it at once.
+        guarded("hooks", attachHooks);
+        publish();
+      });
       listen(socket, "change:hasSynced", "state", publish);
     },
   },

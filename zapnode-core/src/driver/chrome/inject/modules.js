@@ -28,7 +28,8 @@ function holders(id) {
  * What the bridge needs of the page. Each has places in order of preference: the module's id and
  * the member's names; `itself` is a module that is the thing (fact sheet §0.1). A dotted name goes
  * through a member. Without a `needed` one a session cannot work; the others only take their
- * feature with them.
+ * feature with them. Those that the page itself does not need before the login are left alone until
+ * then: a factory that runs too early throws, and may do so for ever (§0.1).
  */
 const itself = Symbol("the module itself");
 /** A module that is an object one can listen to. */
@@ -119,19 +120,22 @@ const PARTS = {
   },
   messageBatches: { feature: "revokes", at: [["WAWebCollections", "Msg.processMultipleMessages"]] },
   reactionTable: {
+    afterLogin: true,
     feature: "reactions",
     at: [
       ["WAWebAddonReactionTableMode", "reactionTableMode.bulkUpsert"],
       ["WAWebDBCreateOrUpdateReactions", "createOrUpdateReactions"],
     ],
   },
-  incomingCall: { feature: "calls", at: [["WAWebCallCollection", "setActiveCall", "processIncomingCall"]] },
-  calls: { feature: "calls", at: [["WAWebCallCollection", anEmitter]] },
+  incomingCall: { afterLogin: true, feature: "calls", at: [["WAWebCallCollection", "setActiveCall", "processIncomingCall"]] },
+  calls: { afterLogin: true, feature: "calls", at: [["WAWebCallCollection", anEmitter]] },
   askForPlaceholders: {
+    afterLogin: true,
     feature: "late messages",
     at: [["WAWebNonMessageDataRequestPlaceholderMessageResendUtils", "handlePlaceholderMsgsSeen"]],
   },
   resendGate: {
+    afterLogin: true,
     feature: "late messages",
     at: [["WAWebSyncGatingUtils", "isPlaceholderMessageResendEnabled"]],
   },
@@ -171,6 +175,7 @@ function pick(holder, name) {
 
 /** Every place where a part is found, best first: `{value, owner, member, where}`. */
 function* found(name) {
+  if (isTooEarly(name)) return;
   for (const [id, ...names] of PARTS[name].at) {
     for (const member of names) {
       for (const holder of holders(id)) {
@@ -187,6 +192,14 @@ function* found(name) {
       }
     }
   }
+}
+
+let loggedIn = false;
+
+function isTooEarly(name) {
+  if (PARTS[name].afterLogin !== true) return false;
+  loggedIn ||= socketState() === "CONNECTED";
+  return !loggedIn;
 }
 
 /** A part's first place, or `undefined`. */
