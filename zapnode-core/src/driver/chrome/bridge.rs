@@ -19,7 +19,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 15] = [
+const FILES: [(&str, &str); 16] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -27,6 +27,7 @@ const FILES: [(&str, &str); 15] = [
     ("login.js", include_str!("inject/login.js")),
     ("wrap.js", include_str!("inject/wrap.js")),
     ("read.js", include_str!("inject/read.js")),
+    ("missed.js", include_str!("inject/missed.js")),
     ("receive.js", include_str!("inject/receive.js")),
     ("waiting.js", include_str!("inject/waiting.js")),
     ("changes.js", include_str!("inject/changes.js")),
@@ -42,21 +43,14 @@ const INSTALLED: &str = r#"Symbol.for("zapnode.bridge")"#;
 
 /// Joins the scripts, each from `folder` if it lies there. Blocks.
 ///
-/// `binding` is the name under which the page finds the way out; `heard_until` is when this login
-/// was last open, in Unix milliseconds by WhatsApp's clock (`mark.rs`).
-pub(crate) fn script(
-    folder: Option<&Path>,
-    binding: &str,
-    heard_until: Option<i64>,
-) -> Result<String, DriverError> {
-    let heard_until = heard_until.map_or("null".to_owned(), |mark| mark.to_string());
+/// `binding` is the name under which the page finds the way out.
+pub(crate) fn script(folder: Option<&Path>, binding: &str) -> Result<String, DriverError> {
     let mut script = format!(
         "(() => {{\n\"use strict\";\n\
          // Main frame only, and once per document.\n\
          const INSTALLED = {INSTALLED};\n\
          if (window.top !== window || window[INSTALLED]) return;\n\
-         const BINDING = \"{binding}\";\n\
-         const HEARD = {heard_until};\n"
+         const BINDING = \"{binding}\";\n"
     );
     for (name, built_in) in FILES {
         let replacement = match folder {
@@ -185,6 +179,7 @@ impl Command {
     pub(crate) const FIND_CONTACT: Self = Self::new("find contact", "findContact", 20);
     pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
+    pub(crate) const HEARD_UNTIL: Self = Self::new("tell what was heard", "heardUntil", 10);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 
     /// The expression that calls it. The page's own clock is this machine's, so it can tell that
@@ -323,14 +318,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("send.js"), "// mine\n").expect("written");
         std::fs::write(folder.path().join("else.js"), "// unknown\n").expect("written");
-        let script = script(Some(folder.path()), "out", Some(7)).expect("a script");
+        let script = script(Some(folder.path()), "out").expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
-        assert!(script.contains("const HEARD = 7;\n"));
         for (name, text) in FILES {
             assert_eq!(script.contains(text), name != "send.js", "{name}");
         }
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
-        let error = super::script(Some(folder.path()), "out", None).expect_err("unreadable");
+        let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
         assert!(matches!(error, DriverError::Storage { path, .. } if path.ends_with("ids.js")));
     }
 

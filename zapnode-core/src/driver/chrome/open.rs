@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::channel::{CallError, Channel, Event};
 use super::connection::ChromeConnection;
 use super::launch::{BrowserProcess, Launch, blocking};
-use super::mark::{self, Keeper, Mark};
+use super::mark::{self, Keeper};
 use super::page::{Pump, PumpState, Shared, navigation};
 use super::{ChromeOptions, bridge, flags, profile};
 use crate::driver::{DriverError, OpenRequest, Opened};
@@ -45,8 +45,7 @@ pub(crate) async fn open(
         profile::make(&prepared)?;
         profile::claim(&prepared)?;
         let heard_until = mark::read(&prepared);
-        let until = heard_until.as_ref().map(Mark::until);
-        let script = bridge::script(bridge_dir.as_deref(), &name, until)?;
+        let script = bridge::script(bridge_dir.as_deref(), &name)?;
         Ok::<_, DriverError>((script, heard_until))
     })
     .await??;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
-use super::mark::Keeper;
+use super::mark::{Keeper, Mark};
 use super::tracker::{self, Tracker};
 use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
 
@@ -494,6 +494,17 @@ impl Pump {
             self.state.navigation_due = true;
         }
         self.state.document = Some(document);
+        // By this the bridge knows what it has to look for, and what is old.
+        let shared = Arc::clone(&self.shared);
+        let until = shared.tracker().heard_until().map(Mark::until);
+        tokio::spawn(async move {
+            let arguments = serde_json::json!({ "until": until });
+            let told: Result<(), _> = shared.command(Command::HEARD_UNTIL, &arguments).await;
+            // The next document is told anew.
+            if let Err(error) = told {
+                tracing::debug!(%error, "the bridge was not told what was heard");
+            }
+        });
     }
 
     fn document_changed(&mut self) {

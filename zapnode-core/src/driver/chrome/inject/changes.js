@@ -67,24 +67,25 @@ function typeChanged(message) {
   tellRevoke(field(message, "protocolMessageKey") ?? message.id, "everyone", message);
 }
 
-/** `message`, if there is one, is what is left of it. */
-function tellRevoke(key, revokedFor, message) {
+/** `message`, if there is one, is what is left of it; `at` is when it was taken back, if it says so. */
+function tellRevoke(key, revokedFor, message, at = null) {
   const id = keyText(key);
   if (!id || !told.add(`revoke ${revokedFor} ${id}`)) return;
   const [own, chat, , participant] = id.split("_");
   const isOwn = own === "true";
   const writer = isPerson(participant) ? participant : message ? writerOf(message) : isOwn ? ownName(chat) : chat;
-  tellInTurn("revoked", async () => ({ id, chat, fromMe: isOwn, revokedFor, from: await person(writer) }));
+  tellInTurn("revoked", async () => {
+    // Those of history are old.
+    if (at !== null && !isLive(at * 1000 + 999)) return null;
+    return { id, chat, fromMe: isOwn, revokedFor, from: await person(writer) };
+  });
 }
 
 /** Taken back without a change that is seen: as when the message is not in memory. */
 function batchProcessed([, messages]) {
   for (const message of listOf(messages)) {
     if (field(message, "type") !== "protocol" || !REVOKES.has(field(message, "subtype"))) continue;
-    const at = secondsOf(message);
-    // Those of history are old.
-    if (at !== null && at * 1000 + 999 < (heardUntil ?? STARTED)) continue;
-    tellRevoke(field(message, "protocolMessageKey"), "everyone", null);
+    tellRevoke(field(message, "protocolMessageKey"), "everyone", null, secondsOf(message));
   }
 }
 

@@ -27,7 +27,7 @@ function tendLogin({ state }) {
     }
     return;
   }
-  heardUntil = null;
+  forgetHeard();
   if (pairing) {
     if (native.now() - pairing.at > CODE_RENEWAL_MS) guarded("code", () => renewCode());
     return;

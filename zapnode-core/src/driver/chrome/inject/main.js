@@ -29,12 +29,8 @@ const hooks = [
     needed: true,
     attach: () => {
       const socket = needed("socket");
-      listen(socket, "change:state", "state", () => {
-        // Some are for after the login, and what came meanwhile follows it at once.
-        guarded("hooks", attachHooks);
-        publish();
-      });
-      listen(socket, "change:hasSynced", "state", publish);
+      listen(socket, "change:state", "state", lookAnew);
+      listen(socket, "change:hasSynced", "state", lookAnew);
     },
   },
   {
@@ -49,7 +45,7 @@ const hooks = [
     attach: () => {
       const stream = needed("stream");
       for (const field of ["mode", "info", "displayInfo"]) {
-        listen(stream, `change:${field}`, "state", publish);
+        listen(stream, `change:${field}`, "state", lookAnew);
       }
     },
   },
@@ -90,6 +86,7 @@ const hooks = [
       if (!watchPairingEvents()) throw missing("WAWebLinkDeviceEvents");
     },
   },
+  ...missedHooks,
   ...changeHooks,
   ...reactionHooks,
   ...waitingHooks,
@@ -111,6 +108,12 @@ function attachHooks() {
       note(`fault.hook.${name}`, words(error));
     }
   }
+}
+
+/** Some listeners are for after the login or the sync, and what came meanwhile follows at once. */
+function lookAnew() {
+  guarded("hooks", attachHooks);
+  publish();
 }
 
 function reasonText(reason) {

@@ -118,6 +118,11 @@ const PARTS = {
     feature: "disappearing messages",
     at: [["WAWebGetEphemeralFieldsMsgActionsUtils", "getEphemeralFields"]],
   },
+  loadEarlier: {
+    afterLogin: true,
+    feature: "missed messages",
+    at: [["WAWebChatLoadMessages", "loadEarlierMsgs"]],
+  },
   messageBatches: { feature: "revokes", at: [["WAWebCollections", "Msg.processMultipleMessages"]] },
   reactionTable: {
     afterLogin: true,

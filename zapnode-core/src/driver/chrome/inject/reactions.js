@@ -1,6 +1,6 @@
 // Reactions: the page tells of them only by writing them to its database (fact sheet §5.1).
 
-const reactionsTold = new Recent(5000);
+const reactionsTold = new Recent(20000);
 
 function reactionsWritten([rows]) {
   for (const row of Array.isArray(rows) ? rows : [rows]) guarded("reaction", () => tellReaction(row));
@@ -8,8 +8,7 @@ function reactionsWritten([rows]) {
 
 function tellReaction(row) {
   const at = numberOf(field(row, "reactionTimestamp"));
-  // Old rows are written again when the page syncs.
-  if (at === null || at <= (heardUntil ?? STARTED)) return;
+  if (at === null) return;
   const message = keyText(field(row, "reactionParentKey"));
   if (!message) return;
   const chat = message.split("_")[1];
@@ -18,7 +17,11 @@ function tellReaction(row) {
   const emoji = textOrNull(field(row, "reactionText"));
   if (!sender || !reactionsTold.add([message, sender, emoji, at].join(" "))) return;
   const read = { message, chat, emoji, isOrphan: Boolean(field(row, "orphan")), at: Math.trunc(at) };
-  tellInTurn("reaction", async () => ({ ...read, fromMe: own || isMe(sender), from: await person(sender) }));
+  tellInTurn("reaction", async () => {
+    // Old rows are written again when the page syncs.
+    if (!isLive(at)) return null;
+    return { ...read, fromMe: own || isMe(sender), from: await person(sender) };
+  });
 }
 
 function isMe(text) {

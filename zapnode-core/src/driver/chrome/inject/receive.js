@@ -10,7 +10,7 @@ const NOTICES = new Set([
 /** Wire ids this connection sends: they are not told as new messages. */
 const ownSends = new Recent(5000);
 const told = new Recent(5000);
-let telling = Promise.resolve();
+let telling = gate;
 
 /**
  * Tells things one after another, in the order in which they happened: finding out who is meant
@@ -23,28 +23,20 @@ function tellInTurn(event, make) {
   );
 }
 
-/** Until when this login has heard what happens; a login that is gone takes its past along. */
-let heardUntil = HEARD;
-
 /** Thousands come when history is loaded, so what is old leaves at once. */
 function messageAdded(message) {
-  const isNew = field(message, "isNewMsg") || wasMissed(message);
-  const type = field(message, "type");
-  if (!isNew && type !== "ciphertext") return;
-  if (ownSends.has(wireIdOf(field(message, "id")))) return;
-  if (type === "ciphertext") awaitPlaintext(message, isNew);
-  else if (type === "gp2") tellGroup(message);
-  else tell(message);
+  const isNew = Boolean(field(message, "isNewMsg"));
+  if (field(message, "type") === "ciphertext") {
+    if (!ownSends.has(wireIdOf(field(message, "id")))) awaitPlaintext(message, isNew || wasMissed(message));
+    return;
+  }
+  if (isNew || (wasMissed(message) && !holdMissed(message))) takeMessage(message);
 }
 
-/**
- * Whether an old message is newer than what was heard: what comes meanwhile is new by the page's
- * word, but a page that ended between hearing a message and our telling it has it as old. The clock
- * counts whole seconds; what was told of the last one the driver knows.
- */
-function wasMissed(message) {
-  const at = heardUntil === null ? null : secondsOf(message);
-  return at !== null && at * 1000 + 999 >= heardUntil;
+function takeMessage(message) {
+  if (ownSends.has(wireIdOf(field(message, "id")))) return;
+  if (field(message, "type") === "gp2") tellGroup(message);
+  else tell(message);
 }
 
 /** What the page has already when we begin to listen, oldest first. */
