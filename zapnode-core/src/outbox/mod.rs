@@ -14,8 +14,10 @@
 //!
 //! - [`state`]: what an ack or an error makes of a message, as pure functions.
 //! - [`queue`]: whose turn it is, as a pure structure: order per chat, a window, due times.
+//! - `intake`: what comes in, stored and told in order.
 //! - `worker`: one task for each session, which does what these two decide.
 
+pub(crate) mod intake;
 pub mod queue;
 pub mod state;
 pub(crate) mod worker;

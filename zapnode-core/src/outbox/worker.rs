@@ -14,12 +14,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use ulid::Ulid;
 
+use super::intake::{Heard, Intake};
 use super::queue::{Item, Queue};
 use super::state::{Verdict, judge};
 use super::{Failure, FailureCode, Message, MessageState, NewMessage};
 use crate::driver::DriverError;
 use crate::event::{Happening, Signal, SignalKind};
-use crate::id::{ChatId, MessageId, SessionId, WireId};
+use crate::id::{MessageId, SessionId, WireId};
 use crate::ignore::Ignore;
 use crate::message::{
     Ack, AckChange, Contact, IncomingMessage, OutgoingText, Person, Recipient, SentMessage,
@@ -46,7 +47,7 @@ pub(crate) enum Input {
     Ack(AckChange),
     /// A message appeared on the page.
     Appeared(Box<IncomingMessage>),
-    /// Something happened that changes no message of ours.
+    /// Something happened to messages, or around them.
     Happened(Happening),
     /// The session is removed: whatever is open has failed. Ends the task.
     End(oneshot::Sender<()>),
@@ -77,7 +78,7 @@ pub(crate) struct Worker {
     store: Store,
     bus: broadcast::Sender<Signal>,
     progress: broadcast::Sender<Progress>,
-    ignore: Ignore,
+    intake: Intake,
     inbox: mpsc::UnboundedReceiver<Input>,
     queue: Queue,
     handing: JoinSet<(WireId, Outcome)>,
@@ -138,6 +139,7 @@ pub(crate) fn item_of(message: &Message, maybe_sent: bool) -> Option<Item> {
 impl Worker {
     pub(crate) fn new(parts: Parts) -> Self {
         let session = parts.info.borrow().id.clone();
+        let intake = Intake::new(parts.store.clone(), parts.info.clone(), parts.ignore);
         Self {
             session,
             shared: parts.shared,
@@ -145,7 +147,7 @@ impl Worker {
             store: parts.store,
             bus: parts.bus,
             progress: parts.progress,
-            ignore: parts.ignore,
+            intake,
             inbox: parts.inbox,
             queue: Queue::default(),
             handing: JoinSet::new(),
@@ -176,10 +178,12 @@ impl Worker {
                     }
                 }
                 Some(_) = self.writing.join_next() => {}
+                changed = self.intake.work() => self.came_further(changed),
                 input = self.inbox.recv() => match input {
                     Some(Input::End(done)) => {
                         self.fail_all(FailureCode::SessionRemoved, "the session was removed");
                         while self.writing.join_next().await.is_some() {}
+                        self.intake.finish().await;
                         // The manager waits for it; if it went away there is nobody to tell.
                         let _ = done.send(());
                         return;
@@ -196,6 +200,7 @@ impl Worker {
             }
         }
         while self.writing.join_next().await.is_some() {}
+        self.intake.finish().await;
     }
 
     async fn load(&mut self) {
@@ -231,8 +236,8 @@ impl Worker {
                 let _ = reply.send(could);
             }
             Input::Ack(change) => self.acknowledged(&change.id.wire_id(), change.ack, change.id),
-            Input::Appeared(message) => self.appeared(message),
-            Input::Happened(happening) => self.happened(happening),
+            Input::Appeared(message) => self.intake.take(Heard::Message(message)),
+            Input::Happened(happening) => self.intake.take(Heard::Happening(happening)),
             Input::End(_) => {}
         }
     }
@@ -342,7 +347,7 @@ impl Worker {
                 }
             }
             // Of an earlier run, or settled long ago: the store knows.
-            None => self.record_ack(ack, id, failure),
+            None => self.intake.take(Heard::Ack { id, ack, failure }),
         }
     }
 
@@ -381,23 +386,17 @@ impl Worker {
         self.write(write);
     }
 
-    fn record_ack(&mut self, ack: Ack, id: MessageId, failure: Option<Failure>) {
-        let write = self
-            .store
-            .acknowledge(self.session.clone(), id, ack, failure);
-        let progress = self.progress.clone();
-        let bus = self.bus.clone();
-        self.writing.spawn(async move {
-            if let Ok(Some(message)) = write.await {
-                let _ = progress.send(Progress {
-                    wire_id: message.wire_id.clone(),
-                    state: message.state,
-                    message_id: message.message_id.clone(),
-                    failure: message.failure.clone(),
-                });
-                announce(&bus, message);
-            }
-        });
+    /// Tells of messages that an ack from outside a send led further.
+    fn came_further(&self, changed: Vec<Message>) {
+        for message in changed {
+            let _ = self.progress.send(Progress {
+                wire_id: message.wire_id.clone(),
+                state: message.state,
+                message_id: message.message_id.clone(),
+                failure: message.failure.clone(),
+            });
+            announce(&self.bus, message);
+        }
     }
 
     fn tell(&self, wire_id: &WireId, state: MessageState, message_id: Option<MessageId>) {
@@ -424,54 +423,6 @@ impl Worker {
                 Err(error) => tracing::error!(%session, %error, "a message's state was not stored"),
             }
         });
-    }
-
-    /// Whether nobody wants to hear of this chat.
-    fn ignores(&self, chat: &ChatId, person: Option<&Person>) -> bool {
-        let info = self.info.borrow();
-        let ignored = self.ignore.with(&info.options.ignore);
-        ignored.covers(chat, person)
-    }
-
-    fn appeared(&mut self, message: Box<IncomingMessage>) {
-        if self.ignores(&message.chat, Some(&message.writer())) {
-            return;
-        }
-        let state = if message.from_me {
-            MessageState::Sent
-        } else {
-            MessageState::Received
-        };
-        let row = Message {
-            seq: 0,
-            id: Ulid::new(),
-            session: self.session.clone(),
-            from_me: message.from_me,
-            recipient: message.from.to_string(),
-            chat: Some(message.chat.clone()),
-            wire_id: message.id.wire_id(),
-            message_id: Some(message.id.clone()),
-            state,
-            failure: None,
-            kind: message.kind.clone(),
-            text: message.text.clone(),
-            created_at: message.at,
-            updated_at: store::now(),
-            send_at: None,
-        };
-        // One that is known was told by an earlier page or an earlier run.
-        let write = self.store.insert_appeared(row, message);
-        self.note("a message was not stored", async move {
-            write.await.map(|_| ())
-        });
-    }
-
-    fn happened(&mut self, happening: Happening) {
-        if self.ignores(happening.chat(), happening.person()) {
-            return;
-        }
-        let write = self.store.tell_happening(self.session.clone(), happening);
-        self.note("what happened was not stored", write);
     }
 
     /// Lets a write that is in the store's queue already finish in the background.

@@ -78,15 +78,6 @@ impl Store {
         })
     }
 
-    /// Writes what a driver told, unless it was told before.
-    pub(crate) fn tell_happening(
-        &self,
-        session: SessionId,
-        happening: Happening,
-    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        self.run(move |t| happened(t, &session, &happening))
-    }
-
     /// Forgets some of the oldest events: those from before `before`, and those that are more than
     /// `keep`. Returns whether there are more of them.
     pub(crate) async fn prune_events(
@@ -247,7 +238,8 @@ fn chat_person(message: &Message) -> Option<Person> {
     Some(person)
 }
 
-fn happened(
+/// Tells something that happened, unless it was told before.
+pub(super) fn happened(
     t: &Transaction<'_>,
     session: &SessionId,
     happening: &Happening,

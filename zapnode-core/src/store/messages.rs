@@ -1,5 +1,7 @@
 //! The table of messages, and the keys that make a repeated send harmless.
 
+use std::sync::Arc;
+
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use time::OffsetDateTime;
@@ -9,6 +11,7 @@ use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError, events};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
 use crate::message::{Ack, IncomingMessage};
+use crate::outbox::intake::Heard;
 use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState};
 
 /// What [`Store::accept`] found.
@@ -72,34 +75,28 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page, and tells it. One that is known by its wire id
-    /// is left alone and `None` is returned.
+    /// Stores and tells what came in on a session, in order and all of it or nothing. What is known
+    /// already is left alone. Gives the messages of ours that came further by it.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub fn insert_appeared(
+    pub(crate) fn take_in(
         &self,
-        message: Message,
-        told: Box<IncomingMessage>,
-    ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
+        session: SessionId,
+        what: Arc<Vec<Heard>>,
+    ) -> impl Future<Output = Result<Vec<Message>, StoreError>> + Send + use<> {
         self.run(move |t| {
-            let known = t
-                .query_row(
-                    "SELECT 1 FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = ?3",
-                    params![
-                        message.session.as_str(),
-                        message.wire_id.as_str(),
-                        message.from_me
-                    ],
-                    |_| Ok(()),
-                )
-                .optional()?;
-            if known.is_some() {
-                return Ok(None);
+            let mut changed = Vec::new();
+            for heard in what.iter() {
+                match heard {
+                    Heard::Message(message) => appeared(t, &session, message)?,
+                    Heard::Happening(happening) => events::happened(t, &session, happening)?,
+                    Heard::Ack { id, ack, failure } => {
+                        changed.extend(acknowledged(t, &session, id, *ack, failure)?);
+                    }
+                }
             }
-            let message = insert(t, message)?;
-            events::message_appeared(t, &message, &told)?;
-            Ok(Some(message))
+            Ok(changed)
         })
     }
 
@@ -137,38 +134,6 @@ impl Store {
             write_progress(t, &message)?;
             events::message_progressed(t, &before, &message)?;
             Ok(Some(message))
-        })
-    }
-
-    /// Notes an ack that WhatsApp told of an own message, as far as it leads it further. `None`
-    /// when it does not, or there is no such message.
-    ///
-    /// # Errors
-    /// As [`Store::run`].
-    pub fn acknowledge(
-        &self,
-        session: SessionId,
-        id: MessageId,
-        ack: Ack,
-        failure: Option<Failure>,
-    ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
-        self.run(move |t| {
-            let Some(before) = by_wire_id(t, &session, &id)? else {
-                return Ok(None);
-            };
-            let mut message = before.clone();
-            if let Some(state) = before.state.after_ack(ack) {
-                message.state = state;
-                message.failure = failure;
-                message.message_id = Some(id);
-                message.updated_at = super::now();
-                write_progress(t, &message)?;
-                events::message_progressed(t, &before, &message)?;
-            }
-            if ack == Ack::Played {
-                events::message_played(t, &message)?;
-            }
-            Ok((before != message).then_some(message))
         })
     }
 
@@ -248,6 +213,67 @@ impl Store {
     }
 }
 
+/// Stores and tells a message that appeared on the page. One that is known by its wire id was told
+/// by an earlier page or an earlier run.
+fn appeared(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    told: &IncomingMessage,
+) -> Result<(), StoreError> {
+    if by_wire_id(t, session, &told.id)?.is_some() {
+        return Ok(());
+    }
+    let row = Message {
+        seq: 0,
+        id: Ulid::new(),
+        session: session.clone(),
+        from_me: told.from_me,
+        recipient: told.from.to_string(),
+        chat: Some(told.chat.clone()),
+        wire_id: told.id.wire_id(),
+        message_id: Some(told.id.clone()),
+        state: if told.from_me {
+            MessageState::Sent
+        } else {
+            MessageState::Received
+        },
+        failure: None,
+        kind: told.kind.clone(),
+        text: told.text.clone(),
+        created_at: told.at,
+        updated_at: super::now(),
+        send_at: None,
+    };
+    let row = insert(t, row)?;
+    events::message_appeared(t, &row, told)
+}
+
+/// Notes an ack that WhatsApp told of an own message, as far as it leads it further.
+fn acknowledged(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    id: &MessageId,
+    ack: Ack,
+    failure: &Option<Failure>,
+) -> Result<Option<Message>, StoreError> {
+    let Some(before) = by_wire_id(t, session, id)? else {
+        return Ok(None);
+    };
+    let mut message = before.clone();
+    if let Some(state) = before.state.after_ack(ack) {
+        message.state = state;
+        message.failure.clone_from(failure);
+        message.message_id = Some(id.clone());
+        message.updated_at = super::now();
+        write_progress(t, &message)?;
+        events::message_progressed(t, &before, &message)?;
+    }
+    if ack == Ack::Played {
+        events::message_played(t, &message)?;
+    }
+    Ok((before != message).then_some(message))
+}
+
 /// A session's message by WhatsApp's key, under whatever address its chat has now.
 pub(super) fn by_wire_id(
     t: &Transaction<'_>,
@@ -297,7 +323,10 @@ fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, Stor
     Ok(Some(Accepted::Repeated(message)))
 }
 
-fn open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<Vec<Message>, StoreError> {
+pub(super) fn open_messages(
+    t: &Transaction<'_>,
+    session: &SessionId,
+) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM messages
          WHERE session = ?1 AND state IN ('queued', 'sending') ORDER BY seq"
@@ -333,7 +362,7 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
     Ok(message)
 }
 
-fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreError> {
+pub(super) fn write_progress(t: &Transaction<'_>, message: &Message) -> Result<(), StoreError> {
     let mut statement = t.prepare_cached(
         "UPDATE messages SET chat = ?2, message_id = ?3, state = ?4, reason = ?5, detail = ?6,
                              updated_at = ?7

@@ -70,6 +70,7 @@ struct Endpoints {
     health: &'static str,
     sessions: &'static str,
     webhook: &'static str,
+    events: &'static str,
     live: &'static str,
     ready: &'static str,
 }
@@ -84,6 +85,7 @@ impl Default for Welcome {
                 health: "/health",
                 sessions: "/sessions",
                 webhook: "/webhook",
+                events: "/events",
                 live: "/livez",
                 ready: "/readyz",
             },
