@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, completions, config, doctor, login, optout, restore, sandbox, send, sessions,
+    backup, bulk, completions, config, doctor, listen, login, optout, restore, sandbox, send,
+    sessions,
 };
 
 const EXIT_CODES: &str = "\
@@ -118,6 +119,7 @@ pub(crate) fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
 pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
+    Listen(listen::ListenArgs),
     Sessions(sessions::SessionsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 mod history;
+pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod optout;
 pub(crate) mod restore;
@@ -80,6 +81,16 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
                 send::run(&args, content, &context, api).await
             })
             .await
+        }
+        Command::Listen(args) => {
+            let listening = with_api(&context, async |api| {
+                listen::run(&args, &context, api).await
+            });
+            match listening.await {
+                // How it is meant to end.
+                Err(error) if error.kind == Kind::Interrupted => Ok(()),
+                result => result,
+            }
         }
         Command::Sessions(args) => {
             with_api(&context, async |api| {

@@ -17,10 +17,12 @@
 //! - [`pace`]: how quickly, and what holds a message back.
 //! - [`waits`]: why a message waits, in words.
 //! - `catch_up`: acks that nobody told.
+//! - `intake`: what comes in, stored and told in order.
 //! - `worker`: one task for each session, which does what these decide.
 
 mod catch_up;
 mod hand_over;
+pub(crate) mod intake;
 mod load;
 pub mod pace;
 pub mod queue;

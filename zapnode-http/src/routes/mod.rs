@@ -11,6 +11,7 @@ use crate::layers;
 
 mod bulk;
 mod database;
+mod events;
 mod health;
 mod messages;
 mod optouts;
@@ -73,6 +74,9 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
             "/pools/{name}",
             get(pools::one).put(pools::put).delete(pools::delete),
         ),
+        ("/events", get(events::all)),
+        ("/sessions/{id}/events", get(events::of_session)),
+        ("/ws", get(events::web_socket)),
         ("/webhook", post(webhook::chatwoot)),
         ("/webhook/test", post(webhook::test)),
         // Where the original really served them: it mounted its router twice.

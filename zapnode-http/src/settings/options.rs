@@ -24,6 +24,8 @@ impl Settings {
             pace: self.pace,
             idempotency_keys_kept: self.idempotency_keys_kept,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
+            ignore: self.ignore.clone(),
+            events_kept: self.events_kept,
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
         }
     }
