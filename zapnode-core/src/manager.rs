@@ -14,7 +14,7 @@ use ulid::Ulid;
 use crate::backup::{self, BackupError, BackupReport, Profiles};
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
-use crate::event::{EventLog, Signal};
+use crate::event::{EventLog, Signal, SignalKind};
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
@@ -598,9 +598,9 @@ async fn tell_taken_back(manager: Weak<Inner>, mut news: mpsc::UnboundedReceiver
                     .await;
             }
             // Nobody may be listening.
-            let _ = manager.inner.context.bus.send(Event {
+            let _ = manager.inner.context.bus.send(Signal {
                 session: message.session.clone(),
-                kind: EventKind::Outbox(Box::new(message)),
+                kind: SignalKind::Outbox(Box::new(message)),
             });
         }
         manager.inner.bulk_changed.notify_waiters();

@@ -108,6 +108,11 @@ impl SessionOptions {
         let named = Self {
             pace: self.pace.or(others.pace),
             care: self.care.or(others.care),
+            ignore: if self.ignore.is_empty() {
+                others.ignore.clone()
+            } else {
+                self.ignore.clone()
+            },
             ..self.clone()
         };
         self.is_empty() || named == *others

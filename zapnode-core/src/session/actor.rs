@@ -695,7 +695,7 @@ impl Actor {
         });
         let info = self.info.borrow().clone();
         if changed {
-            self.tell(EventKind::Status(Box::new(info.clone())));
+            self.tell(SignalKind::Status(Box::new(info.clone())));
         }
         Ok(info)
     }

@@ -15,7 +15,7 @@ use super::messages::{self, COLUMNS as MESSAGE, Key, insert_many, own_message, w
 use super::optouts;
 use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
-use super::{Store, StoreError};
+use super::{Store, StoreError, events};
 use crate::bulk::{BulkJob, Counts, JobState, Skipped};
 use crate::id::{SessionId, WireId};
 use crate::outbox::queue::Standing;
