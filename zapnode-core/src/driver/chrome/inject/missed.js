@@ -2,7 +2,10 @@
 // the program that listened is gone: it takes messages in, and WhatsApp sends them to nobody again.
 // In the next document they are history, of which only each chat's last message is in memory.
 
-/** How long what happens meanwhile is held back, so that all is told in its order. */
+/**
+ * How long what happens meanwhile is held back, so that all is told in its order. After a longer
+ * sync the missed ones are told as they are found.
+ */
 const HELD_MS = 30000;
 /** How often older messages of one chat are loaded, and how long that may take. */
 const EARLIER_ROUNDS = 20;
@@ -51,8 +54,9 @@ function holdMissed(message) {
 
 /** Looks once, when the page may be asked. */
 function lookForMissed() {
-  if (looking || missed === null) return;
+  if (looking) return;
   if (!known) throw wrongMoment("the driver has not said what was heard");
+  if (heardUntil === null) return;
   mustBeReady();
   looking = true;
   if (!look("loadEarlier")) tellMissed();
@@ -68,7 +72,7 @@ async function loadMissed() {
     if (!isAfterHeard(secondsOf(chat))) continue;
     for (let rounds = 0; rounds < EARLIER_ROUNDS && goesOnBefore(chat); rounds += 1) {
       round += 1;
-      if (missed === null || (await loadEarlier(chat)) === 0) break;
+      if ((await loadEarlier(chat)) === 0) break;
     }
   }
 }
