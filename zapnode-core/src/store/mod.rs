@@ -18,9 +18,11 @@ use tokio::sync::oneshot;
 
 mod messages;
 mod sessions;
+mod webhooks;
 
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
+pub(crate) use webhooks::{Queued, Recorded, Requeued};
 pub(crate) use sessions::now;
 
 /// The file's name in the data folder.
