@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::webhook::WebhookOptions;
+
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +45,8 @@ pub struct ManagerOptions {
     pub idempotency_keys_kept: Duration,
     /// How long each phase may take.
     pub deadlines: Deadlines,
+    /// How webhooks work.
+    pub webhooks: WebhookOptions,
 }
 
 impl ManagerOptions {
@@ -57,6 +61,7 @@ impl ManagerOptions {
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
             deadlines: Deadlines::default(),
+            webhooks: WebhookOptions::default(),
         }
     }
 }
