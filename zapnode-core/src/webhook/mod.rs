@@ -42,6 +42,8 @@ mod attempt;
 mod config;
 mod delivery;
 mod engine;
+#[cfg(feature = "test-util")]
+pub mod receiver;
 mod retries;
 pub(crate) mod schedule;
 mod sign;
@@ -379,16 +381,22 @@ impl Webhooks {
         if shared.stop.is_cancelled() {
             return Err(WebhookError::ShuttingDown);
         }
-        let cursor = shared.log.latest();
-        let stored = shared
-            .store
-            .insert_webhook(webhook.clone(), cursor, MOST_WEBHOOKS);
-        if !stored.await? {
-            return Err(WebhookError::Limit);
-        }
-        let id = webhook.id.clone();
-        self.spawn(webhook, cursor);
-        self.get(&id).await
+        // Carried on even if the caller goes away: what is stored must also run.
+        let this = self.clone();
+        let making = tokio::spawn(async move {
+            let shared = &this.inner.shared;
+            let cursor = shared.log.latest();
+            let stored = shared
+                .store
+                .insert_webhook(webhook.clone(), cursor, MOST_WEBHOOKS);
+            if !stored.await? {
+                return Err(WebhookError::Limit);
+            }
+            let id = webhook.id.clone();
+            this.spawn(webhook, cursor);
+            this.get(&id).await
+        });
+        making.await.unwrap_or(Err(WebhookError::ShuttingDown))
     }
 
     /// Changes a webhook. What is under way ends as it began; everything after that, also what
@@ -444,9 +452,13 @@ impl Webhooks {
     /// As [`change`](Self::change).
     pub async fn delete(&self, id: &str) -> Result<(), WebhookError> {
         let hook = self.editable(id)?;
-        ask(&hook, Command::Delete).await?;
-        self.hooks().remove(id);
-        Ok(())
+        let (this, id) = (self.clone(), id.to_owned());
+        let removal = tokio::spawn(async move {
+            ask(&hook, Command::Delete).await?;
+            this.hooks().remove(&id);
+            Ok(())
+        });
+        removal.await.unwrap_or(Err(WebhookError::ShuttingDown))
     }
 
     /// Sends a made-up event `webhook.test` now, once, and tells how that went. It is in no log and
