@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event::{Event, EventId, EventLog};
-use crate::net::{HttpClient, NetError, Policy, Timeouts, check_target, check_url};
+use crate::net::{HttpClient, NetError, Timeouts, check_target, check_url};
 use crate::store::{Store, StoreError, millis};
 
 mod attempt;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::net::Policy;
 
 #[test]
 fn which_addresses_a_webhook_may_lead_to() {

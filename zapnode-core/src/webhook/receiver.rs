@@ -340,21 +340,21 @@ impl Desk {
             Reply::BreakOff(_) => {
                 let begun = Ok(Frame::data(Bytes::from_static(b"begun")));
                 let broken = Err(io::ErrorKind::ConnectionAborted.into());
-                StreamBody::new(stream::iter([begun, broken])).boxed()
+                BodyExt::boxed(StreamBody::new(stream::iter([begun, broken])))
             }
             Reply::Huge(_, bytes) => {
                 let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
                 let chunks = usize::try_from(bytes / 65_536).unwrap_or(usize::MAX);
                 let sent = self.sent;
-                StreamBody::new(stream::repeat(chunk).take(chunks).map(move |chunk| {
+                let chunks = stream::repeat(chunk).take(chunks).map(move |chunk| {
                     sent.fetch_add(65_536, Ordering::Relaxed);
                     Ok(Frame::data(chunk))
-                }))
-                .boxed()
+                });
+                BodyExt::boxed(StreamBody::new(chunks))
             }
             Reply::Stall(_) => {
                 let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"begun")))]);
-                StreamBody::new(begun.chain(stream::pending())).boxed()
+                BodyExt::boxed(StreamBody::new(begun.chain(stream::pending())))
             }
             Reply::Redirect(_, to) => {
                 location = Some(to);
