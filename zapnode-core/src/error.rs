@@ -80,6 +80,9 @@ pub enum Error {
     /// The store could not.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The webhooks could not be opened.
+    #[error(transparent)]
+    Webhook(#[from] crate::webhook::WebhookError),
     /// Another process owns the data folder.
     #[error("{owner}")]
     Owned {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use time::OffsetDateTime;
 use ulid::Ulid;
 
@@ -109,7 +109,7 @@ impl Store {
 
     /// All webhooks, oldest first.
     pub(crate) async fn webhooks(&self) -> Result<Vec<WebhookRow>, StoreError> {
-        self.run(|t| {
+        self.read(|t| {
             let sql = format!("SELECT {COLUMNS} FROM webhooks ORDER BY created_at, id");
             let mut query = t.prepare(&sql)?;
             let rows = query.query_map([], webhook_row)?;
@@ -120,7 +120,7 @@ impl Store {
 
     /// What a webhook has done, and how much it has to do.
     pub(crate) async fn webhook_counts(&self, id: String) -> Result<Counts, StoreError> {
-        self.run(move |t| {
+        self.read(move |t| {
             let counts = t
                 .query_row(
                     "SELECT delivered, dead, failures,
@@ -200,7 +200,7 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(Job, Arc<str>)>, StoreError> {
-        self.run(move |t| {
+        self.read(move |t| {
             let mut query = t.prepare_cached(
                 "SELECT n, sequence, attempts, lane FROM webhook_deliveries
                  WHERE webhook = ?1 AND state = 'pending' AND n > ?2 ORDER BY n LIMIT ?3",
@@ -222,14 +222,15 @@ impl Store {
         until: i64,
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
-        self.run(move |t| {
+        self.read(move |t| {
             let mut query = t.prepare_cached(
                 "SELECT n, sequence, attempts FROM webhook_deliveries
                  WHERE webhook = ?1 AND lane = ?2 AND state = 'pending' AND n <= ?3
                  ORDER BY n LIMIT ?4",
             )?;
-            let rows =
-                query.query_map(params![webhook, &*lane, until, count(limit)], |row| job(row))?;
+            let rows = query.query_map(params![webhook, &*lane, until, count(limit)], |row| {
+                job(row)
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
@@ -238,11 +239,7 @@ impl Store {
     /// Writes how an attempt went.
     pub(crate) async fn record_attempt(&self, recorded: Recorded) -> Result<(), StoreError> {
         self.run(move |t| {
-            let Recorded {
-                n,
-                attempt,
-                state,
-            } = recorded;
+            let Recorded { n, attempt, state } = recorded;
             let now = millis(OffsetDateTime::now_utc());
             let settled = (state != DeliveryState::Pending).then_some(now);
             t.prepare_cached(
@@ -289,7 +286,7 @@ impl Store {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.run(move |t| {
+        self.read(move |t| {
             let sql = format!(
                 "SELECT {DELIVERY} FROM webhook_deliveries
                  WHERE webhook = ?1 AND n < ?2 {} ORDER BY n DESC LIMIT ?3",
@@ -321,7 +318,7 @@ impl Store {
         webhook: String,
         id: String,
     ) -> Result<Option<Delivery>, StoreError> {
-        self.run(move |t| {
+        self.read(move |t| {
             let sql =
                 format!("SELECT {DELIVERY} FROM webhook_deliveries WHERE webhook = ?1 AND id = ?2");
             let found = t
@@ -424,10 +421,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 fn values(webhook: &Webhook) -> Result<Vec<Value>, StoreError> {
     let text = |value: &str| Value::from(value.to_owned());
     let (previous, until) = match &webhook.previous {
-        Some((secret, until)) => (
-            text(secret.reveal()),
-            Value::from(millis(*until)),
-        ),
+        Some((secret, until)) => (text(secret.reveal()), Value::from(millis(*until))),
         None => (Value::Null, Value::Null),
     };
     let (reason, disabled_at) = match &webhook.disabled {
@@ -482,9 +476,7 @@ fn webhook_row(row: &Row<'_>) -> rusqlite::Result<WebhookRow> {
             headers: from_json(row, 4)?,
             secret: WebhookSecret::stored(row.get(5)?),
             previous: match (previous, until) {
-                (Some(secret), Some(until)) => {
-                    Some((WebhookSecret::stored(secret), at(7, until)?))
-                }
+                (Some(secret), Some(until)) => Some((WebhookSecret::stored(secret), at(7, until)?)),
                 _ => None,
             },
             retries: from_json(row, 8)?,
@@ -535,7 +527,7 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
-fn attempts(t: &Transaction<'_>, n: i64) -> Result<Vec<Attempt>, StoreError> {
+fn attempts(t: &Connection, n: i64) -> Result<Vec<Attempt>, StoreError> {
     let mut query = t.prepare_cached(
         "SELECT attempt, at, status, latency_ms, error, answer FROM webhook_attempts
          WHERE delivery = ?1 ORDER BY attempt",

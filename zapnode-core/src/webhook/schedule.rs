@@ -163,7 +163,9 @@ impl Schedule {
     pub(crate) fn push(&mut self, lane: Lane, job: Job) {
         let state = self.lanes.entry(Arc::clone(&lane)).or_default();
         if state.queue.iter().any(|held| held.n == job.n) {
-            // Queued once more by somebody who was not the first.
+            // Somebody wants it again while it is still here. If it ends just now, it is found
+            // in the store.
+            state.more |= state.sending;
             return;
         }
         if state.more || state.loading || state.queue.len() >= LANE_HELD {

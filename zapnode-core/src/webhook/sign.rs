@@ -118,16 +118,16 @@ impl WebhookSecret {
 
 /// Who signs: the secret, and the one before it while both are good.
 #[derive(Clone, Debug)]
-pub struct Signing<'a> {
+pub(super) struct Signing<'a> {
     /// The secret.
-    pub secret: &'a WebhookSecret,
+    pub(super) secret: &'a WebhookSecret,
     /// The one that it replaced, as long as receivers may still verify with that.
-    pub previous: Option<&'a WebhookSecret>,
+    pub(super) previous: Option<&'a WebhookSecret>,
 }
 
 /// The headers that prove a body and tell what it is. `request` is new with each attempt, `id` is
 /// the event's and the same with all of them.
-pub fn headers(
+pub(super) fn headers(
     signing: &Signing<'_>,
     id: &str,
     request: &str,
@@ -164,7 +164,10 @@ mod tests {
         let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("good");
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
         let body = "{\"test\": 2432232314}";
-        let signing = Signing { secret: &secret, previous: None };
+        let signing = Signing {
+            secret: &secret,
+            previous: None,
+        };
         let headers = headers(&signing, id, "r", 1_614_265_330_999, body);
         assert_eq!(value(&headers, "webhook-id"), id);
         assert_eq!(value(&headers, "webhook-timestamp"), "1614265330");
@@ -191,11 +194,21 @@ mod tests {
     fn both_secrets_sign_during_an_overlap() {
         let new = WebhookSecret::random().expect("made");
         let old = WebhookSecret::random().expect("made");
-        let signing = Signing { secret: &new, previous: Some(&old) };
+        let signing = Signing {
+            secret: &new,
+            previous: Some(&old),
+        };
         let signed = headers(&signing, "evt_1", "r", 5_000, "{}");
         let alone = |secret| {
-            let signing = Signing { secret, previous: None };
-            value(&headers(&signing, "evt_1", "r", 5_000, "{}"), "webhook-signature").to_owned()
+            let signing = Signing {
+                secret,
+                previous: None,
+            };
+            value(
+                &headers(&signing, "evt_1", "r", 5_000, "{}"),
+                "webhook-signature",
+            )
+            .to_owned()
         };
         assert_eq!(
             value(&signed, "webhook-signature"),

@@ -11,7 +11,7 @@ use super::bridge::PageMessage;
 use super::snapshot::{Memory, Snapshot, judge};
 use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason};
 use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, AckChange, IncomingMessage};
+use crate::message::{Ack, AckChange, Details, IncomingMessage};
 
 /// How many ids are remembered of messages told and sent.
 const REMEMBERED: usize = 10_000;
@@ -149,7 +149,7 @@ impl Tracker {
     pub(crate) fn message(&mut self, message: PageMessage) -> Option<DriverEvent> {
         let read = incoming(message)?;
         let own = read.from_me && self.sent.has(read.id.wire_id().as_str());
-        (!own && self.told.add(read.id.as_str())).then_some(DriverEvent::Message(read))
+        (!own && self.told.add(read.id.as_str())).then(|| DriverEvent::Message(Box::new(read)))
     }
 }
 
@@ -173,6 +173,7 @@ fn incoming(message: PageMessage) -> Option<IncomingMessage> {
             kind: message.kind.clone(),
             text: message.text.clone(),
             at: at.unwrap_or_else(OffsetDateTime::now_utc),
+            details: Details::default(),
         })
     };
     let read = read();
