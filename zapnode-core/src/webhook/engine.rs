@@ -20,8 +20,12 @@ use crate::event::{Event, EventLog, Filter};
 use crate::net::HttpClient;
 use crate::store::{Queued, Recorded, Requeued, Store, StoreError};
 
-/// Events that are taken out of the log ahead of their turn.
-const WINDOW: usize = 128;
+/// So much work is looked for: a few events of each of many chats.
+const WINDOW: usize = 256;
+/// So many events are taken out of the log ahead of their turn, to find it.
+const AHEAD: usize = 10_000;
+/// Pages read before what was found is sent.
+const PAGES_AT_ONCE: usize = 4;
 /// The most events held in memory, those of chats that wait included.
 const HELD: usize = 5000;
 /// Events read at once. Texts are up to 64 Ki characters.
@@ -177,15 +181,19 @@ impl Engine {
     /// Fills the schedule and sends what is due. Says when to come again, if not for news.
     async fn work(&mut self) -> Option<Instant> {
         let now = Instant::now();
+        let mut again = None;
         if self.not_before.is_none_or(|at| at <= now) {
             self.not_before = None;
-            if let Err(error) = self.fill().await {
-                tracing::error!(
-                    webhook = %self.webhook.id,
-                    error = &error as &dyn std::error::Error,
-                    "events could not be queued for a webhook"
-                );
-                self.not_before = Some(now + STORE_PAUSE);
+            match self.fill().await {
+                Ok(more) => again = more.then_some(now),
+                Err(error) => {
+                    tracing::error!(
+                        webhook = %self.webhook.id,
+                        error = &error as &dyn std::error::Error,
+                        "events could not be queued for a webhook"
+                    );
+                    self.not_before = Some(now + STORE_PAUSE);
+                }
             }
         }
         let due = loop {
@@ -195,7 +203,7 @@ impl Engine {
                 Next::Nothing => break None,
             }
         };
-        [due, self.not_before].into_iter().flatten().min()
+        [due, again, self.not_before].into_iter().flatten().min()
     }
 
     /// Whether more events are wanted. One that is down needs only something to be tried with.
@@ -204,10 +212,11 @@ impl Engine {
         if self.schedule.is_down() {
             return held == 0;
         }
-        held < HELD && self.schedule.open() < WINDOW
+        held < HELD && self.schedule.open() < WINDOW && self.schedule.unsettled() < AHEAD
     }
 
-    async fn fill(&mut self) -> Result<(), StoreError> {
+    /// Looks for work. Says whether there is more to be found.
+    async fn fill(&mut self) -> Result<bool, StoreError> {
         while let Some(lane) = self.schedule.to_load() {
             let jobs = self.shared.store.lane_deliveries(
                 self.webhook.id.clone(),
@@ -223,7 +232,10 @@ impl Engine {
                 }
             }
         }
-        while self.is_hungry() {
+        for _ in 0..PAGES_AT_ONCE {
+            if !self.is_hungry() {
+                return Ok(false);
+            }
             if self.more_queued {
                 let id = self.webhook.id.clone();
                 let rows = self
@@ -256,10 +268,10 @@ impl Engine {
             let last = page.is_last();
             self.queue(page.events, page.next).await?;
             if last {
-                break;
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(self.is_hungry())
     }
 
     /// Queues events of the log, whose reading goes on after `next`.

@@ -31,6 +31,8 @@ pub struct Delivered {
     pub id: String,
     /// The body.
     pub event: Value,
+    /// The body as it came.
+    pub raw: Bytes,
     /// The header `x-webhook-attempt`.
     pub attempt: u64,
     /// All headers.
@@ -311,6 +313,7 @@ impl Desk {
             let mut delivered = Delivered {
                 id: header("webhook-id"),
                 event: serde_json::from_slice(&body).unwrap_or_default(),
+                raw: body.clone(),
                 attempt: header("x-webhook-attempt").parse().unwrap_or_default(),
                 path: head.uri.path().to_owned(),
                 headers: head.headers.clone(),
@@ -342,9 +345,13 @@ impl Desk {
             Reply::Hang => std::future::pending().await,
             Reply::Close => return Err(io::ErrorKind::ConnectionAborted.into()),
             Reply::BreakOff(_) => {
-                let begun = Ok(Frame::data(Bytes::from_static(b"begun")));
-                let broken = Err(io::ErrorKind::ConnectionAborted.into());
-                BodyExt::boxed(StreamBody::new(stream::iter([begun, broken])))
+                let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"begun")))]);
+                let broken = stream::once(async {
+                    // The head leaves before the connection breaks.
+                    tokio::task::yield_now().await;
+                    Err(io::ErrorKind::ConnectionAborted.into())
+                });
+                BodyExt::boxed(StreamBody::new(begun.chain(Box::pin(broken))))
             }
             Reply::Huge(_, bytes) => {
                 let chunk = Bytes::from(vec![b'x'; 64 * 1024]);

@@ -22,6 +22,8 @@ use super::retries::Retries;
 const DOWN_AFTER: u32 = 3;
 /// How many events of one lane are held in memory; the others are looked up when it is their turn.
 const LANE_HELD: usize = 100;
+/// How many events of one lane count as work to be done.
+const LANE_COUNTED: usize = 8;
 /// The pause after something that was no fault of the destination.
 const OWN_FAULT_PAUSE: Duration = Duration::from_secs(5);
 
@@ -81,8 +83,8 @@ pub(crate) enum Next {
 #[derive(Debug, Default)]
 struct LaneState {
     queue: VecDeque<Job>,
-    /// There are more in the store, after those in `queue`.
-    more: bool,
+    /// How many more are in the store, after those in `queue`.
+    more: usize,
     /// They are being looked up.
     loading: bool,
     sending: bool,
@@ -144,6 +146,7 @@ impl Schedule {
     }
 
     /// How many are being sent.
+    #[cfg(test)]
     pub(crate) fn sending(&self) -> usize {
         self.sending
     }
@@ -153,10 +156,17 @@ impl Schedule {
         self.lanes.values().map(|lane| lane.queue.len()).sum()
     }
 
-    /// How many of those are not behind a head that waits.
+    /// How many of those are not behind a head that waits. Of one lane at most so many count, so
+    /// that a long one is no reason not to look for others.
     pub(crate) fn open(&self) -> usize {
         let open = self.lanes.values().filter(|lane| lane.due.is_none());
-        open.map(|lane| lane.queue.len()).sum()
+        open.map(|lane| lane.queue.len().min(LANE_COUNTED)).sum()
+    }
+
+    /// How many events there are to be sent, those in the store included.
+    pub(crate) fn unsettled(&self) -> usize {
+        let all = self.lanes.values();
+        all.map(|lane| lane.queue.len() + lane.more).sum()
     }
 
     /// Takes an event that was stored after all others of its lane.
@@ -165,11 +175,11 @@ impl Schedule {
         if state.queue.iter().any(|held| held.n == job.n) {
             // Somebody wants it again while it is still here. If it ends just now, it is found
             // in the store.
-            state.more |= state.sending;
+            state.more += usize::from(state.sending);
             return;
         }
-        if state.more || state.loading || state.queue.len() >= LANE_HELD {
-            state.more = true;
+        if state.more > 0 || state.loading || state.queue.len() >= LANE_HELD {
+            state.more += 1;
             return;
         }
         state.queue.push_back(job);
@@ -181,11 +191,9 @@ impl Schedule {
     /// A lane whose next events must be looked up; it is told once, until [`Self::loaded`].
     pub(crate) fn to_load(&mut self) -> Option<Lane> {
         let wanted = |state: &LaneState| {
-            state.more && !state.loading && !state.sending && state.queue.is_empty()
+            state.more > 0 && !state.loading && !state.sending && state.queue.is_empty()
         };
         let (lane, state) = self.lanes.iter_mut().find(|(_, state)| wanted(state))?;
-        // What is pushed from here on may or may not be among what is found.
-        state.more = false;
         state.loading = true;
         Some(Arc::clone(lane))
     }
@@ -194,7 +202,6 @@ impl Schedule {
     pub(crate) fn not_loaded(&mut self, lane: &Lane) {
         if let Some(state) = self.lanes.get_mut(lane) {
             state.loading = false;
-            state.more = true;
         }
     }
 
@@ -205,19 +212,24 @@ impl Schedule {
         self.wake_all();
     }
 
-    /// The lane's open events, in order, at most [`Self::LOAD`] of them.
+    /// The lane's open events, in order, at most [`Self::LOAD`] of them: if fewer, those are all.
     pub(crate) fn loaded(&mut self, lane: &Lane, jobs: Vec<Job>) {
         let Some(state) = self.lanes.get_mut(lane) else {
             return;
         };
         state.loading = false;
-        state.more |= jobs.len() >= LANE_HELD;
+        state.more = if jobs.len() < LANE_HELD {
+            0
+        } else {
+            // There may be more than were counted.
+            state.more.saturating_sub(jobs.len()).max(1)
+        };
         state.queue = jobs.into();
         match state.queue.front() {
             Some(head) => {
                 self.ready.insert(head.n, Arc::clone(lane));
             }
-            None if !state.more => {
+            None if state.more == 0 => {
                 self.lanes.remove(lane);
             }
             None => {}
@@ -311,7 +323,7 @@ impl Schedule {
             (Some(head), None) => {
                 self.ready.insert(head.n, lane);
             }
-            (None, _) if !state.more && !state.loading => {
+            (None, _) if state.more == 0 && !state.loading => {
                 self.lanes.remove(&lane);
             }
             (None, _) => {}
