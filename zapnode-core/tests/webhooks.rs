@@ -736,6 +736,7 @@ fn pending(scene: &Scene, events: i64) {
         for n in 0..events {
             let chat = format!("5511{:08}@c.us", n % 1000);
             payload["from"] = chat.clone().into();
+            payload["chatId"] = chat.clone().into();
             payload["body"] = (n / 1000).to_string().into();
             let id = format!("evt_{}", ulid::Ulid::new());
             let values = rusqlite::params![id, now + n, chat, payload.to_string()];
