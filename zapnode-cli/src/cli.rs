@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
-use crate::commands::{completions, config, doctor, login, sandbox, send, sessions};
+use crate::commands::{completions, config, doctor, listen, login, sandbox, send, sessions};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -115,6 +115,7 @@ pub(crate) fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
 pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
+    Listen(listen::ListenArgs),
     Sessions(sessions::SessionsArgs),
     Doctor(doctor::DoctorArgs),
     Sandbox(sandbox::SandboxArgs),

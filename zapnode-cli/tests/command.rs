@@ -43,6 +43,7 @@ fn the_help_text_is_the_one_in_the_repository() {
         &[][..],
         &["login"],
         &["send"],
+        &["listen"],
         &["sessions"],
         &["sessions", "delete"],
         &["doctor"],

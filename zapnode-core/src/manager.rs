@@ -337,6 +337,10 @@ impl SessionManager {
             .collect();
         // One that ended before it was asked is closed as well.
         futures_util::future::join_all(closing).await;
+        // The store works in order: once it is through with this, the last states are told.
+        if let Err(error) = self.inner.context.store.run(|_| Ok(())).await {
+            tracing::error!(%error, "the last states may not be told");
+        }
         self.inner.log.close();
         self.inner.webhooks.shutdown().await;
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zapnode_core::session::{SessionHandle, SessionState};
@@ -32,6 +33,8 @@ pub struct AppOptions {
     pub webhook_enabled: bool,
     /// The host names that requests may carry.
     pub hosts: Hosts,
+    /// How many readers of events may be connected at one time.
+    pub max_streams: usize,
 }
 
 impl AppOptions {
@@ -44,6 +47,7 @@ impl AppOptions {
             send_wait: Duration::from_secs(10),
             webhook_enabled: true,
             hosts: Hosts::Any,
+            max_streams: 256,
         }
     }
 }
@@ -59,6 +63,7 @@ struct Inner {
     started: Instant,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    stream_places: Arc<Semaphore>,
 }
 
 impl App {
@@ -66,6 +71,7 @@ impl App {
     pub fn new(manager: SessionManager, options: AppOptions) -> Self {
         Self(Arc::new(Inner {
             manager,
+            stream_places: Arc::new(Semaphore::new(options.max_streams)),
             options,
             started: Instant::now(),
             stopping: CancellationToken::new(),
@@ -102,6 +108,11 @@ impl App {
     /// Resolves once [`App::begin_shutdown`] was called.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
+    }
+
+    /// One for each reader of events.
+    pub(crate) fn stream_places(&self) -> &Arc<Semaphore> {
+        &self.0.stream_places
     }
 
     /// The requests under way.

@@ -255,6 +255,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ReadQuery<T> {
     }
 }
 
+/// Reads a chat id, or a phone number as the chat with that person.
+pub fn chat_named(text: &str) -> Option<ChatId> {
+    let named = ChatId::new(text.trim()).ok();
+    named.or_else(|| match recipient(text) {
+        Ok(Recipient::Phone(phone)) => Some(ChatId::from(&phone)),
+        _ => None,
+    })
+}
+
 /// Reads who a message goes to: a phone number as people write it, or a chat id.
 ///
 /// # Errors

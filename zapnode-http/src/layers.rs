@@ -75,7 +75,7 @@ pub(crate) async fn guard(
     let options = app.options();
     check_host(&options.hosts, request.uri(), request.headers())?;
     check_origin(request.method(), request.headers())?;
-    let authorized = is_authorized(options, request.headers());
+    let authorized = is_authorized(options, request.uri(), request.headers());
     if !authorized && !is_open(request.uri().path()) {
         return Err(unauthorized());
     }

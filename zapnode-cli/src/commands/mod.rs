@@ -3,6 +3,7 @@
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod sandbox;
 pub(crate) mod send;
@@ -64,6 +65,16 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
                 send::run(&args, message, &context, api).await
             })
             .await
+        }
+        Command::Listen(args) => {
+            let listening = with_api(&context, async |api| {
+                listen::run(&args, &context, api).await
+            });
+            match listening.await {
+                // How it is meant to end.
+                Err(error) if error.kind == Kind::Interrupted => Ok(()),
+                result => result,
+            }
         }
         Command::Sessions(args) => {
             with_api(&context, async |api| {

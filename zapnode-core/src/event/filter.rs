@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::{Event, EventName};
+use super::EventName;
 use crate::id::{ChatId, SessionId};
 
 /// Which events are wanted; the default is all of them.
@@ -14,7 +14,7 @@ pub struct Filter {
     pub names: Option<BTreeSet<EventName>>,
     /// Only of this session.
     pub session: Option<SessionId>,
-    /// Only those about this chat.
+    /// Only those about this chat; a person's, under whichever of their names it goes.
     pub chat: Option<ChatId>,
 }
 
@@ -40,14 +40,6 @@ impl Filter {
     pub fn names(mut self, names: impl IntoIterator<Item = EventName>) -> Self {
         self.names = Some(names.into_iter().collect());
         self
-    }
-
-    /// Whether an event is wanted.
-    pub fn wants(&self, event: &Event) -> bool {
-        let named = |names: &BTreeSet<EventName>| names.iter().any(|n| n.as_str() == event.name());
-        self.names.as_ref().is_none_or(named)
-            && self.session.as_ref().is_none_or(|id| *id == event.session)
-            && (self.chat.is_none() || self.chat.as_ref() == event.kind.chat())
     }
 }
 

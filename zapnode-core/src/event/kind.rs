@@ -1,7 +1,7 @@
 //! Which events there are: their names, and what each carries.
 
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::payload::{
@@ -74,22 +74,26 @@ macro_rules! events {
             ///
             /// # Errors
             /// Never for what this program made.
-            pub fn payload(&self) -> serde_json::Result<Value> {
+            pub fn payload(&self) -> serde_json::Result<String> {
                 match self {
-                    $(Self::$variant(payload) => serde_json::to_value(payload),)*
-                    Self::Other { payload, .. } => Ok(payload.clone()),
+                    $(Self::$variant(payload) => serde_json::to_string(payload),)*
+                    Self::Other { payload, .. } => serde_json::to_string(payload),
                 }
             }
 
-            /// Reads an event by its name. One that does not read as its name says is
-            /// [`EventKind::Other`], so that an old log never stops a reader.
-            pub fn read(name: &str, payload: Value) -> Self {
-                match name {
-                    $($word => match <$payload>::deserialize(&payload) {
-                        Ok(payload) => Self::$variant(Box::new(payload)),
-                        Err(_) => Self::Other { name: name.to_owned(), payload },
-                    },)*
-                    _ => Self::Other { name: name.to_owned(), payload },
+            /// Reads an event by its name and its payload as JSON. One that does not read as its
+            /// name says is [`EventKind::Other`], so that an old log never stops a reader.
+            pub(crate) fn parse(name: &str, payload: &str) -> serde_json::Result<Self> {
+                let known = match name {
+                    $($word => serde_json::from_str(payload).ok().map(Self::$variant),)*
+                    _ => None,
+                };
+                match known {
+                    Some(known) => Ok(known),
+                    None => Ok(Self::Other {
+                        name: name.to_owned(),
+                        payload: serde_json::from_str(payload)?,
+                    }),
                 }
             }
         }
@@ -160,6 +164,67 @@ impl<'de> Deserialize<'de> for EventKind {
             payload: Value,
         }
         let Both { event, payload } = Both::deserialize(deserializer)?;
-        Ok(Self::read(&event, payload))
+        Self::parse(&event, &payload.to_string()).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use serde_json::json;
+
+    #[test]
+    fn an_envelope_is_wahas_and_reads_back() {
+        let wire = json!({
+            "id": "evt_01JY0000000000000000000000",
+            "sequence": 7,
+            "timestamp": 1_760_522_400_123_i64,
+            "session": "shop",
+            "me": {"id": "244929782402@c.us", "lid": null, "pushName": "Ana"},
+            "event": "message.revoked",
+            "payload": {
+                "revokedMessageId": "false_5511912345678@c.us_3EB0AABBCCDD",
+                "revokedFor": "everyone",
+                "timestamp": 1_760_522_400,
+                "from": "5511912345678@c.us",
+                "to": "244929782402@c.us",
+                "fromMe": false,
+                "participant": null,
+                "chatId": "5511912345678@c.us",
+                "contactId": "ctc_01JY0000000000000000000000",
+                "phone": "5511912345678@c.us",
+                "lid": null,
+                "before": null,
+                "after": null,
+            },
+        });
+        let event: Event = serde_json::from_value(wire.clone()).expect("reads");
+        assert_eq!(
+            event.kind.chat().expect("one").as_str(),
+            "5511912345678@c.us"
+        );
+        assert!(matches!(event.kind, EventKind::Revoked(_)));
+        assert_eq!(serde_json::to_value(&event).expect("writes"), wire);
+    }
+
+    #[test]
+    fn what_is_not_known_is_handed_on_as_it_is() {
+        for (name, payload) in [
+            ("presence.update", json!({"id": "1@c.us"})),
+            ("message.ack", json!({"written": "by a later version"})),
+        ] {
+            let text = payload.to_string();
+            let kind = EventKind::parse(name, &text).expect("reads");
+            assert_eq!(kind.name(), name);
+            assert_eq!(
+                kind,
+                EventKind::Other {
+                    name: name.to_owned(),
+                    payload
+                }
+            );
+            assert_eq!(kind.payload().expect("writes"), text);
+        }
     }
 }

@@ -145,9 +145,7 @@ pub(super) fn append(
         me.map(|me| serde_json::to_string(&me))
             .transpose()
             .map_err(json)?,
-        kind.payload()
-            .and_then(|p| serde_json::to_string(&p))
-            .map_err(json)?,
+        kind.payload().map_err(json)?,
         once
     ])?;
     Ok(())
@@ -380,20 +378,24 @@ fn page(c: &Connection, after: i64, limit: usize, filter: &Filter) -> Result<Pag
 }
 
 fn conditions(from: i64, until: i64, filter: &Filter) -> (String, Vec<Value>) {
-    let mut text = "sequence > ? AND sequence <= ?".to_owned();
+    let mut text = "sequence > ?1 AND sequence <= ?2".to_owned();
     let mut values: Vec<Value> = vec![from.into(), until.into()];
-    if let Some(names) = &filter.names {
-        let marks = vec!["?"; names.len()].join(", ");
-        text.push_str(&format!(" AND name IN ({marks})"));
-        values.extend(names.iter().map(|n| n.as_str().to_owned().into()));
-    }
     if let Some(session) = &filter.session {
-        text.push_str(" AND session = ?");
         values.push(session.to_string().into());
+        text += &format!(" AND session = ?{}", values.len());
     }
     if let Some(chat) = &filter.chat {
-        text.push_str(" AND chat = ?");
         values.push(chat.to_string().into());
+        let chat = values.len();
+        text += &format!(
+            " AND chat IN (SELECT ?{chat} UNION SELECT name FROM contact_names WHERE contact =
+                           (SELECT contact FROM contact_names WHERE name = ?{chat}))"
+        );
+    }
+    if let Some(names) = &filter.names {
+        let marks = vec!["?"; names.len()].join(", ");
+        text += &format!(" AND name IN ({marks})");
+        values.extend(names.iter().map(|n| n.as_str().to_owned().into()));
     }
     (text, values)
 }
@@ -401,7 +403,8 @@ fn conditions(from: i64, until: i64, filter: &Filter) -> (String, Vec<Value>) {
 fn read_row(row: &Row<'_>) -> rusqlite::Result<Event> {
     let text = |name: &str| row.get::<_, String>(name);
     let name = text("name")?;
-    let payload = serde_json::from_str(&text("payload")?).map_err(|e| unreadable(6, e))?;
+    let payload = row.get_ref("payload")?.as_str()?;
+    let kind = EventKind::parse(&name, payload).map_err(|e| unreadable(6, e))?;
     let me: Option<String> = row.get("me")?;
     Ok(Event {
         sequence: row.get("sequence")?,
@@ -409,6 +412,135 @@ fn read_row(row: &Row<'_>) -> rusqlite::Result<Event> {
         timestamp: from_millis(row.get("at")?).map_err(|e| unreadable(2, e))?,
         session: SessionId::new(&text("session")?).map_err(|e| unreadable(3, e))?,
         me: me.and_then(|me| serde_json::from_str(&me).ok()),
-        kind: EventKind::read(&name, payload),
+        kind,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventLog, EventName, ReadError};
+    use futures_util::StreamExt;
+
+    fn id(text: &str) -> SessionId {
+        SessionId::new(text).expect("an id")
+    }
+
+    fn something(session: &SessionId) -> EventKind {
+        EventKind::Removed(Box::new(SessionRemoved {
+            name: session.clone(),
+        }))
+    }
+
+    async fn filled(store: &Store, count: i64) {
+        let session = id("a");
+        store
+            .run(move |t| {
+                for _ in 0..count {
+                    append(t, &session, &something(&session), None)?;
+                }
+                Ok(())
+            })
+            .await
+            .expect("written");
+    }
+
+    #[tokio::test]
+    async fn the_oldest_are_forgotten_in_steps_and_a_reader_behind_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        filled(&store, 1200).await;
+        let long_ago = OffsetDateTime::UNIX_EPOCH;
+        let mut steps = 1;
+        while store.prune_events(long_ago, 100).await.expect("pruned") {
+            steps += 1;
+        }
+        assert_eq!(steps, 3);
+        let log = EventLog::new(store.clone());
+        let page = log.read(50, 10, &Filter::default()).await.expect("read");
+        let gap = Gap {
+            after: 50,
+            forgotten: 1100,
+        };
+        assert_eq!(page.gap, Some(gap));
+        assert_eq!(page.events[0].sequence, 1101);
+        assert_eq!((page.next, page.latest), (1110, 1200));
+        let from_start = log.read(0, 10, &Filter::default()).await.expect("read");
+        assert_eq!(from_start.gap, None, "who begins has missed nothing");
+
+        let mut stream = log.from(50);
+        assert!(matches!(stream.next().await, Some(Err(ReadError::Gap(g))) if g == gap));
+        for sequence in 1101..=1200 {
+            let event = stream.next().await.expect("more").expect("read");
+            assert_eq!(event.sequence, sequence);
+        }
+        filled(&store, 1).await;
+        let event = stream.next().await.expect("more").expect("read");
+        assert_eq!(event.sequence, 1201, "it waits for what comes");
+
+        let soon = OffsetDateTime::now_utc() + time::Duration::hours(1);
+        while store.prune_events(soon, 100).await.expect("pruned") {}
+        let page = log.read(1200, 10, &Filter::default()).await.expect("read");
+        assert_eq!(page.gap.expect("told").forgotten, 1201);
+        assert!(page.events.is_empty() && page.is_last());
+        filled(&store, 1).await;
+        let page = log.read(1201, 10, &Filter::default()).await.expect("read");
+        assert_eq!(
+            page.events[0].sequence, 1202,
+            "a number is never given twice"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_page_is_bounded_and_a_filter_never_hides_how_far_it_looked() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        filled(&store, LOOKED_THROUGH + 5).await;
+        let large = EventKind::Other {
+            name: "x".to_owned(),
+            payload: "y".repeat(PAGE_BYTES / 2).into(),
+        };
+        store
+            .run(move |t| {
+                for _ in 0..3 {
+                    append(t, &id("b"), &large, None)?;
+                }
+                Ok(())
+            })
+            .await
+            .expect("written");
+        let log = EventLog::new(store);
+        let none = Filter::default().names([EventName::Message]);
+        let page = log.read(0, 10, &none).await.expect("read");
+        assert!(page.events.is_empty() && !page.is_last());
+        assert_eq!(page.next, LOOKED_THROUGH);
+        let page = log.read(page.next, 10, &none).await.expect("read");
+        assert!(page.is_last());
+
+        let b = Filter::session(id("b"));
+        let page = log.read(LOOKED_THROUGH, 10, &b).await.expect("read");
+        assert_eq!(page.events.len(), 1, "half a page each, and a little more");
+        assert_eq!(page.next, page.events[0].sequence);
+        let event = log.event(page.events[0].id).await.expect("read");
+        assert_eq!(event.as_ref(), page.events.first());
+        let at = page.events[0].timestamp;
+        let cursor = log.cursor_at(at).await.expect("read");
+        assert!(cursor < page.events[0].sequence);
+        let later = at + time::Duration::hours(1);
+        assert_eq!(log.cursor_at(later).await.expect("read"), page.latest);
+    }
+
+    #[tokio::test]
+    async fn the_same_thing_is_written_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        for (session, sequence) in [("a", 1), ("a", 1), ("b", 2)] {
+            let kind = something(&id(session));
+            store
+                .run(move |t| append(t, &id(session), &kind, Some("call/1")))
+                .await
+                .expect("written");
+            assert_eq!(*store.newest_event().borrow(), sequence, "{session}");
+        }
+    }
 }

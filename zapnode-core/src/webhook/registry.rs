@@ -1,6 +1,6 @@
 //! Which webhooks there are, and what can be asked of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use super::{
     CONFIGURED_ID, LONGEST_OVERLAP, MOST_REPLAYED, MOST_WEBHOOKS, Replay, Replayed, WebhookError,
     WebhookInfo, WebhookOptions, WebhookStats,
 };
-use crate::event::{Event, EventId, EventLog};
+use crate::event::{Event, EventId, EventLog, EventName, Filter};
 use crate::net::{HttpClient, check_target};
 use crate::store::{Store, millis};
 
@@ -320,7 +320,7 @@ impl Webhooks {
         let (from, to) = match replay {
             Replay::Event(event) => {
                 let event = log.event(event).await?.ok_or(WebhookError::EventNotFound)?;
-                if !filter.wants(&event) {
+                if !wants(&filter, &event) {
                     return Err(WebhookError::EventNotWanted);
                 }
                 let queued = queue_again(&hook, vec![event]).await?;
@@ -423,6 +423,13 @@ impl Webhooks {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether one event passes a webhook's filter, which names no chat.
+fn wants(filter: &Filter, event: &Event) -> bool {
+    let named = |names: &BTreeSet<EventName>| names.iter().any(|n| n.as_str() == event.name());
+    filter.names.as_ref().is_none_or(named)
+        && filter.session.as_ref().is_none_or(|id| *id == event.session)
 }
 
 async fn ask<T>(

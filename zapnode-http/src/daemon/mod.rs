@@ -77,7 +77,7 @@ pub(crate) async fn run(
 
     // Subscribed before the first session starts, so that no QR is missed. The sessions exist and
     // are starting, though not up, when the address is told: who reads it may ask for them.
-    let events = manager.events();
+    let signals = manager.signals();
     start_sessions(&manager, settings).await;
 
     match settings.log_format {
@@ -91,7 +91,7 @@ pub(crate) async fn run(
         LogFormat::Json => banner::log(&url, sandbox.as_ref()),
     }
 
-    let console = tokio::spawn(console::follow(events, settings.log_format, url));
+    let console = tokio::spawn(console::follow(signals, settings.log_format, url));
 
     Server::new(app, ServerOptions::default())
         .serve(listener, shutdown)

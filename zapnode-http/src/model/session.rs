@@ -3,6 +3,7 @@
 use serde::Serialize;
 use zapnode_core::SessionId;
 use zapnode_core::driver::Identity;
+use zapnode_core::ignore::IgnoreChoice;
 use zapnode_core::session::{Reason, SessionInfo, SessionState};
 
 use super::iso;
@@ -34,6 +35,8 @@ pub struct SessionModel {
 struct OptionsModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     headless: Option<bool>,
+    #[serde(skip_serializing_if = "IgnoreChoice::is_empty")]
+    ignore: IgnoreChoice,
 }
 
 /// The account, as a person would name it.
@@ -104,6 +107,7 @@ impl From<SessionInfo> for SessionModel {
             ready_at: info.ready_at.map(iso),
             options: OptionsModel {
                 headless: info.options.headless,
+                ignore: info.options.ignore,
             },
             reason: info.reason.map(OwnedReason::from),
             me: info.me.map(MeModel::from),

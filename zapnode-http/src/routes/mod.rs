@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod events;
 mod health;
 mod messages;
 mod sessions;
@@ -59,6 +60,9 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
             "/webhooks/{id}/deliveries/{delivery}/retry",
             post(webhooks::retry),
         ),
+        ("/events", get(events::all)),
+        ("/sessions/{id}/events", get(events::of_session)),
+        ("/ws", get(events::web_socket)),
         ("/webhook", post(webhook::chatwoot)),
         ("/webhook/test", post(webhook::test)),
         // Where the original really served them: it mounted its router twice.

@@ -12,6 +12,8 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
+use zapnode_core::ignore::Ignore;
+use zapnode_core::options::EventsKept;
 
 mod args;
 mod dotenv;
@@ -65,6 +67,16 @@ pub mod names {
         .secret();
     /// Whether addresses that callers name may be private.
     pub const ALLOW_PRIVATE: Spec = Spec::variable("ZAPNODE_ALLOW_PRIVATE_ADDRESSES");
+    /// Whether groups are not listened to.
+    pub const IGNORE_GROUPS: Spec = Spec::variable("IGNORE_GROUPS");
+    /// Whether status posts are not listened to.
+    pub const IGNORE_STATUS: Spec = Spec::variable("IGNORE_STATUS");
+    /// Whether channels are not listened to.
+    pub const IGNORE_NEWSLETTERS: Spec = Spec::variable("IGNORE_NEWSLETTERS");
+    /// For how many days events are kept.
+    pub const EVENTS_DAYS: Spec = Spec::variable("ZAPNODE_EVENTS_DAYS");
+    /// How many events are kept.
+    pub const EVENTS_MAX: Spec = Spec::variable("ZAPNODE_EVENTS_MAX");
     /// The page to open.
     pub const WEB_URL: Spec = Spec::flag("ZAPNODE_WEB_URL", "--web-url");
     /// The data folder.
@@ -129,6 +141,10 @@ pub struct Settings {
     pub webhook_secret: Option<String>,
     /// Whether webhooks that callers make may lead into private networks.
     pub allow_private_addresses: bool,
+    /// Which chats sessions do not listen to, where they chose nothing else.
+    pub ignore: Ignore,
+    /// How many events are kept.
+    pub events_kept: EventsKept,
     /// The page to open. In the sandbox the sandbox's own address takes its place.
     pub web_url: String,
     /// The data folder.
@@ -224,6 +240,16 @@ impl Settings {
             webhook_events: r.required(names::WEBHOOK_EVENTS, "*", value::event_names)?,
             webhook_secret: r.optional(names::WEBHOOK_SECRET, "made", value::webhook_secret)?,
             allow_private_addresses: r.required(names::ALLOW_PRIVATE, "false", value::boolean)?,
+            ignore: Ignore {
+                groups: r.required(names::IGNORE_GROUPS, "false", value::boolean)?,
+                status: r.required(names::IGNORE_STATUS, "true", value::boolean)?,
+                newsletters: r.required(names::IGNORE_NEWSLETTERS, "true", value::boolean)?,
+                ..Ignore::default()
+            },
+            events_kept: EventsKept {
+                age: r.required(names::EVENTS_DAYS, "7", value::days)?,
+                count: r.required(names::EVENTS_MAX, "1000000", value::event_limit)?,
+            },
             web_url: r.required(names::WEB_URL, ChromeOptions::WHATSAPP_WEB, value::web_url)?,
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,

@@ -20,6 +20,8 @@ impl Settings {
             max_sessions: self.max_sessions,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
             webhooks: self.webhook_options(),
+            ignore: self.ignore.clone(),
+            events_kept: self.events_kept,
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
         }
     }

@@ -53,9 +53,13 @@ fn the_defaults_are_the_guides() {
         Path::new("/home/ana/.local/share/zapnode/.wwebjs_auth")
     );
     assert_eq!(s.sandbox_port, 3900);
+    // Groups are heard, unlike in the original.
+    assert!(!s.ignore.groups && s.ignore.status && s.ignore.newsletters);
+    assert_eq!(s.events_kept.age, Duration::from_secs(7 * 24 * 3600));
+    assert_eq!(s.events_kept.count, 1_000_000);
     assert!(s.is_local());
     assert!(s.shown().iter().all(|s| s.source == Source::Default));
-    assert_eq!(s.shown().len(), 25, "every setting is shown once");
+    assert_eq!(s.shown().len(), 30, "every setting is shown once");
 }
 
 #[test]

@@ -108,6 +108,20 @@ pub(super) fn session_limit(text: &str) -> Value<usize> {
     }
 }
 
+pub(super) fn days(text: &str) -> Value<Duration> {
+    match text.parse() {
+        Ok(days @ 1..=3650) => Ok(Duration::from_secs(days * 24 * 3600)),
+        _ => Err("a number of days from 1 to 3650"),
+    }
+}
+
+pub(super) fn event_limit(text: &str) -> Value<u64> {
+    match text.parse() {
+        Ok(limit @ 1000..=100_000_000) => Ok(limit),
+        _ => Err("a number from 1000 to 100000000"),
+    }
+}
+
 /// `10` and `10s` are seconds, `500ms` milliseconds.
 pub(super) fn duration(text: &str) -> Value<Duration> {
     const ALLOWED: &str = "0 to 300 seconds, as 10, 10s or 500ms";

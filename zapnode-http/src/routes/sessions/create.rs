@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::model::SessionAnswer;
+use crate::routes::sessions::ignore;
 
 /// `POST /sessions`. Answers at once; the QR comes later. Since sessions are restored at start and
 /// the original's clients create theirs again at each boot, one that exists with the same options
@@ -26,6 +27,7 @@ pub(in crate::routes) async fn create(
     let options = SessionOptions {
         headless: body.boolean("headless")?,
         chrome_path: chrome_path.map(PathBuf::from),
+        ignore: ignore::read(&body)?.unwrap_or_default(),
     };
     let created = app.manager().create(id, options).await?;
     let info = created.session.info();

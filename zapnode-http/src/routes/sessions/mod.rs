@@ -3,5 +3,6 @@
 pub(super) mod control;
 pub(super) mod create;
 pub(super) mod diagnose;
+mod ignore;
 pub(super) mod login;
 pub(super) mod read;
