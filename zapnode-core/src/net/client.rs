@@ -643,4 +643,64 @@ mod tests {
             }
         }
     }
+
+    /// With the crates that the sandbox makes its own certificate with.
+    #[cfg(feature = "sandbox")]
+    #[tokio::test]
+    async fn a_certificate_is_believed_only_from_an_authority_that_is() {
+        use tokio::net::TcpListener;
+        use tokio_rustls::TlsAcceptor;
+        use tokio_rustls::rustls::ServerConfig;
+        use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+        let root = made.cert.der().to_vec();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        let provider = Arc::new(crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("known")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .expect("a pair");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let service = hyper::service::service_fn(|_| async {
+                    Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from(
+                        "hello",
+                    ))))
+                });
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        let ask = |roots: &[Vec<u8>], host: &str| {
+            let client = HttpClient::new(Timeouts::default(), roots);
+            let url = check_url(&format!("https://{host}:{port}/")).expect("a url");
+            async move {
+                let (headers, body) = (HeaderMap::new(), Bytes::new());
+                client
+                    .send(Policy::Any, Method::POST, &url, headers, body)
+                    .await
+            }
+        };
+        let received = ask(std::slice::from_ref(&root), "localhost")
+            .await
+            .expect("an answer");
+        assert_eq!((&*received.body, received.complete), (&b"hello"[..], true));
+        for (roots, host) in [(vec![], "localhost"), (vec![root], "127.0.0.1")] {
+            match ask(&roots, host).await {
+                Err(error @ NetError::Tls { .. }) => assert_eq!(error.code(), "tls_failed"),
+                other => panic!("{host}: {other:?}"),
+            }
+        }
+    }
 }

@@ -429,7 +429,10 @@ impl Webhooks {
 fn wants(filter: &Filter, event: &Event) -> bool {
     let named = |names: &BTreeSet<EventName>| names.iter().any(|n| n.as_str() == event.name());
     filter.names.as_ref().is_none_or(named)
-        && filter.session.as_ref().is_none_or(|id| *id == event.session)
+        && filter
+            .session
+            .as_ref()
+            .is_none_or(|id| *id == event.session)
 }
 
 async fn ask<T>(

@@ -49,7 +49,7 @@ pub struct WebhookModel {
 /// What is done about failures.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RetriesModel {
+pub(super) struct RetriesModel {
     policy: &'static str,
     delay_seconds: f64,
     attempts: u32,
@@ -57,7 +57,7 @@ pub struct RetriesModel {
 
 /// What a webhook has done since it was made.
 #[derive(Debug, Serialize)]
-pub struct CountsModel {
+pub(super) struct CountsModel {
     delivered: u64,
     dead: u64,
     pending: u64,
@@ -68,7 +68,7 @@ pub struct CountsModel {
 /// How the receiver does.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReceiverModel {
+pub(super) struct ReceiverModel {
     down: bool,
     failures_in_a_row: u32,
 }
@@ -218,7 +218,7 @@ impl From<(EventId, Outcome)> for TestAnswer {
 /// One event for one webhook.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DeliveryModel {
+pub(super) struct DeliveryModel {
     id: String,
     event_id: String,
     sequence: i64,
@@ -234,7 +234,7 @@ pub struct DeliveryModel {
 /// One request.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AttemptModel {
+pub(super) struct AttemptModel {
     attempt: u32,
     at: String,
     status: Option<u16>,
