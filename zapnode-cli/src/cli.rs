@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
-use crate::commands::{completions, config, doctor, listen, login, sandbox, send, sessions};
+use crate::commands::{
+    completions, config, doctor, listen, login, sandbox, send, sessions, webhooks,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -117,6 +119,7 @@ pub(crate) enum Command {
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
     Sessions(sessions::SessionsArgs),
+    Webhooks(webhooks::WebhooksArgs),
     Doctor(doctor::DoctorArgs),
     Sandbox(sandbox::SandboxArgs),
     Config(config::ConfigArgs),

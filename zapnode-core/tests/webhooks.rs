@@ -661,6 +661,57 @@ async fn the_configuration_s_webhook_is_trusted_and_is_changed_there() {
     manager.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_the_log_has_forgotten_is_given_up_and_counted() {
+    let scene = scene();
+    let receiver = Receiver::start().await.expect("listens");
+    let dead = nobody().await;
+    let manager = scene.manager().await;
+    scene.ready(&manager, "a").await;
+    // One has an event in its queue, the other has not looked at it.
+    let queued = create(&manager, hook(format!("http://{dead}/"))).await;
+    let paused = NewWebhook {
+        paused: true,
+        ..hook(receiver.url("/"))
+    };
+    let paused = create(&manager, paused).await;
+    write(&scene, 1, 1).await;
+    until(&manager, &queued.webhook.id, |i| i.counts.failures > 0).await;
+    manager.shutdown().await;
+    drop(manager);
+    let path = scene.options.data_dir.join(zapnode_core::store::FILE_NAME);
+    let database = rusqlite::Connection::open(path).expect("opens");
+    database
+        .execute("DELETE FROM events", [])
+        .expect("forgotten");
+    drop(database);
+
+    let manager = scene.manager().await;
+    manager.restore().await;
+    let session = manager.get(&id("a")).expect("kept");
+    scene::until(&session, SessionInfo::is_ready).await;
+    let given_up = until(&manager, &queued.webhook.id, |i| i.counts.dead == 1).await;
+    let list = manager
+        .webhooks()
+        .deliveries(&given_up.webhook.id, None, None, 1);
+    let attempts = list.await.expect("listed").remove(0).attempts;
+    let last = attempts.last().expect("one");
+    assert_eq!(last.error.as_deref(), Some("event_expired"));
+
+    let on = WebhookChange {
+        paused: Some(false),
+        ..WebhookChange::default()
+    };
+    let webhooks = manager.webhooks();
+    webhooks.change(&paused.webhook.id, on).await.expect("on");
+    scene.driver.write(&id("a"), &phone(0), "after").await;
+    let got = receiver.until_taken(1).await;
+    assert_eq!(text(&got[0]), "after");
+    let info = webhooks.get(&paused.webhook.id).await.expect("there");
+    assert!(info.missed >= 1, "{info:?}");
+    manager.shutdown().await;
+}
+
 /// This process's memory, in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");

@@ -8,6 +8,7 @@ pub(crate) mod login;
 pub(crate) mod sandbox;
 pub(crate) mod send;
 pub(crate) mod sessions;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::time::Duration;
@@ -79,6 +80,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Sessions(args) => {
             with_api(&context, async |api| {
                 sessions::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Webhooks(args) => {
+            with_api(&context, async |api| {
+                webhooks::run(&args, &context, api).await
             })
             .await
         }
