@@ -217,7 +217,7 @@ impl Engine {
 
     /// Looks for work. Says whether there is more to be found.
     async fn fill(&mut self) -> Result<bool, StoreError> {
-        while let Some(lane) = self.schedule.to_load() {
+        while let Some(lane) = self.schedule.lane_to_load() {
             let jobs = self.shared.store.lane_deliveries(
                 self.webhook.id.clone(),
                 Arc::clone(&lane),

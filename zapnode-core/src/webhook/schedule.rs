@@ -189,7 +189,7 @@ impl Schedule {
     }
 
     /// A lane whose next events must be looked up; it is told once, until [`Self::loaded`].
-    pub(crate) fn to_load(&mut self) -> Option<Lane> {
+    pub(crate) fn lane_to_load(&mut self) -> Option<Lane> {
         let wanted = |state: &LaneState| {
             state.more > 0 && !state.loading && !state.sending && state.queue.is_empty()
         };

@@ -224,11 +224,11 @@ fn a_long_lane_is_held_in_parts() {
     assert_eq!((s.held(), s.unsettled()), (LANE_HELD, 250));
     // One long lane is no reason not to look for others.
     assert_eq!(s.open(), LANE_COUNTED);
-    assert_eq!(s.to_load(), None);
+    assert_eq!(s.lane_to_load(), None);
     let mut done = vec![];
     while done.len() < 251 {
-        if let Some(found) = s.to_load() {
-            assert_eq!(s.to_load(), None, "told once");
+        if let Some(found) = s.lane_to_load() {
+            assert_eq!(s.lane_to_load(), None, "told once");
             if done.len() == 100 {
                 // Comes while the lane is looked up, and may be among what is found.
                 push(&mut s, "a", [251]);
@@ -252,7 +252,7 @@ fn a_long_lane_is_held_in_parts() {
         }
     }
     assert!(done.iter().copied().eq(1..=251));
-    assert!(s.to_load().is_none() && s.lanes.is_empty());
+    assert!(s.lane_to_load().is_none() && s.lanes.is_empty());
 }
 
 proptest! {
