@@ -713,6 +713,7 @@ async fn what_the_log_has_forgotten_is_given_up_and_counted() {
 }
 
 /// This process's memory, in KiB.
+#[cfg(target_os = "linux")]
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -721,6 +722,8 @@ fn resident() -> u64 {
 }
 
 #[cfg(target_os = "linux")]
+// The figure is what it is for; `--nocapture` shows it.
+#[allow(clippy::print_stdout)]
 #[tokio::test]
 async fn a_hundred_thousand_events_wait_in_the_log_and_not_in_memory() {
     const EVENTS: i64 = 100_000;
@@ -764,6 +767,7 @@ async fn a_hundred_thousand_events_wait_in_the_log_and_not_in_memory() {
 }
 
 /// Writes messages of a thousand chats into the log, as a long outage would leave them.
+#[cfg(target_os = "linux")]
 fn pending(scene: &Scene, events: i64) {
     let path = scene.options.data_dir.join(zapnode_core::store::FILE_NAME);
     let mut database = rusqlite::Connection::open(path).expect("opens");

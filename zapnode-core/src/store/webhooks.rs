@@ -22,6 +22,8 @@ const COLUMNS: &str = "id, url, events, session, headers, secret, previous_secre
 const DELIVERY: &str = "n, id, event_id, sequence, event, session, state, replay, created_at, \
                         settled_at";
 
+/// How many attempts of each delivery are shown, the last ones.
+const ATTEMPTS_SHOWN: usize = 20;
 /// How many old deliveries are deleted in one transaction.
 const PRUNE_STEP: usize = 500;
 
@@ -527,12 +529,13 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     })
 }
 
+/// The last attempts at a delivery, oldest first.
 fn attempts(t: &Connection, n: i64) -> Result<Vec<Attempt>, StoreError> {
     let mut query = t.prepare_cached(
         "SELECT attempt, at, status, latency_ms, error, answer FROM webhook_attempts
-         WHERE delivery = ?1 ORDER BY attempt",
+         WHERE delivery = ?1 ORDER BY attempt DESC LIMIT ?2",
     )?;
-    let rows = query.query_map([n], |row| {
+    let rows = query.query_map(params![n, count(ATTEMPTS_SHOWN)], |row| {
         Ok(Attempt {
             attempt: row.get(0)?,
             at: at(1, row.get(1)?)?,
@@ -542,5 +545,150 @@ fn attempts(t: &Connection, n: i64) -> Result<Vec<Attempt>, StoreError> {
             answer: row.get(5)?,
         })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut found: Vec<_> = rows.collect::<Result<_, _>>()?;
+    found.reverse();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::NewWebhook;
+
+    fn queued(sequence: i64) -> Queued {
+        Queued {
+            sequence,
+            event_id: format!("evt_{sequence}"),
+            event: "message".to_owned(),
+            session: Some("a".to_owned()),
+            lane: "a/1".into(),
+        }
+    }
+
+    async fn with_webhook(folder: &std::path::Path) -> (Store, Webhook) {
+        let store = Store::open(folder).await.expect("opens");
+        let new = NewWebhook {
+            url: "https://example.com/".to_owned(),
+            events: vec!["message".to_owned()],
+            ..NewWebhook::default()
+        };
+        let webhook = Webhook::build(new, super::super::now()).expect("good");
+        let inserted = store.insert_webhook(webhook.clone(), 5, 1).await;
+        assert!(inserted.expect("written"));
+        (store, webhook)
+    }
+
+    async fn record(store: &Store, n: i64, state: DeliveryState) {
+        let attempt = Attempt {
+            attempt: 0,
+            at: super::super::now(),
+            status: Some(200),
+            latency_ms: 7,
+            error: None,
+            answer: "ok".to_owned(),
+        };
+        let recorded = Recorded { n, attempt, state };
+        store.record_attempt(recorded).await.expect("recorded");
+    }
+
+    #[tokio::test]
+    async fn a_webhook_comes_back_as_it_was_and_there_are_only_so_many() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, mut webhook) = with_webhook(folder.path()).await;
+        let more = store.insert_webhook(webhook.clone(), 5, 1).await;
+        assert!(!more.expect("refused"));
+        let until = super::super::now() + std::time::Duration::from_secs(60);
+        let old = std::mem::replace(&mut webhook.secret, WebhookSecret::random().expect("made"));
+        webhook.previous = Some((old, until));
+        webhook.disabled = Some(Disabled {
+            reason: "gone".to_owned(),
+            at: until,
+        });
+        webhook.headers = [("x-team".to_owned(), "blue".to_owned())].into();
+        webhook.session = Some(SessionId::new("a").expect("an id"));
+        store.update_webhook(webhook.clone()).await.expect("kept");
+        let rows = store.webhooks().await.expect("read");
+        assert_eq!((rows.len(), rows[0].cursor), (1, 5));
+        assert_eq!(rows[0].webhook, webhook);
+        assert!(
+            store
+                .delete_webhook(webhook.id.clone())
+                .await
+                .expect("gone")
+        );
+        assert!(!store.delete_webhook(webhook.id).await.expect("gone"));
+    }
+
+    #[tokio::test]
+    async fn an_event_is_queued_once_unless_somebody_asks_for_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, webhook) = with_webhook(folder.path()).await;
+        let enqueue = |events: Vec<Queued>, cursor| {
+            store.enqueue_deliveries(webhook.id.clone(), events, cursor)
+        };
+        let first = enqueue(vec![queued(6), queued(7)], Some(7)).await;
+        assert!(first.expect("queued").iter().all(Option::is_some));
+        let again = enqueue(vec![queued(7), queued(8)], Some(8)).await;
+        let again = again.expect("queued");
+        assert!(again[0].is_none() && again[1].is_some());
+        // An older cursor never goes back.
+        enqueue(vec![], Some(3)).await.expect("nothing");
+        let replay = enqueue(vec![queued(6)], None).await.expect("queued");
+        assert!(replay[0].is_some());
+        let rows = store.webhooks().await.expect("read");
+        assert_eq!(rows[0].cursor, 8);
+        let open = store.open_deliveries(webhook.id.clone(), 0, 10).await;
+        let open: Vec<_> = open
+            .expect("read")
+            .iter()
+            .map(|(j, _)| j.sequence)
+            .collect();
+        assert_eq!(open, [6, 7, 8, 6]);
+        assert_eq!(
+            store
+                .webhook_counts(webhook.id)
+                .await
+                .expect("read")
+                .pending,
+            4
+        );
+    }
+
+    #[tokio::test]
+    async fn what_ended_is_forgotten_in_time_and_what_is_open_never() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (store, webhook) = with_webhook(folder.path()).await;
+        let events = (6..=11).map(queued).collect();
+        let id = webhook.id.clone();
+        let places = store.enqueue_deliveries(id.clone(), events, Some(11)).await;
+        let places: Vec<i64> = places.expect("queued").into_iter().flatten().collect();
+        for n in &places[..4] {
+            record(&store, *n, DeliveryState::Delivered).await;
+        }
+        record(&store, places[4], DeliveryState::Dead).await;
+        let left = async || {
+            let all = store.deliveries(id.clone(), None, None, 10).await;
+            let all = all.expect("read").into_iter().map(|d| d.sequence);
+            all.rev().collect::<Vec<_>>()
+        };
+        let minute = std::time::Duration::from_secs(60);
+        let (past, future) = (super::super::now() - minute, super::super::now() + minute);
+        let prune = |delivered, dead, most| store.prune_deliveries(delivered, dead, most);
+        assert!(!prune(past, past, 100).await.expect("pruned"));
+        assert_eq!(left().await, [6, 7, 8, 9, 10, 11]);
+        // More of them than shall be kept: the oldest go.
+        prune(past, past, 3).await.expect("pruned");
+        assert_eq!(left().await, [7, 8, 9, 10, 11]);
+        prune(future, past, 100).await.expect("pruned");
+        assert_eq!(left().await, [10, 11]);
+        prune(future, future, 100).await.expect("pruned");
+        assert_eq!(left().await, [11]);
+        let orphans = store.run(|t| {
+            let count = "SELECT count(*) FROM webhook_attempts";
+            Ok(t.query_row(count, [], |row| row.get::<_, i64>(0))?)
+        });
+        assert_eq!(orphans.await.expect("read"), 0);
+        let counts = store.webhook_counts(id.clone()).await.expect("read");
+        assert_eq!((counts.delivered, counts.dead, counts.pending), (4, 1, 1));
+    }
 }

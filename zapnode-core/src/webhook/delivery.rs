@@ -55,7 +55,7 @@ pub struct Delivery {
     pub created_at: OffsetDateTime,
     /// When it was delivered or given up.
     pub settled_at: Option<OffsetDateTime>,
-    /// The attempts, oldest first.
+    /// The last attempts, at most 20, oldest first.
     pub attempts: Vec<Attempt>,
 }
 
