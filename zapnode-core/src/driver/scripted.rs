@@ -24,6 +24,8 @@ use crate::message::{
 };
 use crate::options::SessionOptions;
 
+mod happenings;
+
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
 

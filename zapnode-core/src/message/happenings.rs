@@ -97,7 +97,7 @@ pub struct Call {
 }
 
 /// What happened in a group (fact sheet §5.6).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GroupChange {
     /// Members were added by somebody, or came by a link or from a linked group.
