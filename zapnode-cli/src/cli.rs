@@ -8,7 +8,7 @@ use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
     backup, bulk, completions, config, doctor, listen, login, optout, restore, sandbox, send,
-    sessions,
+    sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -123,6 +123,7 @@ pub(crate) enum Command {
     Sessions(sessions::SessionsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
+    Webhooks(webhooks::WebhooksArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),

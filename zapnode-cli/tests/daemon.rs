@@ -455,3 +455,57 @@ async fn listening_to_what_is_not_there_is_refused() {
     let run = daemon.run_local(&["listen", "--session", "nobody"]).await;
     assert_eq!(run.code, 4, "through who owns the data folder: {run:?}");
 }
+
+#[tokio::test]
+async fn webhooks_are_made_tested_listed_and_deleted() {
+    let daemon = Daemon::start().await;
+    let none = daemon.run(&["webhooks"]).await;
+    assert!(none.out.contains("zapnode webhooks add"), "{none:?}");
+    let refused = daemon
+        .run(&["webhooks", "add", "http://127.0.0.1:9/"])
+        .await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused.err.contains("ZAPNODE_ALLOW_PRIVATE_ADDRESSES"),
+        "{refused:?}"
+    );
+    let bad = daemon
+        .run(&["webhooks", "add", "https://example.com/", "--header", "x"])
+        .await;
+    assert_eq!(bad.code, 2, "{bad:?}");
+
+    // An address of documents (RFC 2606) that no name server knows.
+    let made = daemon
+        .run(&[
+            "webhooks",
+            "add",
+            "http://receiver.invalid/",
+            "--events",
+            "message,message.ack",
+            "--header",
+            "X-Team: blue",
+            "--json",
+        ])
+        .await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let webhook = &made.json()[0]["webhook"];
+    assert_eq!(webhook["headers"]["x-team"], "blue");
+    assert!(webhook["secret"].as_str().unwrap().starts_with("whsec_"));
+    let hook = webhook["id"].as_str().unwrap();
+    let list = daemon.run(&["webhooks", "list"]).await;
+    assert!(
+        list.out.contains(hook) && list.out.contains("active"),
+        "{list:?}"
+    );
+    let test = daemon.run(&["webhooks", "test", hook]).await;
+    assert_eq!(test.code, 1, "{test:?}");
+    assert!(test.out.contains("unknown_host"), "{test:?}");
+    let sent = daemon.run(&["webhooks", "deliveries", hook]).await;
+    assert!(sent.out.contains("no such deliveries"), "{sent:?}");
+    let retry = daemon.run(&["webhooks", "retry", hook, "whd_x"]).await;
+    assert_eq!(retry.code, 1, "{retry:?}");
+    let gone = daemon.run(&["webhooks", "delete", hook]).await;
+    assert_eq!(gone.code, 0, "{gone:?}");
+    let again = daemon.run(&["webhooks", "delete", hook]).await;
+    assert_eq!(again.code, 1, "{again:?}");
+}

@@ -108,6 +108,9 @@ pub enum Error {
     /// There is no backup, or it was not restored.
     #[error(transparent)]
     Backup(#[from] crate::backup::BackupError),
+    /// The webhooks could not be opened.
+    #[error(transparent)]
+    Webhook(#[from] crate::webhook::WebhookError),
     /// Another process owns the data folder.
     #[error("{owner}")]
     Owned {

@@ -53,6 +53,7 @@ pub mod id;
 pub mod ignore;
 mod manager;
 pub mod message;
+pub mod net;
 pub mod options;
 pub mod optout;
 pub mod outbox;
@@ -63,6 +64,7 @@ pub mod pool;
 pub mod sandbox;
 pub mod session;
 pub mod store;
+pub mod webhook;
 
 pub use error::{Error, Standing, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};

@@ -27,6 +27,7 @@ use crate::session::failure::Records;
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Spare, Store, StoreError, StoreHealth};
+use crate::webhook::Webhooks;
 
 /// How many signals a reader may fall behind before it loses the oldest.
 const SIGNALS_KEPT: usize = 4096;
@@ -51,6 +52,7 @@ pub(crate) struct Inner {
     options: ManagerOptions,
     context: Arc<Context>,
     log: EventLog,
+    webhooks: Webhooks,
     sessions: Mutex<BTreeMap<SessionId, SessionHandle>>,
     /// Held while it is decided whether a session is made or removed. `None` when the manager is
     /// shutting down.
@@ -119,6 +121,7 @@ impl SessionManager {
         let (news, taken_back) = mpsc::unbounded_channel();
         let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let log = EventLog::new(store.clone());
+        let webhooks = Webhooks::open(store.clone(), log.clone(), options.webhooks.clone()).await?;
         let context = Arc::new(Context {
             driver,
             store,
@@ -138,6 +141,7 @@ impl SessionManager {
                 options,
                 context,
                 log,
+                webhooks,
                 sessions: Mutex::default(),
                 registry: tokio::sync::Mutex::new(Some(())),
                 removed: Notify::new(),
@@ -408,6 +412,11 @@ impl SessionManager {
         self.inner.context.bus.subscribe()
     }
 
+    /// The webhooks: who is told what happens, by HTTP.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
+    }
+
     /// The data folder that this manager owns.
     pub fn folder(&self) -> &DataFolder {
         &self.inner.folder
@@ -435,6 +444,7 @@ impl SessionManager {
             tracing::error!(%error, "the last states may not be told");
         }
         self.inner.log.close();
+        self.inner.webhooks.shutdown().await;
         self.inner.context.store.tidy().await;
     }
 

@@ -181,6 +181,27 @@ impl JsonBody {
             .map(Some)
     }
 
+    /// Texts in a list, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn text_list(&self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(value) = self.field(name) else {
+            return Ok(None);
+        };
+        let text = |item: &Value| item.as_str().map(str::to_owned);
+        value
+            .as_array()
+            .and_then(|items| items.iter().map(text).collect::<Option<Vec<_>>>())
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(format!("{name} must be a list of strings")))
+    }
+
+    /// Whether a field is there and says `null`, for those where that is not the same as absent.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_null)
+    }
+
     /// A truth value, if the field is there.
     ///
     /// # Errors

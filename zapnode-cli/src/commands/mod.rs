@@ -14,6 +14,7 @@ pub(crate) mod sandbox;
 pub(crate) mod send;
 mod send_csv;
 pub(crate) mod sessions;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::time::Duration;
@@ -104,6 +105,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Optout(args) => {
             with_api(&context, async |api| {
                 optout::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Webhooks(args) => {
+            with_api(&context, async |api| {
+                webhooks::run(&args, &context, api).await
             })
             .await
         }

@@ -39,6 +39,7 @@ mod outbox;
 mod people;
 mod pools;
 mod sessions;
+mod webhooks;
 mod writer;
 
 pub use bulk::{AcceptedBulk, NewJob};
@@ -51,6 +52,7 @@ pub use optouts::{NewOptOut, OptedOut};
 pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
+pub(crate) use webhooks::{Queued, Recorded, Requeued};
 pub(crate) use writer::Kept;
 
 use writer::{Ask, Keep, Once, Writer};
@@ -67,6 +69,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0005_history.sql"),
     include_str!("../../migrations/0006_message_age.sql"),
     include_str!("../../migrations/0007_events.sql"),
+    include_str!("../../migrations/0008_webhooks.sql"),
 ];
 
 /// The version of the tables that this program writes.

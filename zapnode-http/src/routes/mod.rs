@@ -18,6 +18,7 @@ mod optouts;
 mod pools;
 mod sessions;
 mod webhook;
+mod webhooks;
 
 /// Every path with what may be done there.
 fn table() -> Vec<(&'static str, MethodRouter<App>)> {
@@ -73,6 +74,25 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         (
             "/pools/{name}",
             get(pools::one).put(pools::put).delete(pools::delete),
+        ),
+        ("/webhooks", get(webhooks::list).post(webhooks::create)),
+        (
+            "/webhooks/{id}",
+            get(webhooks::one)
+                .patch(webhooks::change)
+                .delete(webhooks::delete),
+        ),
+        ("/webhooks/{id}/secret", get(webhooks::secret)),
+        (
+            "/webhooks/{id}/rotate-secret",
+            post(webhooks::rotate_secret),
+        ),
+        ("/webhooks/{id}/test", post(webhooks::test)),
+        ("/webhooks/{id}/replay", post(webhooks::replay)),
+        ("/webhooks/{id}/deliveries", get(webhooks::deliveries)),
+        (
+            "/webhooks/{id}/deliveries/{delivery}/retry",
+            post(webhooks::retry),
         ),
         ("/events", get(events::all)),
         ("/sessions/{id}/events", get(events::of_session)),
