@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use zapnode_core::SessionId;
 use zapnode_core::message::Recipient;
 use zapnode_core::outbox::Pace;
+use zapnode_core::{ChatId, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;

@@ -13,8 +13,8 @@ use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::ignore::Ignore;
-use zapnode_core::optout::StopWords;
 use zapnode_core::options::{Care, EventsKept};
+use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
 
 use crate::care;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use zapnode_core::SessionId;
 use zapnode_core::net::check_url;
-use zapnode_core::webhook::{Events, WebhookSecret};
 use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
+use zapnode_core::webhook::{Events, WebhookSecret};
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
