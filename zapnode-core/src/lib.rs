@@ -41,6 +41,7 @@
 //! is its caller's. It tells what happens through [`tracing`] and never logs message texts above
 //! `debug`. It needs a Tokio runtime with more than one thread.
 
+pub mod chatwoot;
 pub mod driver;
 mod error;
 pub mod event;
