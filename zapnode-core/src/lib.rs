@@ -48,6 +48,7 @@ pub mod event;
 pub mod id;
 mod manager;
 pub mod message;
+pub mod net;
 pub mod options;
 pub mod outbox;
 pub mod owner;
