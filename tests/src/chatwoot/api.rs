@@ -50,16 +50,18 @@ async fn guard(State(shared): Server, request: Request, next: Next) -> Response 
         let body = json!({"errors": ["You need to sign in or sign up before continuing."]});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
-    match shared.faults().next.pop_front() {
+    let fault = shared.faults().next.pop_front();
+    match fault {
         None => next.run(request).await,
         Some(0) => {
             next.run(request).await;
             // The work is done and the caller does not hear of it.
             let cut = futures_util::stream::once(async { Err::<String, _>("cut") });
             let mut response = axum::body::Body::from_stream(cut).into_response();
-            response
-                .headers_mut()
-                .insert(header::CONTENT_LENGTH, header::HeaderValue::from_static("99"));
+            response.headers_mut().insert(
+                header::CONTENT_LENGTH,
+                header::HeaderValue::from_static("99"),
+            );
             response
         }
         Some(status) => {
@@ -86,14 +88,20 @@ impl From<Refused> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(json!({"error": self.0.1, "message": self.0.1}))).into_response()
+        (
+            status,
+            Json(json!({"error": self.0.1, "message": self.0.1})),
+        )
+            .into_response()
     }
 }
 
 type Answer = Result<Json<Value>, Refusal>;
 
 async fn profile() -> Json<Value> {
-    Json(json!({"id": 3, "name": "Bridge", "accounts": [{"id": ACCOUNT, "name": "Loja", "role": "administrator"}]}))
+    Json(
+        json!({"id": 3, "name": "Bridge", "accounts": [{"id": ACCOUNT, "name": "Loja", "role": "administrator"}]}),
+    )
 }
 
 #[derive(Deserialize)]
@@ -105,7 +113,10 @@ async fn search(State(shared): Server, Query(Search { q }): Query<Search>) -> Re
     let found: Vec<_> = {
         let mut world = shared.world();
         world.searches += 1;
-        let over = shared.faults().searches.is_some_and(|most| world.searches > most);
+        let over = shared
+            .faults()
+            .searches
+            .is_some_and(|most| world.searches > most);
         if over {
             let headers = [(header::RETRY_AFTER, "1")];
             let body = Json(json!({"error": "Retry later"}));
@@ -115,20 +126,26 @@ async fn search(State(shared): Server, Query(Search { q }): Query<Search>) -> Re
         // A part of a name, a number (with or without its plus) or an identifier.
         let holds = |text: Option<&str>| text.is_some_and(|text| text.contains(&q));
         let fits = world.contacts.iter().filter(|one| {
-            holds(Some(&one.name)) || holds(one.phone_number.as_deref()) || holds(one.identifier.as_deref())
+            holds(Some(&one.name))
+                || holds(one.phone_number.as_deref())
+                || holds(one.identifier.as_deref())
         });
         fits.map(contact_json).collect()
     };
-    Json(json!({"meta": {"count": found.len(), "current_page": 1}, "payload": found})).into_response()
+    Json(json!({"meta": {"count": found.len(), "current_page": 1}, "payload": found}))
+        .into_response()
 }
 
 async fn make_contact(State(shared): Server, Json(body): Json<Value>) -> Answer {
     let contact = shared.world().make_contact(&body)?;
     shared.changed();
-    let joined = contact.inboxes.first().map(|(inbox, source)| {
-        json!({"source_id": source, "inbox": {"id": inbox}})
-    });
-    Ok(Json(json!({"payload": {"contact": contact_json(&contact), "contact_inbox": joined}})))
+    let joined = contact
+        .inboxes
+        .first()
+        .map(|(inbox, source)| json!({"source_id": source, "inbox": {"id": inbox}}));
+    Ok(Json(
+        json!({"payload": {"contact": contact_json(&contact), "contact_inbox": joined}}),
+    ))
 }
 
 async fn one_contact(State(shared): Server, Path(id): Path<i64>) -> Answer {
@@ -136,7 +153,11 @@ async fn one_contact(State(shared): Server, Path(id): Path<i64>) -> Answer {
     Ok(Json(json!({"payload": contact_json(&contact)})))
 }
 
-async fn change_contact(State(shared): Server, Path(id): Path<i64>, Json(body): Json<Value>) -> Answer {
+async fn change_contact(
+    State(shared): Server,
+    Path(id): Path<i64>,
+    Json(body): Json<Value>,
+) -> Answer {
     let contact = shared.world().change_contact(id, &body)?;
     shared.changed();
     Ok(Json(json!({"payload": contact_json(&contact)})))
@@ -154,7 +175,11 @@ async fn conversations_of(State(shared): Server, Path(id): Path<i64>) -> Answer 
     let world = shared.world();
     world.contact(id)?;
     // The newest first.
-    let all = world.conversations.iter().rev().filter(|one| one.contact == id);
+    let all = world
+        .conversations
+        .iter()
+        .rev()
+        .filter(|one| one.contact == id);
     let told: Vec<_> = all.map(|one| world.conversation_json(one.id)).collect();
     Ok(Json(json!({"payload": told})))
 }
@@ -191,12 +216,22 @@ async fn messages(
     let older = |one: &&super::Message| one.conversation == id && before.is_none_or(|b| one.id < b);
     let mut page: Vec<_> = world.messages.iter().rev().filter(older).take(20).collect();
     page.reverse();
-    let told: Vec<_> = page.into_iter().map(|one| world.message_json(one)).collect();
+    let told: Vec<_> = page
+        .into_iter()
+        .map(|one| world.message_json(one))
+        .collect();
     Ok(Json(json!({"meta": {}, "payload": told})))
 }
 
-async fn push(State(shared): Server, Path(id): Path<i64>, headers: HeaderMap, request: Request) -> Answer {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+async fn push(
+    State(shared): Server,
+    Path(id): Path<i64>,
+    headers: HeaderMap,
+    request: Request,
+) -> Answer {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
     let (body, files) = if kind.is_some_and(|kind| kind.starts_with("multipart/")) {
         read_parts(request).await?
     } else {
@@ -216,7 +251,9 @@ async fn push(State(shared): Server, Path(id): Path<i64>, headers: HeaderMap, re
 
 async fn read_parts(request: Request) -> Result<(Value, Vec<Attached>), Refusal> {
     let bad = |error: &dyn std::fmt::Display| Refusal((400, error.to_string()));
-    let mut parts = Multipart::from_request(request, &()).await.map_err(|e| bad(&e))?;
+    let mut parts = Multipart::from_request(request, &())
+        .await
+        .map_err(|e| bad(&e))?;
     let mut body = json!({});
     let mut files = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(|e| bad(&e))? {
@@ -225,7 +262,11 @@ async fn read_parts(request: Request) -> Result<(Value, Vec<Attached>), Refusal>
             let file_name = part.file_name().unwrap_or_default().to_owned();
             let content_type = part.content_type().unwrap_or_default().to_owned();
             let size = part.bytes().await.map_err(|e| bad(&e))?.len();
-            files.push(Attached { name: file_name, content_type, size });
+            files.push(Attached {
+                name: file_name,
+                content_type,
+                size,
+            });
         } else {
             let text = part.text().await.map_err(|e| bad(&e))?;
             body[name] = json!(text);
@@ -253,14 +294,24 @@ async fn update(
 async fn delete(State(shared): Server, Path((_, message)): Path<(i64, i64)>) -> Answer {
     let done = shared.world().delete(message);
     shared.changed();
-    if done { Ok(Json(json!({}))) } else { Err(Refusal((404, "Resource could not be found".to_owned()))) }
+    if done {
+        Ok(Json(json!({})))
+    } else {
+        Err(Refusal((404, "Resource could not be found".to_owned())))
+    }
 }
 
-async fn toggle_status(State(shared): Server, Path(id): Path<i64>, Json(body): Json<Value>) -> Answer {
+async fn toggle_status(
+    State(shared): Server,
+    Path(id): Path<i64>,
+    Json(body): Json<Value>,
+) -> Answer {
     let status = body["status"].as_str().unwrap_or("open").to_owned();
     shared.world().set_status(id, &status);
     shared.changed();
-    Ok(Json(json!({"success": true, "payload": {"current_status": status}})))
+    Ok(Json(
+        json!({"success": true, "payload": {"current_status": status}}),
+    ))
 }
 
 async fn accepted() -> StatusCode {
@@ -288,7 +339,11 @@ async fn make_inbox(State(shared): Server, Json(body): Json<Value>) -> Answer {
     Ok(Json(inbox_json(&inbox)))
 }
 
-async fn point_inbox(State(shared): Server, Path(id): Path<i64>, Json(body): Json<Value>) -> Answer {
+async fn point_inbox(
+    State(shared): Server,
+    Path(id): Path<i64>,
+    Json(body): Json<Value>,
+) -> Answer {
     let url = body["channel"]["webhook_url"].as_str().unwrap_or_default();
     let inbox = shared.world().point_inbox(id, url)?;
     Ok(Json(inbox_json(&inbox)))

@@ -39,7 +39,11 @@ pub(super) async fn send_all(shared: Arc<Shared>, mut calls: mpsc::UnboundedRece
                 let answer = async {
                     let answer = client.request(request).await.map_err(|e| e.to_string())?;
                     let status = answer.status().as_u16();
-                    answer.into_body().collect().await.map_err(|e| e.to_string())?;
+                    answer
+                        .into_body()
+                        .collect()
+                        .await
+                        .map_err(|e| e.to_string())?;
                     Ok(status)
                 };
                 match tokio::time::timeout(PATIENCE, answer).await {
@@ -79,11 +83,10 @@ fn request(call: &HookCall, signed: bool) -> anyhow::Result<Request<Full<Bytes>>
 }
 
 fn sign(text: &str) -> String {
-    use hmac::{Hmac, Mac};
-    let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(HOOK_SECRET.as_bytes()) else {
-        return String::new();
-    };
-    mac.update(text.as_bytes());
-    let bytes = mac.finalize().into_bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, HOOK_SECRET.as_bytes());
+    let tag = ring::hmac::sign(&key, text.as_bytes());
+    tag.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -196,7 +196,12 @@ impl World {
     }
 
     pub(super) fn make_contact(&mut self, body: &Value) -> Result<Contact, Refused> {
-        let text = |name: &str| body[name].as_str().filter(|t| !t.is_empty()).map(str::to_owned);
+        let text = |name: &str| {
+            body[name]
+                .as_str()
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
         let contact = Contact {
             id: self.last_id + 1,
             name: text("name").unwrap_or_default(),
@@ -217,7 +222,12 @@ impl World {
 
     pub(super) fn change_contact(&mut self, id: i64, body: &Value) -> Result<Contact, Refused> {
         let mut changed = self.contact(id)?.clone();
-        let text = |name: &str| body[name].as_str().filter(|t| !t.is_empty()).map(str::to_owned);
+        let text = |name: &str| {
+            body[name]
+                .as_str()
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
         changed.name = text("name").unwrap_or(changed.name);
         changed.phone_number = text("phone_number").or(changed.phone_number);
         changed.identifier = text("identifier").or(changed.identifier);
@@ -231,7 +241,8 @@ impl World {
     fn check_contact(&self, contact: &Contact) -> Result<(), Refused> {
         if let Some(phone) = &contact.phone_number {
             let digits = phone.strip_prefix('+').unwrap_or_default();
-            let well = (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            let well =
+                (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             if !well || digits.starts_with('0') {
                 return refused(422, "Phone number should be in e164 format");
             }
@@ -263,7 +274,11 @@ impl World {
         }
         let found = self.contacts.iter_mut().find(|one| one.id == contact);
         let joined = found.ok_or((404, "Resource could not be found".to_owned()))?;
-        if !joined.inboxes.iter().any(|(i, s)| *i == inbox && *s == source) {
+        if !joined
+            .inboxes
+            .iter()
+            .any(|(i, s)| *i == inbox && *s == source)
+        {
             joined.inboxes.push((inbox, source.clone()));
         }
         Ok(source)
@@ -273,7 +288,9 @@ impl World {
         let source = body["source_id"].as_str().unwrap_or_default();
         let inbox = body["inbox_id"].as_i64().unwrap_or_default();
         let contact = self.contacts.iter().find(|one| {
-            one.inboxes.iter().any(|(i, s)| s == source && (inbox == 0 || *i == inbox))
+            one.inboxes
+                .iter()
+                .any(|(i, s)| s == source && (inbox == 0 || *i == inbox))
         });
         let Some(contact) = contact.map(|one| one.id) else {
             return refused(404, "Resource could not be found");
@@ -369,7 +386,9 @@ impl World {
         };
         self.messages.push(message.clone());
         let reopens = message.message_type == MessageType::Incoming
-            && self.conversation(message.conversation).is_some_and(|c| c.status == "resolved");
+            && self
+                .conversation(message.conversation)
+                .is_some_and(|c| c.status == "resolved");
         if reopens {
             self.set_status(message.conversation, "open");
         }
@@ -442,7 +461,10 @@ impl World {
         if url.is_empty() {
             return;
         }
-        let message = event.starts_with("message_").then(|| body["id"].as_i64()).flatten();
+        let message = event
+            .starts_with("message_")
+            .then(|| body["id"].as_i64())
+            .flatten();
         let body = body.to_string();
         let number = self.next_id();
         self.calls.push(HookCall {
@@ -493,11 +515,21 @@ impl World {
         let Some(conversation) = self.conversation(id) else {
             return Value::Null;
         };
-        let contact = self.contacts.iter().find(|one| one.id == conversation.contact);
+        let contact = self
+            .contacts
+            .iter()
+            .find(|one| one.id == conversation.contact);
         let source = contact.and_then(|one| {
-            one.inboxes.iter().find(|(inbox, _)| *inbox == conversation.inbox).map(|(_, s)| s)
+            one.inboxes
+                .iter()
+                .find(|(inbox, _)| *inbox == conversation.inbox)
+                .map(|(_, s)| s)
         });
-        let last = self.messages.iter().rev().find(|one| one.conversation == id);
+        let last = self
+            .messages
+            .iter()
+            .rev()
+            .find(|one| one.conversation == id);
         json!({
             "id": id,
             "inbox_id": conversation.inbox,

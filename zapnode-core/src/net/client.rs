@@ -548,19 +548,28 @@ mod tests {
     #[test]
     fn urls_that_may_be_named() {
         let table = [
-            ("https://example.com/hook?x=1#part", Ok("https://example.com/hook?x=1")),
+            (
+                "https://example.com/hook?x=1#part",
+                Ok("https://example.com/hook?x=1"),
+            ),
             ("HTTP://Example.COM", Ok("http://example.com/")),
             // Forms in which attackers write 127.0.0.1 are read as what they are.
             ("http://0x7f.1/", Ok("http://127.0.0.1/")),
             ("http://2130706433/", Ok("http://127.0.0.1/")),
-            ("http://[::ffff:7f00:1]:8080/", Ok("http://[::ffff:7f00:1]:8080/")),
+            (
+                "http://[::ffff:7f00:1]:8080/",
+                Ok("http://[::ffff:7f00:1]:8080/"),
+            ),
             ("ftp://example.com/", Err("http:// or https://")),
             ("file:///etc/passwd", Err("http:// or https://")),
             ("javascript:alert(1)", Err("http:// or https://")),
             ("example.com/hook", Err("must be an address")),
             ("", Err("must be an address")),
             ("http://", Err("must be an address")),
-            ("https://ana:secret@example.com/", Err("user name or password")),
+            (
+                "https://ana:secret@example.com/",
+                Err("user name or password"),
+            ),
             ("https://ana@example.com/", Err("user name or password")),
             ("http://example.com:0/", Err("port 0")),
         ];
@@ -579,8 +588,16 @@ mod tests {
     fn redirects_stay_where_they_were() {
         let table = [
             ("http://a.example/x", "/y", Some("http://a.example/y")),
-            ("http://a.example/x", "https://a.example/x", Some("https://a.example/x")),
-            ("http://a.example:8080/x", "http://a.example:8080/y", Some("http://a.example:8080/y")),
+            (
+                "http://a.example/x",
+                "https://a.example/x",
+                Some("https://a.example/x"),
+            ),
+            (
+                "http://a.example:8080/x",
+                "http://a.example:8080/y",
+                Some("http://a.example:8080/y"),
+            ),
             ("http://a.example/x", "http://b.example/x", None),
             ("http://a.example/x", "http://a.example:22/x", None),
             ("http://a.example:8080/x", "https://a.example/x", None),
@@ -599,10 +616,17 @@ mod tests {
     #[tokio::test]
     async fn a_name_of_this_machine_is_refused_after_its_lookup() {
         let client = HttpClient::new(Timeouts::default(), &[]);
-        for text in ["http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/"] {
+        for text in [
+            "http://127.0.0.1:9/",
+            "http://localhost:9/",
+            "http://[::1]:9/",
+        ] {
             let url = check_url(text).expect("a url");
             let early = check_target(Policy::PublicOnly, &url, Duration::from_secs(5)).await;
-            assert!(matches!(early, Err(NetError::PrivateAddress { .. })), "{text}: {early:?}");
+            assert!(
+                matches!(early, Err(NetError::PrivateAddress { .. })),
+                "{text}: {early:?}"
+            );
             let sent = client.send(
                 Policy::PublicOnly,
                 Method::POST,
@@ -611,7 +635,10 @@ mod tests {
                 Bytes::new(),
             );
             match sent.await {
-                Err(NetError::PrivateAddress { kind: AddressKind::Loopback, .. }) => {}
+                Err(NetError::PrivateAddress {
+                    kind: AddressKind::Loopback,
+                    ..
+                }) => {}
                 other => panic!("{text}: {other:?}"),
             }
         }
