@@ -296,7 +296,7 @@ async fn history_has_both_directions_once() {
         unreachable!()
     };
     // The page tells it again, as after a reload; then something new.
-    let again = DriverEvent::Message(*message.clone());
+    let again = DriverEvent::Message(message.clone());
     scene.driver.tell(session.id(), again).await;
     scene.driver.write(session.id(), &bruno(), "nova").await;
     let told = next(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;

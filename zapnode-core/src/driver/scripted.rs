@@ -20,7 +20,7 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Recipient, SentMessage,
 };
 use crate::options::SessionOptions;
 
@@ -183,8 +183,9 @@ impl ScriptedDriver {
             kind: "chat".to_owned(),
             text: Some(text.to_owned()),
             at: OffsetDateTime::now_utc(),
+            details: Details::default(),
         };
-        page.tell(DriverEvent::Message(message)).await;
+        page.tell(DriverEvent::Message(Box::new(message))).await;
         wire_id
     }
 

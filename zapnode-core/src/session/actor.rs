@@ -268,8 +268,16 @@ impl Actor {
             }
             // The outbox stores it and tells it, once.
             Some(DriverEvent::Message(message)) => {
-                let _ = self.outbox.send(outbox::Input::Appeared(Box::new(message)));
+                let _ = self.outbox.send(outbox::Input::Appeared(message));
             }
+            Some(DriverEvent::Waiting(waiting)) => {
+                self.tell(EventKind::Waiting(Box::new(waiting)));
+            }
+            Some(DriverEvent::Edited(edit)) => self.tell(EventKind::Edited(Box::new(edit))),
+            Some(DriverEvent::Revoked(revoke)) => self.tell(EventKind::Revoked(Box::new(revoke))),
+            Some(DriverEvent::Reaction(one)) => self.tell(EventKind::Reaction(Box::new(one))),
+            Some(DriverEvent::Call(call)) => self.tell(EventKind::Call(Box::new(call))),
+            Some(DriverEvent::Group(notice)) => self.tell(EventKind::Group(Box::new(notice))),
             Some(DriverEvent::Ack(change)) => {
                 let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
                 self.tell(EventKind::Ack(change));

@@ -146,7 +146,7 @@ impl Session {
     pub(crate) async fn wait_message(&mut self, text: &str) -> IncomingMessage {
         self.wait(&format!("the message {text:?}"), |event| match event {
             DriverEvent::Message(message) if message.text.as_deref() == Some(text) => {
-                Some(message.clone())
+                Some((**message).clone())
             }
             _ => None,
         })

@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::heard::{
+    PageCall, PageEdit, PageGroup, PageMessage, PageReaction, PageRevoke, PageWaiting,
+};
 use super::profile::storage;
 use super::snapshot::Snapshot;
 use crate::driver::{DriverError, Probe};
@@ -16,13 +19,19 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 15] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
     ("page.js", include_str!("inject/page.js")),
     ("login.js", include_str!("inject/login.js")),
+    ("wrap.js", include_str!("inject/wrap.js")),
+    ("read.js", include_str!("inject/read.js")),
     ("receive.js", include_str!("inject/receive.js")),
+    ("waiting.js", include_str!("inject/waiting.js")),
+    ("changes.js", include_str!("inject/changes.js")),
+    ("reactions.js", include_str!("inject/reactions.js")),
+    ("calls.js", include_str!("inject/calls.js")),
     ("send.js", include_str!("inject/send.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
@@ -33,14 +42,21 @@ const INSTALLED: &str = r#"Symbol.for("zapnode.bridge")"#;
 
 /// Joins the scripts, each from `folder` if it lies there. Blocks.
 ///
-/// `binding` is the name under which the page finds the way out.
-pub(crate) fn script(folder: Option<&Path>, binding: &str) -> Result<String, DriverError> {
+/// `binding` is the name under which the page finds the way out; `heard_until` is when this login
+/// was last open, in Unix milliseconds by WhatsApp's clock (`mark.rs`).
+pub(crate) fn script(
+    folder: Option<&Path>,
+    binding: &str,
+    heard_until: Option<i64>,
+) -> Result<String, DriverError> {
+    let heard_until = heard_until.map_or("null".to_owned(), |mark| mark.to_string());
     let mut script = format!(
         "(() => {{\n\"use strict\";\n\
          // Main frame only, and once per document.\n\
          const INSTALLED = {INSTALLED};\n\
          if (window.top !== window || window[INSTALLED]) return;\n\
-         const BINDING = \"{binding}\";\n"
+         const BINDING = \"{binding}\";\n\
+         const HEARD = {heard_until};\n"
     );
     for (name, built_in) in FILES {
         let replacement = match folder {
@@ -89,27 +105,22 @@ pub(crate) enum BridgeEvent {
     },
     /// A message appeared.
     Message(Box<PageMessage>),
+    /// A message cannot be read yet.
+    Waiting(PageWaiting),
+    /// A message has another text.
+    Edited(PageEdit),
+    /// A message is gone.
+    Revoked(PageRevoke),
+    /// A reaction.
+    Reaction(PageReaction),
+    /// A call comes in.
+    Call(PageCall),
+    /// A notice of a group.
+    Group(PageGroup),
     /// A sent message came further.
     Ack { id: String, ack: i64 },
     /// The page says that it was unlinked.
     Logout { reason: Option<String> },
-}
-
-/// A message as the bridge reads it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PageMessage {
-    pub(crate) id: String,
-    pub(crate) chat: String,
-    pub(crate) from: String,
-    pub(crate) from_phone: Option<String>,
-    pub(crate) from_lid: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) from_me: bool,
-    pub(crate) kind: String,
-    pub(crate) text: Option<String>,
-    /// Unix seconds.
-    pub(crate) at: Option<i64>,
 }
 
 /// An event in its envelope.
@@ -312,11 +323,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("send.js"), "// mine\n").expect("written");
         std::fs::write(folder.path().join("else.js"), "// unknown\n").expect("written");
-        let script = script(Some(folder.path()), "out").expect("a script");
+        let script = script(Some(folder.path()), "out", Some(7)).expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
-        assert!(!script.contains(FILES[6].1) && script.contains(FILES[5].1));
+        assert!(script.contains("const HEARD = 7;\n"));
+        for (name, text) in FILES {
+            assert_eq!(script.contains(text), name != "send.js", "{name}");
+        }
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
-        let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
+        let error = super::script(Some(folder.path()), "out", None).expect_err("unreadable");
         assert!(matches!(error, DriverError::Storage { path, .. } if path.ends_with("ids.js")));
     }
 

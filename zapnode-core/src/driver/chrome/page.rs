@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
+use super::mark::Keeper;
 use super::tracker::{self, Tracker};
 use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
 
@@ -236,6 +237,7 @@ pub(crate) struct Pump {
     pub(crate) binding: String,
     pub(crate) from_browser: mpsc::UnboundedReceiver<Event>,
     pub(crate) to_session: mpsc::Sender<DriverEvent>,
+    pub(crate) mark: Keeper,
     pub(crate) state: PumpState,
 }
 
@@ -276,6 +278,7 @@ impl Pump {
         self.browser.release(asked);
         let all_gone = self.browser.ended().await;
         drop(self.browser);
+        self.mark.finish().await;
         self.shared.closed.send_replace(Some(all_gone));
         let closed = DriverEvent::Closed(match end {
             End::Asked => DriverClosed::Asked,
@@ -426,10 +429,17 @@ impl Pump {
                 phone,
                 valid_ms,
             } => Vec::from_iter(tracker::pairing_code(code, &phone, valid_ms)),
-            BridgeEvent::Message(message) => Vec::from_iter(tracker.message(*message)),
+            BridgeEvent::Message(message) => Vec::from_iter(tracker.heard(*message)),
+            BridgeEvent::Waiting(waiting) => Vec::from_iter(tracker.heard(waiting)),
+            BridgeEvent::Edited(edit) => Vec::from_iter(tracker.heard(edit)),
+            BridgeEvent::Revoked(revoke) => Vec::from_iter(tracker.heard(revoke)),
+            BridgeEvent::Reaction(reaction) => Vec::from_iter(tracker.heard(reaction)),
+            BridgeEvent::Call(call) => Vec::from_iter(tracker.heard(call)),
+            BridgeEvent::Group(notice) => Vec::from_iter(tracker.heard(notice)),
             BridgeEvent::Ack { id, ack } => Vec::from_iter(tracker::ack(&id, ack)),
             BridgeEvent::Logout { reason } => Vec::from_iter(tracker.logged_out(reason)),
         };
+        self.mark.set(tracker.heard_until());
         drop(tracker);
         self.tell(events);
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::bridge::PageMessage;
+use super::heard::Heard;
 use super::snapshot::{Memory, Snapshot, judge};
 use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason};
-use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, AckChange, IncomingMessage};
+use crate::id::{MessageId, PhoneNumber, WireId};
+use crate::message::{Ack, AckChange};
 
 /// How many ids are remembered of messages told and sent.
 const REMEMBERED: usize = 10_000;
@@ -35,6 +35,8 @@ pub(crate) struct Tracker {
     at_logout_address: bool,
     told: Recent,
     sent: Recent,
+    /// WhatsApp's time of the newest thing heard under this login, in Unix milliseconds.
+    heard_until: Option<i64>,
 }
 
 impl Tracker {
@@ -49,6 +51,7 @@ impl Tracker {
             at_logout_address: false,
             told: Recent::default(),
             sent: Recent::default(),
+            heard_until: None,
         }
     }
 
@@ -104,6 +107,7 @@ impl Tracker {
         }
         self.logout_told = true;
         self.linked = false;
+        self.heard_until = None;
         let reason = if std::mem::take(&mut self.logout_asked) {
             LogoutReason::Asked
         } else {
@@ -137,7 +141,11 @@ impl Tracker {
             self.unpaired = self.logout_told;
         }
         let link = judge(snapshot, self.memory);
-        self.memory.was_ready |= matches!(link, LinkState::Ready(_));
+        if matches!(link, LinkState::Ready(_)) {
+            self.memory.was_ready = true;
+            self.heard_until
+                .get_or_insert_with(|| milliseconds(OffsetDateTime::now_utc()));
+        }
         if self.link.as_ref() != Some(&link) {
             self.link = Some(link.clone());
             events.push(DriverEvent::Link(link));
@@ -145,45 +153,79 @@ impl Tracker {
         events
     }
 
-    /// A message appeared on the page.
-    pub(crate) fn message(&mut self, message: PageMessage) -> Option<DriverEvent> {
-        let read = incoming(message)?;
-        let own = read.from_me && self.sent.has(read.id.wire_id().as_str());
-        (!own && self.told.add(read.id.as_str())).then_some(DriverEvent::Message(read))
+    /// What an earlier run had heard.
+    pub(crate) fn heard_before(&mut self, mark: Option<i64>) {
+        self.heard_until = mark;
+    }
+
+    /// Until when everything has been heard under this login; none before it is there.
+    pub(crate) fn heard_until(&self) -> Option<i64> {
+        self.heard_until
+    }
+
+    /// Something happened on the page. What was told already is not told again.
+    pub(crate) fn heard(&mut self, heard: impl Heard) -> Option<DriverEvent> {
+        let now = OffsetDateTime::now_utc();
+        let name = heard.name();
+        let Some(event) = heard.read(now) else {
+            tracing::warn!(name, "something with strange ids is left out");
+            return None;
+        };
+        if let DriverEvent::Message(message) = &event
+            && message.from_me
+            && self.sent.has(message.id.wire_id().as_str())
+        {
+            return None;
+        }
+        if let Some(key) = key_of(&event)
+            && !self.told.add(&key)
+        {
+            return None;
+        }
+        if let Some(at) = time_of(&event) {
+            // A clock that is ahead must not make deaf for what comes until then.
+            self.heard_until = self.heard_until.max(Some(milliseconds(at.min(now))));
+        }
+        Some(event)
     }
 }
 
-/// Checks what the page says of a message. A strange one is left out: nothing could be done with it.
-fn incoming(message: PageMessage) -> Option<IncomingMessage> {
-    let chat = |text: &str| ChatId::new(text).ok();
-    let optional = |text: &Option<String>| text.as_deref().and_then(chat);
-    let at = match message.at {
-        Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).ok(),
-        None => None,
-    };
-    let read = || {
-        Some(IncomingMessage {
-            id: MessageId::new(&message.id).ok()?,
-            chat: chat(&message.chat)?,
-            from: chat(&message.from)?,
-            from_phone: optional(&message.from_phone),
-            from_lid: optional(&message.from_lid),
-            name: message.name.clone(),
-            from_me: message.from_me,
-            kind: message.kind.clone(),
-            text: message.text.clone(),
-            at: at.unwrap_or_else(OffsetDateTime::now_utc),
-        })
-    };
-    let read = read();
-    if read.is_none() {
-        tracing::warn!(
-            id = message.id,
-            chat = message.chat,
-            "a message with strange ids is left out"
-        );
+fn milliseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// By what a thing is known as the same one. An edit has nothing: its text may go back and forth.
+fn key_of(event: &DriverEvent) -> Option<String> {
+    Some(match event {
+        DriverEvent::Message(message) => message.id.to_string(),
+        DriverEvent::Group(notice) => notice.id.to_string(),
+        DriverEvent::Waiting(waiting) => format!("{:?} {}", waiting.decryption, waiting.id),
+        // The same message has another key once its chat has moved from number to LID.
+        DriverEvent::Revoked(revoke) => {
+            let (own, wire) = (revoke.from_me, revoke.id.wire_id());
+            format!("revoked {:?} {own} {wire}", revoke.revoked_for)
+        }
+        DriverEvent::Reaction(reaction) => {
+            let (message, from) = (reaction.message.wire_id(), &reaction.from.id);
+            let emoji = reaction.emoji.as_deref().unwrap_or_default();
+            format!(
+                "reaction {message} {from} {emoji} {}",
+                milliseconds(reaction.at)
+            )
+        }
+        DriverEvent::Call(call) => format!("call {}", call.id),
+        _ => return None,
+    })
+}
+
+/// When a thing happened by WhatsApp's clock. A message that cannot be read yet is not heard.
+fn time_of(event: &DriverEvent) -> Option<OffsetDateTime> {
+    match event {
+        DriverEvent::Message(message) => Some(message.at),
+        DriverEvent::Group(notice) => Some(notice.at),
+        DriverEvent::Reaction(reaction) => Some(reaction.at),
+        _ => None,
     }
-    read
 }
 
 /// Reads an ack of the page.
@@ -239,6 +281,11 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::heard::{
+        PageDetails, PageMessage, PagePerson, PageReaction, PageRevoke, PageWaiting,
+    };
     use super::*;
 
     fn page(state: &str) -> Snapshot {
@@ -375,29 +422,120 @@ mod tests {
         PageMessage {
             id: id.to_owned(),
             chat: "244929782402@c.us".to_owned(),
-            from: "244929782402@c.us".to_owned(),
-            from_phone: None,
-            from_lid: Some("strange".to_owned()),
+            from: PagePerson {
+                id: "244929782402@c.us".to_owned(),
+                phone: None,
+                lid: Some("strange".to_owned()),
+            },
             name: None,
             from_me,
             kind: "chat".to_owned(),
             text: Some("oi".to_owned()),
-            at: Some(1_800_000_000),
+            at: Some(1_700_000_000),
+            details: PageDetails::default(),
         }
+    }
+
+    /// Something as the bridge sends it.
+    fn heard<T: Heard + serde::de::DeserializeOwned>(data: serde_json::Value) -> T {
+        serde_json::from_value(data).expect("the bridge's own words")
     }
 
     #[test]
     fn no_message_is_told_twice_nor_one_of_ours() {
         let mut tracker = Tracker::new();
         let theirs = "false_244929782402@c.us_3EB0AABBCCDDEEFF";
-        assert!(tracker.message(message(theirs, false)).is_some());
-        assert!(tracker.message(message(theirs, false)).is_none());
+        assert!(tracker.heard(message(theirs, false)).is_some());
+        assert!(tracker.heard(message(theirs, false)).is_none());
         let ours = "true_244929782402@c.us_3EB0112233445566";
         tracker.sending(&WireId::new("3EB0112233445566").expect("an id"));
-        assert!(tracker.message(message(ours, true)).is_none());
+        assert!(tracker.heard(message(ours, true)).is_none());
         // Written on the phone.
         let phone = "true_244929782402@c.us_3A00112233445566";
-        assert!(tracker.message(message(phone, true)).is_some());
-        assert!(tracker.message(message("rubbish", false)).is_none());
+        assert!(tracker.heard(message(phone, true)).is_some());
+        assert!(tracker.heard(message("rubbish", false)).is_none());
+    }
+
+    fn reaction(emoji: Option<&str>, at: i64) -> PageReaction {
+        heard(json!({
+            "message": "true_244929782402@c.us_3EB0112233445566", "chat": "244929782402@c.us",
+            "from": {"id": "77@lid", "phone": null, "lid": "77@lid"}, "fromMe": false,
+            "emoji": emoji, "isOrphan": false, "at": at,
+        }))
+    }
+
+    #[test]
+    fn a_reaction_is_told_once_and_each_change_of_it() {
+        let mut tracker = Tracker::new();
+        let told: Vec<_> = [
+            (Some("👍"), 1_000),
+            (Some("👍"), 1_000),
+            (Some("❤"), 2_000),
+            (None, 3_000),
+            (Some("❤"), 2_000),
+            (Some("👍"), 4_000),
+        ]
+        .into_iter()
+        .filter_map(|(emoji, at)| match tracker.heard(reaction(emoji, at)) {
+            Some(DriverEvent::Reaction(reaction)) => Some(reaction.emoji),
+            None => None,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+        let emoji = |text: &str| Some(text.to_owned());
+        assert_eq!(told, [emoji("👍"), emoji("❤"), None, emoji("👍")]);
+    }
+
+    #[test]
+    fn a_revoke_is_told_once_whatever_key_the_chat_has() {
+        let mut tracker = Tracker::new();
+        let revoke = |id: &str, revoked_for: &str| -> PageRevoke {
+            heard(json!({
+                "id": id, "chat": "77@lid", "fromMe": false, "revokedFor": revoked_for,
+                "from": {"id": "77@lid", "phone": "244929782402@c.us", "lid": "77@lid"},
+            }))
+        };
+        let mut tell = |id, revoked_for| tracker.heard(revoke(id, revoked_for)).is_some();
+        assert!(tell("false_77@lid_3EB0AABBCCDDEEFF", "everyone"));
+        assert!(!tell(
+            "false_244929782402@c.us_3EB0AABBCCDDEEFF",
+            "everyone"
+        ));
+        assert!(tell("false_77@lid_3EB0AABBCCDDEEFF", "me"));
+        assert!(tell("false_77@lid_3EB0AABBCCDDEE00", "everyone"));
+    }
+
+    #[test]
+    fn what_was_heard_is_known_by_whatsapps_clock() {
+        let mut tracker = Tracker::new();
+        let theirs = "false_244929782402@c.us_3EB0AABBCCDDEEFF";
+        tracker.heard(message(theirs, false));
+        assert_eq!(tracker.heard_until(), Some(1_700_000_000_000));
+        // Older things, as they come late, do not take it back.
+        tracker.heard(reaction(None, 1_600_000_000_000));
+        assert_eq!(tracker.heard_until(), Some(1_700_000_000_000));
+        tracker.heard(reaction(None, 1_700_000_000_001));
+        assert_eq!(tracker.heard_until(), Some(1_700_000_000_001));
+        // A clock that is ahead counts as now.
+        let now = milliseconds(OffsetDateTime::now_utc());
+        tracker.heard(reaction(None, now + 86_400_000));
+        let until = tracker.heard_until().expect("a mark");
+        assert!((now..=milliseconds(OffsetDateTime::now_utc())).contains(&until));
+        // A new login has no past; it begins when it is ready.
+        tracker.snapshot(&page("CONNECTED"));
+        tracker.logged_out(None);
+        assert_eq!(tracker.heard_until(), None);
+        tracker.snapshot(&page("UNPAIRED"));
+        assert_eq!(tracker.heard_until(), None);
+        tracker.snapshot(&page("CONNECTED"));
+        assert!(tracker.heard_until().is_some_and(|until| until >= now));
+        // A message that is only waited for is not heard.
+        let mut tracker = Tracker::new();
+        let waiting: PageWaiting = heard(json!({
+            "id": theirs, "chat": "77@lid", "fromMe": false, "decryption": "awaited", "at": 5,
+            "from": {"id": "77@lid", "phone": null, "lid": null},
+        }));
+        assert!(tracker.heard(waiting).is_some());
+        assert_eq!(tracker.heard_until(), None);
     }
 }

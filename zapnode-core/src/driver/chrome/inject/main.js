@@ -14,11 +14,7 @@ const hooks = [
       const messages = needed("messages");
       if (!listen(messages, "add", "message", messageAdded)) return;
       // What came before we listened; that of history is not new, here as there.
-      guarded("messages", () => {
-        for (const message of messages.getModelsArray?.() ?? []) {
-          guarded("message", () => messageAdded(message));
-        }
-      });
+      guarded("messages", () => tellPresent(messages));
     },
   },
   {
@@ -90,9 +86,12 @@ const hooks = [
       if (!watchPairingEvents()) throw missing("WAWebLinkDeviceEvents");
     },
   },
+  ...changeHooks,
+  ...reactionHooks,
+  ...waitingHooks,
+  ...callHooks,
 ];
 const attached = new Set();
-const STARTED = native.now();
 
 function hooked(name) {
   return attached.has(name);

@@ -31,6 +31,8 @@ function holders(id) {
  * feature with them.
  */
 const itself = Symbol("the module itself");
+/** A module that is an object one can listen to. */
+const anEmitter = Symbol("the module itself, an emitter");
 const PARTS = {
   socket: { feature: "state", needed: true, at: [["WAWebSocketModel", "Socket"]] },
   stream: { feature: "state", at: [["WAWebStreamModel", "Stream"]] },
@@ -115,6 +117,24 @@ const PARTS = {
     feature: "disappearing messages",
     at: [["WAWebGetEphemeralFieldsMsgActionsUtils", "getEphemeralFields"]],
   },
+  messageBatches: { feature: "revokes", at: [["WAWebCollections", "Msg.processMultipleMessages"]] },
+  reactionTable: {
+    feature: "reactions",
+    at: [
+      ["WAWebAddonReactionTableMode", "reactionTableMode.bulkUpsert"],
+      ["WAWebDBCreateOrUpdateReactions", "createOrUpdateReactions"],
+    ],
+  },
+  incomingCall: { feature: "calls", at: [["WAWebCallCollection", "setActiveCall", "processIncomingCall"]] },
+  calls: { feature: "calls", at: [["WAWebCallCollection", anEmitter]] },
+  askForPlaceholders: {
+    feature: "late messages",
+    at: [["WAWebNonMessageDataRequestPlaceholderMessageResendUtils", "handlePlaceholderMsgsSeen"]],
+  },
+  resendGate: {
+    feature: "late messages",
+    at: [["WAWebSyncGatingUtils", "isPlaceholderMessageResendEnabled"]],
+  },
   canReply: { feature: "reply", at: [["WAWebMsgReply", "canReplyMsg"]] },
 
   lidOf: {
@@ -134,8 +154,9 @@ const PARTS = {
   alternate: { feature: "identities", at: [["WAWebApiContact", "getAlternateUserWid"]] },
 };
 
-/** Whether a value can be the module itself: a constructor or a function. */
+/** What lies in a holder under a name; the module itself must be a constructor or a function. */
 function pick(holder, name) {
+  if (name === anEmitter) return typeof holder?.on === "function" ? { owner: undefined, value: holder } : null;
   if (name === itself) return typeof holder === "function" ? { owner: undefined, value: holder } : null;
   let owner = holder;
   const path = name.split(".");
@@ -143,11 +164,12 @@ function pick(holder, name) {
     owner = owner[step];
     if (owner === undefined || owner === null) return null;
   }
-  const value = owner[path[path.length - 1]];
-  return value === undefined || value === null ? null : { owner, value };
+  const member = path[path.length - 1];
+  const value = owner[member];
+  return value === undefined || value === null ? null : { owner, member, value };
 }
 
-/** Every place where a part is found, best first: `{value, owner, where}`. */
+/** Every place where a part is found, best first: `{value, owner, member, where}`. */
 function* found(name) {
   for (const [id, ...names] of PARTS[name].at) {
     for (const member of names) {
@@ -159,7 +181,7 @@ function* found(name) {
           // A getter that throws is as good as none.
         }
         if (hit) {
-          yield { ...hit, where: member === itself ? id : `${id}.${member}` };
+          yield { ...hit, where: typeof member === "symbol" ? id : `${id}.${member}` };
           break;
         }
       }
@@ -207,7 +229,7 @@ function attempt(name, ...args) {
 
 function placeOf(name) {
   const [id, member] = PARTS[name].at[0];
-  return member === itself ? id : `${id}.${member}`;
+  return typeof member === "symbol" ? id : `${id}.${member}`;
 }
 
 /** The needed parts that are not there, by their first place. */
