@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use url::Url;
 
+use super::words::Language;
 use crate::net::{NetError, check_url};
 
 /// A bridge as its owner sets it up. As JSON in camelCase; what is left away has its default.
@@ -53,6 +54,9 @@ pub struct BridgeConfig {
     /// Whether greetings and surveys of Chatwoot go out.
     #[serde(default)]
     pub send_templates: bool,
+    /// The language of what the bridge itself says to agents: `en` or `pt`.
+    #[serde(default)]
+    pub language: Language,
     /// Whether agents are told, in a conversation of its own, how the session stands.
     #[serde(default = "yes")]
     pub tell_state: bool,
