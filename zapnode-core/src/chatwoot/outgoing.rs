@@ -76,8 +76,9 @@ pub struct Peer {
     pub name: String,
     /// Digits only, if known.
     pub phone: Option<String>,
-    /// The chat as WhatsApp names it.
-    pub chat: ChatId,
+    /// What the contact is called in Chatwoot besides: the chat as WhatsApp names it, by number
+    /// where that is known, as other bridges have it too.
+    pub identifier: String,
 }
 
 /// Plans an event.
@@ -213,7 +214,7 @@ fn peer(chat: &ChatId, who: &Who, name: Option<&str>) -> Peer {
             key: chat.to_string(),
             name: format!("{chat}"),
             phone: None,
-            chat: chat.clone(),
+            identifier: chat.to_string(),
         };
     }
     let phone = who.phone.as_ref().and_then(ChatId::phone).or_else(|| chat.phone());
@@ -225,8 +226,10 @@ fn peer(chat: &ChatId, who: &Who, name: Option<&str>) -> Peer {
             || phone.as_ref().map_or_else(|| chat.to_string(), |digits| format!("+{digits}")),
             str::to_owned,
         ),
+        identifier: phone
+            .as_ref()
+            .map_or_else(|| chat.to_string(), |digits| format!("{digits}@c.us")),
         phone,
-        chat: chat.clone(),
     }
 }
 

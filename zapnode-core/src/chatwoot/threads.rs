@@ -53,7 +53,7 @@ impl Bridge {
             key: SYSTEM_IDENTIFIER.to_owned(),
             name: format!("ZapNode {}", self.row.session),
             phone: None,
-            chat: crate::id::ChatId::system(),
+            identifier: SYSTEM_IDENTIFIER.to_owned(),
         };
         Ok(self.thread_for(&peer).await?.conversation)
     }
@@ -71,7 +71,7 @@ impl Bridge {
                 return Ok(found);
             }
         }
-        Ok(self.api.find_contact(None, Some(&identifier(peer))).await?)
+        Ok(self.api.find_contact(None, Some(&peer.identifier)).await?)
     }
 
     fn numbers(&self, peer: &Peer) -> Vec<String> {
@@ -85,10 +85,9 @@ impl Bridge {
     async fn make(&mut self, peer: &Peer) -> Result<Contact, Stuck> {
         let inbox = self.inbox().await?;
         let phone = peer.phone.as_ref().map(|digits| format!("+{digits}"));
-        let identifier = identifier(peer);
         let made = self
             .api
-            .make_contact(inbox, &peer.name, phone.as_deref(), &identifier, &peer.key)
+            .make_contact(inbox, &peer.name, phone.as_deref(), &peer.identifier, &peer.key)
             .await;
         match made {
             // Somebody made it a moment ago, or an earlier try of ours that was not answered.
@@ -122,17 +121,6 @@ impl Bridge {
         let status = if self.row.config.pending { "pending" } else { "open" };
         let made = self.api.make_conversation(inbox, contact, source_id, status).await?;
         Ok(made.id)
-    }
-}
-
-/// What other bridges call people too, so that a contact of theirs is found.
-fn identifier(peer: &Peer) -> String {
-    if peer.key == SYSTEM_IDENTIFIER {
-        return peer.key.clone();
-    }
-    match &peer.phone {
-        Some(digits) => format!("{digits}@c.us"),
-        None => peer.chat.to_string(),
     }
 }
 
