@@ -31,7 +31,7 @@
 //! - [`SessionHandle`]: one session, to act on and to follow. Its states are in [`session`].
 //! - [`driver`]: the contract with whatever speaks to WhatsApp, and [`driver::chrome`], which does
 //!   it with headless Chrome and the real WhatsApp Web page.
-//! - [`event`]: what happens, as it happens: states, messages, acks.
+//! - [`event`]: what happened, in a durable log that is read by a cursor: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.
 //!
@@ -46,6 +46,7 @@ pub mod driver;
 mod error;
 pub mod event;
 pub mod id;
+pub mod ignore;
 mod manager;
 pub mod message;
 pub mod net;

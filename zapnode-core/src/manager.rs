@@ -12,7 +12,7 @@ use ulid::Ulid;
 
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{EventLog, Signal};
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::outbox::Message;
@@ -23,8 +23,11 @@ use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Store};
 
-/// How many events a reader may fall behind before it loses the oldest.
-const EVENTS_KEPT: usize = 4096;
+/// How many signals a reader may fall behind before it loses the oldest.
+const SIGNALS_KEPT: usize = 4096;
+
+/// How often it is looked whether events are too old or too many.
+const PRUNED_EVERY: Duration = Duration::from_secs(300);
 
 /// How many requests may wait for one session's task.
 const COMMANDS_WAITING: usize = 256;
@@ -42,6 +45,7 @@ struct Inner {
     folder: DataFolder,
     options: ManagerOptions,
     context: Arc<Context>,
+    log: EventLog,
     sessions: Mutex<BTreeMap<SessionId, SessionHandle>>,
     /// Held while it is decided whether a session is made or removed. `None` when the manager is
     /// shutting down.
@@ -97,7 +101,8 @@ impl SessionManager {
         }
 
         let (removals, to_remove) = mpsc::unbounded_channel();
-        let (bus, _) = broadcast::channel(EVENTS_KEPT);
+        let (bus, _) = broadcast::channel(SIGNALS_KEPT);
+        let log = EventLog::new(store.clone());
         let context = Arc::new(Context {
             driver,
             store,
@@ -112,6 +117,7 @@ impl SessionManager {
                 folder,
                 options,
                 context,
+                log,
                 sessions: Mutex::default(),
                 registry: tokio::sync::Mutex::new(Some(())),
                 removed: Notify::new(),
@@ -121,6 +127,7 @@ impl SessionManager {
             manager.spawn(row);
         }
         tokio::spawn(forget_old_keys(Arc::downgrade(&manager.inner)));
+        tokio::spawn(forget_old_events(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
         Ok(manager)
     }
@@ -277,9 +284,25 @@ impl SessionManager {
         found.ok_or(Error::MessageNotFound)
     }
 
-    /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
-    /// oldest and is told how many.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
+    /// What happened on all sessions, kept across restarts: read it from any place on.
+    ///
+    /// ```no_run
+    /// # async fn program(manager: zapnode_core::SessionManager) {
+    /// use futures_util::StreamExt;
+    /// let log = manager.events();
+    /// let mut events = log.from(log.latest());
+    /// while let Some(Ok(event)) = events.next().await {
+    ///     println!("{} {} {}", event.sequence, event.session, event.name());
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> EventLog {
+        self.inner.log.clone()
+    }
+
+    /// How things stand on all sessions, as they change from now on: what is not kept, as a new
+    /// QR. A reader that falls 4096 signals behind loses the oldest and is told how many.
+    pub fn signals(&self) -> broadcast::Receiver<Signal> {
         self.inner.context.bus.subscribe()
     }
 
@@ -305,12 +328,13 @@ impl SessionManager {
             .collect();
         // One that ended before it was asked is closed as well.
         futures_util::future::join_all(closing).await;
+        self.inner.log.close();
     }
 
     fn spawn(&self, row: SessionRow) -> SessionHandle {
         let (commands, queue) = mpsc::channel(COMMANDS_WAITING);
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let (progress, _) = broadcast::channel(EVENTS_KEPT);
+        let (progress, _) = broadcast::channel(SIGNALS_KEPT);
         let login = login_of(&row);
         let (info, follow) = watch::channel(SessionInfo {
             id: row.id.clone(),
@@ -353,6 +377,7 @@ impl SessionManager {
             store: self.inner.context.store.clone(),
             bus: self.inner.context.bus.clone(),
             progress,
+            ignore: self.inner.options.ignore.clone(),
             inbox,
         });
         tokio::spawn(worker.run());
@@ -380,6 +405,30 @@ async fn forget_old_keys(manager: Weak<Inner>) {
         let before = OffsetDateTime::now_utc() - inner.options.idempotency_keys_kept;
         if let Err(error) = inner.context.store.forget_keys(before).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");
+        }
+    }
+}
+
+/// Forgets the events that are kept no longer, in steps between which others write, until the
+/// manager is gone.
+async fn forget_old_events(manager: Weak<Inner>) {
+    let mut often = tokio::time::interval(PRUNED_EVERY);
+    loop {
+        often.tick().await;
+        loop {
+            let Some(inner) = manager.upgrade() else {
+                return;
+            };
+            let kept = inner.options.events_kept;
+            let before = OffsetDateTime::now_utc() - kept.age;
+            match inner.context.store.prune_events(before, kept.count).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "old events could not be forgotten");
+                    break;
+                }
+            }
         }
     }
 }

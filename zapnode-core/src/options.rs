@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ignore::{Ignore, IgnoreChoice};
+
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +18,9 @@ pub struct SessionOptions {
     /// The browser to use. Absent: the driver's own choice.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chrome_path: Option<PathBuf>,
+    /// Which chats are not listened to. What is not chosen: the manager's default.
+    #[serde(skip_serializing_if = "IgnoreChoice::is_empty", default)]
+    pub ignore: IgnoreChoice,
 }
 
 impl SessionOptions {
@@ -43,6 +48,29 @@ pub struct ManagerOptions {
     pub idempotency_keys_kept: Duration,
     /// How long each phase may take.
     pub deadlines: Deadlines,
+    /// Which chats the sessions do not listen to, where a session chose nothing else.
+    pub ignore: Ignore,
+    /// How many events are kept.
+    pub events_kept: EventsKept,
+}
+
+/// How many events the log keeps. The oldest are forgotten first, whichever bound is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventsKept {
+    /// For how long.
+    pub age: Duration,
+    /// The most.
+    pub count: u64,
+}
+
+impl Default for EventsKept {
+    /// A week, at most a million: about 1 GB if each is a short message.
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(7 * 24 * 3600),
+            count: 1_000_000,
+        }
+    }
 }
 
 impl ManagerOptions {
@@ -57,6 +85,8 @@ impl ManagerOptions {
             cleanup_after_logout: Some(Duration::from_secs(2)),
             idempotency_keys_kept: Duration::from_secs(24 * 3600),
             deadlines: Deadlines::default(),
+            ignore: Ignore::default(),
+            events_kept: EventsKept::default(),
         }
     }
 }

@@ -168,7 +168,12 @@ impl ScriptedDriver {
     }
 
     /// Somebody writes to the session's account.
-    pub async fn write(&self, session: &SessionId, from: &PhoneNumber, text: &str) -> WireId {
+    pub async fn write(
+        &self,
+        session: &SessionId,
+        from: &PhoneNumber,
+        text: &str,
+    ) -> IncomingMessage {
         let page = self.page(session);
         let wire_id = WireId::choose();
         let chat = ChatId::from(from);
@@ -185,8 +190,9 @@ impl ScriptedDriver {
             at: OffsetDateTime::now_utc(),
             details: Details::default(),
         };
-        page.tell(DriverEvent::Message(Box::new(message))).await;
-        wire_id
+        page.tell(DriverEvent::Message(Box::new(message.clone())))
+            .await;
+        message
     }
 
     /// A message the session sent comes further.

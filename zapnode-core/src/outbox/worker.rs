@@ -18,10 +18,11 @@ use super::queue::{Item, Queue};
 use super::state::{Verdict, judge};
 use super::{Failure, FailureCode, Message, MessageState, NewMessage};
 use crate::driver::DriverError;
-use crate::event::{Event, EventKind};
-use crate::id::{MessageId, SessionId, WireId};
+use crate::event::{Happening, Signal, SignalKind};
+use crate::id::{ChatId, MessageId, SessionId, WireId};
+use crate::ignore::Ignore;
 use crate::message::{
-    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Person, Recipient, SentMessage,
 };
 use crate::session::handle::Shared;
 use crate::session::machine::pause;
@@ -45,6 +46,8 @@ pub(crate) enum Input {
     Ack(AckChange),
     /// A message appeared on the page.
     Appeared(Box<IncomingMessage>),
+    /// Something happened that changes no message of ours.
+    Happened(Happening),
     /// The session is removed: whatever is open has failed. Ends the task.
     End(oneshot::Sender<()>),
 }
@@ -72,8 +75,9 @@ pub(crate) struct Worker {
     shared: Weak<Shared>,
     info: watch::Receiver<SessionInfo>,
     store: Store,
-    bus: broadcast::Sender<Event>,
+    bus: broadcast::Sender<Signal>,
     progress: broadcast::Sender<Progress>,
+    ignore: Ignore,
     inbox: mpsc::UnboundedReceiver<Input>,
     queue: Queue,
     handing: JoinSet<(WireId, Outcome)>,
@@ -90,8 +94,9 @@ pub(crate) struct Parts {
     pub(crate) shared: Weak<Shared>,
     pub(crate) info: watch::Receiver<SessionInfo>,
     pub(crate) store: Store,
-    pub(crate) bus: broadcast::Sender<Event>,
+    pub(crate) bus: broadcast::Sender<Signal>,
     pub(crate) progress: broadcast::Sender<Progress>,
+    pub(crate) ignore: Ignore,
     pub(crate) inbox: mpsc::UnboundedReceiver<Input>,
 }
 
@@ -140,6 +145,7 @@ impl Worker {
             store: parts.store,
             bus: parts.bus,
             progress: parts.progress,
+            ignore: parts.ignore,
             inbox: parts.inbox,
             queue: Queue::default(),
             handing: JoinSet::new(),
@@ -225,7 +231,8 @@ impl Worker {
                 let _ = reply.send(could);
             }
             Input::Ack(change) => self.acknowledged(&change.id.wire_id(), change.ack, change.id),
-            Input::Appeared(message) => self.appeared(*message),
+            Input::Appeared(message) => self.appeared(message),
+            Input::Happened(happening) => self.happened(happening),
             Input::End(_) => {}
         }
     }
@@ -273,6 +280,13 @@ impl Worker {
         match outcome {
             Outcome::Handed(sent, contact) => {
                 self.queue.handed(wire_id);
+                let person = Person {
+                    id: contact.chat.clone(),
+                    phone: contact.phone,
+                    lid: contact.lid,
+                };
+                let learnt = self.store.learn_person(self.session.clone(), person);
+                self.note("a contact was not stored", learnt);
                 let chat = contact.chat;
                 let id = sent.id.clone();
                 let write = self.store.change_message(
@@ -328,7 +342,7 @@ impl Worker {
                 }
             }
             // Of an earlier run, or settled long ago: the store knows.
-            None => self.record_ack(wire_id, ack, id, failure),
+            None => self.record_ack(ack, id, failure),
         }
     }
 
@@ -367,22 +381,10 @@ impl Worker {
         self.write(write);
     }
 
-    fn record_ack(&mut self, wire_id: &WireId, ack: Ack, id: MessageId, failure: Option<Failure>) {
-        let write =
-            self.store
-                .change_message(
-                    self.session.clone(),
-                    wire_id.clone(),
-                    move |message| match message.state.after_ack(ack) {
-                        Some(state) => {
-                            message.state = state;
-                            message.failure = failure;
-                            message.message_id = Some(id);
-                            true
-                        }
-                        None => false,
-                    },
-                );
+    fn record_ack(&mut self, ack: Ack, id: MessageId, failure: Option<Failure>) {
+        let write = self
+            .store
+            .acknowledge(self.session.clone(), id, ack, failure);
         let progress = self.progress.clone();
         let bus = self.bus.clone();
         self.writing.spawn(async move {
@@ -424,7 +426,17 @@ impl Worker {
         });
     }
 
-    fn appeared(&mut self, message: IncomingMessage) {
+    /// Whether nobody wants to hear of this chat.
+    fn ignores(&self, chat: &ChatId, person: Option<&Person>) -> bool {
+        let info = self.info.borrow();
+        let ignored = self.ignore.with(&info.options.ignore);
+        ignored.covers(chat, person)
+    }
+
+    fn appeared(&mut self, message: Box<IncomingMessage>) {
+        if self.ignores(&message.chat, Some(&message.writer())) {
+            return;
+        }
         let state = if message.from_me {
             MessageState::Sent
         } else {
@@ -447,21 +459,32 @@ impl Worker {
             updated_at: store::now(),
             send_at: None,
         };
-        let write = self.store.insert_appeared(row);
-        let bus = self.bus.clone();
+        // One that is known was told by an earlier page or an earlier run.
+        let write = self.store.insert_appeared(row, message);
+        self.note("a message was not stored", async move {
+            write.await.map(|_| ())
+        });
+    }
+
+    fn happened(&mut self, happening: Happening) {
+        if self.ignores(happening.chat(), happening.person()) {
+            return;
+        }
+        let write = self.store.tell_happening(self.session.clone(), happening);
+        self.note("what happened was not stored", write);
+    }
+
+    /// Lets a write that is in the store's queue already finish in the background.
+    fn note(
+        &mut self,
+        failed: &'static str,
+        write: impl Future<Output = Result<(), store::StoreError>> + Send + 'static,
+    ) {
         let session = self.session.clone();
         self.writing.spawn(async move {
-            let told = match write.await {
-                // Known already: told by an earlier page or an earlier run.
-                Ok(None) => return,
-                Ok(Some(_)) => message,
-                Err(error) => {
-                    tracing::error!(%session, %error, "a message was not stored");
-                    message
-                }
-            };
-            let kind = EventKind::Message(Box::new(told));
-            let _ = bus.send(Event { session, kind });
+            if let Err(error) = write.await {
+                tracing::error!(%session, %error, "{failed}");
+            }
         });
     }
 
@@ -525,10 +548,10 @@ async fn hand_over(shared: Arc<Shared>, item: Item) -> Result<(SentMessage, Cont
     Ok((sent, contact))
 }
 
-fn announce(bus: &broadcast::Sender<Event>, message: Message) {
+fn announce(bus: &broadcast::Sender<Signal>, message: Message) {
     // Nobody may be listening.
-    let _ = bus.send(Event {
+    let _ = bus.send(Signal {
         session: message.session.clone(),
-        kind: EventKind::Outbox(Box::new(message)),
+        kind: SignalKind::Outbox(Box::new(message)),
     });
 }

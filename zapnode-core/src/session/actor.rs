@@ -21,7 +21,7 @@ use crate::driver::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, LinkState, LoginPrompt,
     LogoutReason, OpenRequest, Opened, StoredLogin,
 };
-use crate::event::{Event, EventKind};
+use crate::event::{Happening, Signal, SignalKind, StatusTeller};
 use crate::id::SessionId;
 use crate::options::Deadlines;
 use crate::outbox::worker as outbox;
@@ -79,7 +79,8 @@ pub(crate) struct Context {
     pub(crate) launches: Arc<Semaphore>,
     pub(crate) deadlines: Deadlines,
     pub(crate) cleanup_after_logout: Option<Duration>,
-    pub(crate) bus: broadcast::Sender<Event>,
+    /// For those in this program who want to know how things stand.
+    pub(crate) bus: broadcast::Sender<Signal>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
 }
@@ -105,6 +106,7 @@ pub(crate) struct Actor {
     misses: u32,
     links_seen: u64,
     reasons: VecDeque<PastReason>,
+    teller: StatusTeller,
     stored: (bool, bool),
     waiting: Vec<oneshot::Sender<SessionInfo>>,
     ending: Option<Ending>,
@@ -151,6 +153,7 @@ impl Actor {
             misses: 0,
             links_seen: 0,
             reasons: VecDeque::new(),
+            teller: StatusTeller::default(),
             stored: (parts.linked, parts.wanted),
             waiting: Vec::new(),
             ending: None,
@@ -270,17 +273,14 @@ impl Actor {
             Some(DriverEvent::Message(message)) => {
                 let _ = self.outbox.send(outbox::Input::Appeared(message));
             }
-            Some(DriverEvent::Waiting(waiting)) => {
-                self.tell(EventKind::Waiting(Box::new(waiting)));
-            }
-            Some(DriverEvent::Edited(edit)) => self.tell(EventKind::Edited(Box::new(edit))),
-            Some(DriverEvent::Revoked(revoke)) => self.tell(EventKind::Revoked(Box::new(revoke))),
-            Some(DriverEvent::Reaction(one)) => self.tell(EventKind::Reaction(Box::new(one))),
-            Some(DriverEvent::Call(call)) => self.tell(EventKind::Call(Box::new(call))),
-            Some(DriverEvent::Group(notice)) => self.tell(EventKind::Group(Box::new(notice))),
+            Some(DriverEvent::Waiting(waiting)) => self.happened(Happening::Waiting(waiting)),
+            Some(DriverEvent::Edited(edit)) => self.happened(Happening::Edited(edit)),
+            Some(DriverEvent::Revoked(revoke)) => self.happened(Happening::Revoked(revoke)),
+            Some(DriverEvent::Reaction(one)) => self.happened(Happening::Reaction(one)),
+            Some(DriverEvent::Call(call)) => self.happened(Happening::Call(call)),
+            Some(DriverEvent::Group(notice)) => self.happened(Happening::Group(notice)),
             Some(DriverEvent::Ack(change)) => {
-                let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
-                self.tell(EventKind::Ack(change));
+                let _ = self.outbox.send(outbox::Input::Ack(change));
             }
             Some(DriverEvent::Reloaded) => {
                 self.links_seen += 1;
@@ -562,8 +562,24 @@ impl Actor {
         }
         if changed {
             let info = self.info.borrow().clone();
-            self.tell(EventKind::Status(Box::new(info)));
+            if let Some(event) = self.teller.tell(&info) {
+                // In the store's queue when this returns; so events keep their order.
+                let written = self.context.store.tell(self.id.clone(), event);
+                let id = self.id.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = written.await {
+                        tracing::error!(session = %id, %error, "a state could not be told");
+                    }
+                });
+            }
+            self.tell(SignalKind::Status(Box::new(info)));
         }
+    }
+
+    /// Hands on what happened, in the order in which the messages go, so that nothing is told
+    /// before the message it is about.
+    fn happened(&self, happening: Happening) {
+        let _ = self.outbox.send(outbox::Input::Happened(happening));
     }
 
     fn public_state(&self) -> SessionState {
@@ -627,9 +643,9 @@ impl Actor {
         }
     }
 
-    fn tell(&self, kind: EventKind) {
+    fn tell(&self, kind: SignalKind) {
         // Nobody may be listening.
-        let _ = self.context.bus.send(Event {
+        let _ = self.context.bus.send(Signal {
             session: self.id.clone(),
             kind,
         });
@@ -648,7 +664,7 @@ impl Actor {
         }
         match self.ending.take() {
             Some(Ending::Removed(done)) => {
-                self.tell(EventKind::Removed);
+                self.tell(SignalKind::Removed);
                 let _ = done.send(());
                 true
             }

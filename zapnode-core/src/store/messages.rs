@@ -6,8 +6,9 @@ use time::OffsetDateTime;
 use ulid::Ulid;
 
 use super::sessions::{from_millis, millis, unreadable};
-use super::{Store, StoreError};
+use super::{Store, StoreError, events};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
+use crate::message::{Ack, IncomingMessage};
 use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState};
 
 /// What [`Store::accept`] found.
@@ -71,14 +72,15 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page. One that is known by its wire id is left alone
-    /// and `None` is returned.
+    /// Stores a message that appeared on the page, and tells it. One that is known by its wire id
+    /// is left alone and `None` is returned.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub fn insert_appeared(
         &self,
         message: Message,
+        told: Box<IncomingMessage>,
     ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
         self.run(move |t| {
             let known = t
@@ -92,15 +94,17 @@ impl Store {
                     |_| Ok(()),
                 )
                 .optional()?;
-            match known {
-                Some(()) => Ok(None),
-                None => insert(t, message).map(Some),
+            if known.is_some() {
+                return Ok(None);
             }
+            let message = insert(t, message)?;
+            events::message_appeared(t, &message, &told)?;
+            Ok(Some(message))
         })
     }
 
-    /// Changes a session's own message, found by its wire id, and gives it as it is then. `None`
-    /// when there is none, or `change` leaves it alone.
+    /// Changes a session's own message, found by its wire id, tells what came of it, and gives it
+    /// as it is then. `None` when there is none, or `change` leaves it alone.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -125,12 +129,46 @@ impl Store {
             let Some(mut message) = found else {
                 return Ok(None);
             };
+            let before = message.clone();
             if !change(&mut message) {
                 return Ok(None);
             }
             message.updated_at = super::now();
             write_progress(t, &message)?;
+            events::message_progressed(t, &before, &message)?;
             Ok(Some(message))
+        })
+    }
+
+    /// Notes an ack that WhatsApp told of an own message, as far as it leads it further. `None`
+    /// when it does not, or there is no such message.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub fn acknowledge(
+        &self,
+        session: SessionId,
+        id: MessageId,
+        ack: Ack,
+        failure: Option<Failure>,
+    ) -> impl Future<Output = Result<Option<Message>, StoreError>> + Send + use<> {
+        self.run(move |t| {
+            let Some(before) = by_wire_id(t, &session, &id)? else {
+                return Ok(None);
+            };
+            let mut message = before.clone();
+            if let Some(state) = before.state.after_ack(ack) {
+                message.state = state;
+                message.failure = failure;
+                message.message_id = Some(id);
+                message.updated_at = super::now();
+                write_progress(t, &message)?;
+                events::message_progressed(t, &before, &message)?;
+            }
+            if ack == Ack::Played {
+                events::message_played(t, &message)?;
+            }
+            Ok((before != message).then_some(message))
         })
     }
 
@@ -208,6 +246,36 @@ impl Store {
         })
         .await
     }
+}
+
+/// A session's message by WhatsApp's key, under whatever address its chat has now.
+pub(super) fn by_wire_id(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    id: &MessageId,
+) -> Result<Option<Message>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = ?3"
+    );
+    let mut query = t.prepare_cached(&sql)?;
+    let found = query.query_row(
+        params![session.as_str(), id.wire_id().as_str(), id.from_me()],
+        read,
+    );
+    Ok(found.optional()?)
+}
+
+/// Writes the text that a message has after an edit.
+pub(super) fn change_text(
+    t: &Transaction<'_>,
+    seq: i64,
+    text: Option<&str>,
+) -> Result<(), StoreError> {
+    t.execute(
+        "UPDATE messages SET body = ?2 WHERE seq = ?1",
+        params![seq, text],
+    )?;
+    Ok(())
 }
 
 fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, StoreError> {

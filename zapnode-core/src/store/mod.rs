@@ -4,6 +4,9 @@
 //! being made durable are put into the next one together, so that a hundred accepted messages
 //! cost one flush to disk and not a hundred. A caller is answered after the commit, never before.
 //!
+//! A second thread reads the event log through a connection of its own, so that readers far behind
+//! never delay a write.
+//!
 //! The tables are in `migrations/`, numbered, never edited after a release. A database from an
 //! older version is brought up when it is opened; one from a newer version is refused.
 
@@ -14,14 +17,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+mod contacts;
+mod events;
 mod messages;
 mod sessions;
 
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
-pub(crate) use sessions::now;
+pub(crate) use sessions::{from_millis, millis, now};
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "zapnode.db";
@@ -30,6 +35,7 @@ pub const FILE_NAME: &str = "zapnode.db";
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001_sessions.sql"),
     include_str!("../../migrations/0002_messages.sql"),
+    include_str!("../../migrations/0007_events.sql"),
 ];
 
 /// The most jobs in one transaction: bounds how long the first of them waits for the last.
@@ -89,7 +95,12 @@ trait Job: Send {
 #[derive(Clone, Debug)]
 pub struct Store {
     jobs: mpsc::Sender<Box<dyn Job>>,
+    reads: mpsc::Sender<Reading>,
+    newest_event: watch::Receiver<i64>,
 }
+
+/// A job for the thread that only reads.
+type Reading = Box<dyn FnOnce(&Connection) + Send>;
 
 impl Store {
     /// Opens the store in `folder`, making or upgrading it.
@@ -100,12 +111,23 @@ impl Store {
         let path = folder.join(FILE_NAME);
         let (jobs, queue) = mpsc::channel::<Box<dyn Job>>();
         let (opened, answer) = oneshot::channel();
+        let (newest, newest_event) = watch::channel(0);
+        let (reads, readings) = mpsc::channel::<Reading>();
         thread::Builder::new()
             .name("zapnode-store".to_owned())
-            .spawn(move || match connect(&path) {
-                Ok(connection) => {
-                    if opened.send(Ok(())).is_ok() {
-                        work(connection, &queue);
+            .spawn(move || match open_both(&path) {
+                Ok((connection, reader)) => {
+                    announce(&connection, &newest);
+                    let reading = thread::Builder::new()
+                        .name("zapnode-reader".to_owned())
+                        .spawn(move || {
+                            for reading in readings {
+                                reading(&reader);
+                            }
+                        });
+                    let outcome = reading.map(|_| ()).map_err(|_| StoreError::Closed);
+                    if opened.send(outcome).is_ok() {
+                        work(connection, &queue, &newest);
                     }
                 }
                 Err(error) => {
@@ -115,7 +137,39 @@ impl Store {
             })
             .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            reads,
+            newest_event,
+        })
+    }
+
+    /// Reads beside the writing: sees what was committed when it begins.
+    pub(crate) fn read<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let reading: Reading = Box::new(move |connection| {
+            // One whose caller is gone already is not worth the reading.
+            if !reply.is_closed() {
+                let _ = reply.send(work(connection));
+            }
+        });
+        let queued = self.reads.send(reading).map_err(|_| StoreError::Closed);
+        async move {
+            queued?;
+            answer.await.map_err(|_| StoreError::Closed)?
+        }
+    }
+
+    /// The sequence of the newest event that can be read.
+    pub(crate) fn newest_event(&self) -> watch::Receiver<i64> {
+        self.newest_event.clone()
     }
 
     /// Runs `work` in a transaction and returns once it is durable.
@@ -187,7 +241,11 @@ where
 }
 
 /// The thread: groups jobs into transactions until the last handle is gone.
-fn work(mut connection: Connection, queue: &mpsc::Receiver<Box<dyn Job>>) {
+fn work(
+    mut connection: Connection,
+    queue: &mpsc::Receiver<Box<dyn Job>>,
+    newest: &watch::Sender<i64>,
+) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
         while group.len() < GROUP {
@@ -196,11 +254,21 @@ fn work(mut connection: Connection, queue: &mpsc::Receiver<Box<dyn Job>>) {
                 Err(_) => break,
             }
         }
-        commit(&mut connection, group);
+        commit(&mut connection, group, newest);
     }
 }
 
-fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Job>>) {
+/// Tells the readers of the event log what they can read now.
+fn announce(connection: &Connection, newest: &watch::Sender<i64>) {
+    match events::newest(connection) {
+        Ok(now) => {
+            newest.send_if_modified(|known| std::mem::replace(known, now) != now);
+        }
+        Err(error) => tracing::error!(%error, "the newest event is not known"),
+    }
+}
+
+fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Job>>, newest: &watch::Sender<i64>) {
     if let Err(error) = try_commit(connection, &mut group) {
         tracing::error!(%error, jobs = group.len(), "a transaction failed");
         let mut error = Some(error);
@@ -213,6 +281,8 @@ fn commit(connection: &mut Connection, mut group: Vec<Box<dyn Job>>) {
         }
         return;
     }
+    // Before the callers know: who hears of a change finds its event in the log.
+    announce(connection, newest);
     for job in group {
         job.settle(Ok(()));
     }
@@ -244,6 +314,15 @@ fn alike(error: &StoreError) -> StoreError {
         StoreError::Sqlite(e) => StoreError::Sqlite(failure(e)),
         StoreError::Newer { .. } | StoreError::Closed => StoreError::Closed,
     }
+}
+
+/// The connection that writes, and one that only reads.
+fn open_both(path: &Path) -> Result<(Connection, Connection), StoreError> {
+    let writer = connect(path)?;
+    let reader = Connection::open(path)?;
+    reader.busy_timeout(Duration::from_secs(10))?;
+    reader.pragma_update(None, "query_only", true)?;
+    Ok((writer, reader))
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {

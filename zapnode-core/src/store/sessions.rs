@@ -104,14 +104,17 @@ impl Store {
         .await
     }
 
-    /// Forgets a session. What it still had to send has failed and stays readable.
+    /// Forgets a session, and tells it. What it still had to send has failed and stays readable.
     ///
     /// # Errors
     /// As [`Store::run`].
     pub async fn delete_session(&self, id: SessionId) -> Result<(), StoreError> {
         self.run(move |t| {
             fail_open_messages(t, &id)?;
-            t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
+            let gone = t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
+            if gone > 0 {
+                super::events::session_removed(t, &id)?;
+            }
             Ok(())
         })
         .await
@@ -187,6 +190,7 @@ mod tests {
             options: SessionOptions {
                 headless: Some(true),
                 chrome_path: Some(PathBuf::from("/usr/bin/chromium")),
+                ..SessionOptions::default()
             },
             profile: PathBuf::from("/x/.wwebjs_auth/session-customer-abc"),
             linked: false,
