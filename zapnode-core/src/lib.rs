@@ -57,6 +57,7 @@ pub mod owner;
 pub mod sandbox;
 pub mod session;
 pub mod store;
+pub mod webhook;
 
 pub use error::{Error, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ignore::{Ignore, IgnoreChoice};
+use crate::webhook::WebhookOptions;
 
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub struct ManagerOptions {
     pub ignore: Ignore,
     /// How many events are kept.
     pub events_kept: EventsKept,
+    /// How webhooks work.
+    pub webhooks: WebhookOptions,
 }
 
 /// How many events the log keeps. The oldest are forgotten first, whichever bound is reached.
@@ -87,6 +90,7 @@ impl ManagerOptions {
             deadlines: Deadlines::default(),
             ignore: Ignore::default(),
             events_kept: EventsKept::default(),
+            webhooks: WebhookOptions::default(),
         }
     }
 }

@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
 /// The same where no body at all is as good as `{}`.
 #[derive(Debug)]
-pub struct OptionalJsonBody;
+pub struct OptionalJsonBody(pub JsonBody);
 
 impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     type Rejection = ApiError;
@@ -45,10 +45,10 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read(&parts.headers, body).await?;
-        if !bytes.is_empty() {
-            object(&parts.headers, &bytes)?;
+        if bytes.is_empty() {
+            return Ok(Self(JsonBody(Map::new())));
         }
-        Ok(Self)
+        object(&parts.headers, &bytes).map(Self)
     }
 }
 
@@ -121,6 +121,27 @@ impl JsonBody {
     /// 400 for another type.
     pub fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         text_in(&self.0, name)
+    }
+
+    /// Texts in a list, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(value) = self.field(name) else {
+            return Ok(None);
+        };
+        let text = |item: &Value| item.as_str().map(str::to_owned);
+        value
+            .as_array()
+            .and_then(|items| items.iter().map(text).collect::<Option<Vec<_>>>())
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(format!("{name} must be a list of strings")))
+    }
+
+    /// Whether a field is there and says `null`, for those where that is not the same as absent.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_null)
     }
 
     /// A truth value, if the field is there.

@@ -23,10 +23,13 @@ mod contacts;
 mod events;
 mod messages;
 mod sessions;
+mod webhooks;
 
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
+pub(crate) use webhooks::{Queued, Recorded, Requeued};
+
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "zapnode.db";

@@ -5,6 +5,7 @@ mod diagnostics;
 mod health;
 mod message;
 mod session;
+mod webhook;
 
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
@@ -12,6 +13,10 @@ pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_fr
 pub use session::{
     OneSession, PairingCode, QrAnswer, ReasonModel, SessionAnswer, SessionList, SessionModel,
     StatusAnswer,
+};
+pub use webhook::{
+    DeliveryPage, OneDelivery, OneWebhook, ReplayAnswer, SecretAnswer, TestAnswer, WebhookList,
+    WebhookModel,
 };
 
 use time::OffsetDateTime;

@@ -250,7 +250,7 @@ pub(super) async fn cancel(
     Ok(Json(session.cancel(id).await?.into()))
 }
 
-fn moment(text: &str) -> Result<OffsetDateTime, ApiError> {
+pub(super) fn moment(text: &str) -> Result<OffsetDateTime, ApiError> {
     OffsetDateTime::parse(text, &Rfc3339)
         .map_err(|_| ApiError::invalid("a time must read like 2025-10-15T10:00:00Z"))
 }

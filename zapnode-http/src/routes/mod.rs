@@ -13,6 +13,7 @@ mod health;
 mod messages;
 mod sessions;
 mod webhook;
+mod webhooks;
 
 /// Every path with what may be done there.
 fn table() -> Vec<(&'static str, MethodRouter<App>)> {
@@ -38,6 +39,22 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         (
             "/messages/{id}",
             get(messages::one).delete(messages::cancel),
+        ),
+        ("/webhooks", get(webhooks::list).post(webhooks::create)),
+        (
+            "/webhooks/{id}",
+            get(webhooks::one)
+                .patch(webhooks::change)
+                .delete(webhooks::delete),
+        ),
+        ("/webhooks/{id}/secret", get(webhooks::secret)),
+        ("/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret)),
+        ("/webhooks/{id}/test", post(webhooks::test)),
+        ("/webhooks/{id}/replay", post(webhooks::replay)),
+        ("/webhooks/{id}/deliveries", get(webhooks::deliveries)),
+        (
+            "/webhooks/{id}/deliveries/{delivery}/retry",
+            post(webhooks::retry),
         ),
         ("/webhook", post(webhook::chatwoot)),
         ("/webhook/test", post(webhook::test)),

@@ -54,6 +54,17 @@ pub mod names {
     pub const AUTO_CLEANUP: Spec = Spec::variable("AUTO_CLEANUP_ON_LOGOUT");
     /// Whether `/webhook` works.
     pub const WEBHOOK_ENABLED: Spec = Spec::variable("WEBHOOK_ENABLED");
+    /// Where events go.
+    pub const WEBHOOK_URL: Spec = Spec::variable("ZAPNODE_WEBHOOK_URL").or("WHATSAPP_HOOK_URL");
+    /// Which events go there.
+    pub const WEBHOOK_EVENTS: Spec =
+        Spec::variable("ZAPNODE_WEBHOOK_EVENTS").or("WHATSAPP_HOOK_EVENTS");
+    /// What signs them.
+    pub const WEBHOOK_SECRET: Spec = Spec::variable("ZAPNODE_WEBHOOK_SECRET")
+        .or("WHATSAPP_HOOK_HMAC_KEY")
+        .secret();
+    /// Whether addresses that callers name may be private.
+    pub const ALLOW_PRIVATE: Spec = Spec::variable("ZAPNODE_ALLOW_PRIVATE_ADDRESSES");
     /// The page to open.
     pub const WEB_URL: Spec = Spec::flag("ZAPNODE_WEB_URL", "--web-url");
     /// The data folder.
@@ -110,6 +121,14 @@ pub struct Settings {
     pub auto_cleanup_on_logout: bool,
     /// Whether `/webhook` works.
     pub webhook_enabled: bool,
+    /// Where events go, of all sessions.
+    pub webhook_url: Option<String>,
+    /// Which events, by name; `*` is all.
+    pub webhook_events: Vec<String>,
+    /// What signs them; made if absent.
+    pub webhook_secret: Option<String>,
+    /// Whether webhooks that callers make may lead into private networks.
+    pub allow_private_addresses: bool,
     /// The page to open. In the sandbox the sandbox's own address takes its place.
     pub web_url: String,
     /// The data folder.
@@ -201,6 +220,10 @@ impl Settings {
             headless: r.required(names::HEADLESS, "true", value::boolean)?,
             auto_cleanup_on_logout: r.required(names::AUTO_CLEANUP, "true", value::boolean)?,
             webhook_enabled: r.required(names::WEBHOOK_ENABLED, "true", value::boolean)?,
+            webhook_url: r.optional(names::WEBHOOK_URL, "none", value::webhook_url)?,
+            webhook_events: r.required(names::WEBHOOK_EVENTS, "*", value::event_names)?,
+            webhook_secret: r.optional(names::WEBHOOK_SECRET, "made", value::webhook_secret)?,
+            allow_private_addresses: r.required(names::ALLOW_PRIVATE, "false", value::boolean)?,
             web_url: r.required(names::WEB_URL, ChromeOptions::WHATSAPP_WEB, value::web_url)?,
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,

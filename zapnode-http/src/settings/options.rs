@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::options::ManagerOptions;
+use zapnode_core::webhook::{ConfiguredWebhook, WebhookOptions};
 
 use super::{Settings, Surroundings};
 
@@ -18,7 +19,22 @@ impl Settings {
             auth_dir: absolute(&self.auth_dir),
             max_sessions: self.max_sessions,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
+            webhooks: self.webhook_options(),
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
+        }
+    }
+
+    /// How webhooks shall work.
+    fn webhook_options(&self) -> WebhookOptions {
+        let configured = self.webhook_url.as_ref().map(|url| ConfiguredWebhook {
+            url: url.clone(),
+            events: self.webhook_events.clone(),
+            secret: self.webhook_secret.clone(),
+        });
+        WebhookOptions {
+            allow_private: self.allow_private_addresses,
+            configured,
+            ..WebhookOptions::default()
         }
     }
 

@@ -55,7 +55,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.sandbox_port, 3900);
     assert!(s.is_local());
     assert!(s.shown().iter().all(|s| s.source == Source::Default));
-    assert_eq!(s.shown().len(), 21, "every setting is shown once");
+    assert_eq!(s.shown().len(), 25, "every setting is shown once");
 }
 
 #[test]
@@ -309,4 +309,51 @@ fn dotenv_files_of_the_original_are_read() {
     let none = Variables::default();
     let settings = Settings::merge(&Flags::default(), &none, &read, &around()).expect("good");
     assert_eq!((settings.port, settings.headless), (3002, false));
+}
+
+#[test]
+fn a_webhook_by_our_names_and_by_waha_s() {
+    let ours = from_environment(&[
+        ("ZAPNODE_WEBHOOK_URL", "http://chatwoot:3000/hook"),
+        ("ZAPNODE_WEBHOOK_EVENTS", "message, session.status"),
+        ("ZAPNODE_WEBHOOK_SECRET", "my-secret-key"),
+        ("WHATSAPP_HOOK_URL", "http://not-this-one/"),
+    ])
+    .expect("good");
+    let options = ours.manager_options().webhooks;
+    let hook = options.configured.expect("configured");
+    assert_eq!(hook.url, "http://chatwoot:3000/hook");
+    assert_eq!(hook.events, ["message", "session.status"]);
+    assert_eq!(hook.secret.as_deref(), Some("my-secret-key"));
+    assert!(!options.allow_private);
+    assert_eq!(
+        shown(&ours, "ZAPNODE_WEBHOOK_SECRET").0,
+        "********",
+        "a secret is not shown"
+    );
+
+    let theirs = from_environment(&[
+        ("WHATSAPP_HOOK_URL", "https://example.com/hook"),
+        ("WHATSAPP_HOOK_EVENTS", "message"),
+        ("WHATSAPP_HOOK_HMAC_KEY", "their-secret-key"),
+        ("ZAPNODE_ALLOW_PRIVATE_ADDRESSES", "true"),
+    ])
+    .expect("good");
+    let options = theirs.manager_options().webhooks;
+    assert!(options.allow_private);
+    let hook = options.configured.expect("configured");
+    assert_eq!(hook.url, "https://example.com/hook");
+    assert_eq!(hook.secret.as_deref(), Some("their-secret-key"));
+
+    let none = from_environment(&[]).expect("good");
+    assert!(none.manager_options().webhooks.configured.is_none());
+    for (name, value) in [
+        ("ZAPNODE_WEBHOOK_URL", "chatwoot"),
+        ("WHATSAPP_HOOK_URL", "https://user:password@example.com/"),
+        ("ZAPNODE_WEBHOOK_EVENTS", "mesage"),
+        ("ZAPNODE_WEBHOOK_SECRET", "short"),
+    ] {
+        let error = from_environment(&[(name, value)]).expect_err(name);
+        assert!(error.name.contains(name), "{error}");
+    }
 }

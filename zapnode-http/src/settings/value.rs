@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zapnode_core::SessionId;
+use zapnode_core::net::check_url;
+use zapnode_core::webhook::{Events, WebhookSecret};
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
@@ -74,6 +76,29 @@ pub(super) fn web_url(text: &str) -> Value<String> {
         return Err("an address that begins with http:// or https://");
     }
     Ok(text.to_owned())
+}
+
+pub(super) fn webhook_url(text: &str) -> Value<String> {
+    match check_url(text) {
+        Ok(url) => Ok(url.into()),
+        Err(_) => Err("an address that begins with http:// or https://, without user and password"),
+    }
+}
+
+/// `message,session.status`
+pub(super) fn event_names(text: &str) -> Value<Vec<String>> {
+    let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    match Events::parse(&names) {
+        Ok(_) => Ok(names),
+        Err(_) => Err("* or names of events separated by commas, as message,session.status"),
+    }
+}
+
+pub(super) fn webhook_secret(text: &str) -> Value<String> {
+    match WebhookSecret::lenient(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("whsec_ and 24 to 64 bytes in base64, or 8 to 256 visible ASCII characters"),
+    }
 }
 
 pub(super) fn session_limit(text: &str) -> Value<usize> {
