@@ -306,6 +306,10 @@ impl SessionManager {
         self.inner.context.bus.subscribe()
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.context.store
+    }
+
     /// The data folder that this manager owns.
     pub fn folder(&self) -> &DataFolder {
         &self.inner.folder

@@ -99,7 +99,11 @@ pub(super) async fn run(
     }
 }
 
-async fn work(shared: &Arc<Shared>, row: &BridgeRow, bridge: &mut Option<Bridge>) -> Result<(), Stuck> {
+async fn work(
+    shared: &Arc<Shared>,
+    row: &BridgeRow,
+    bridge: &mut Option<Bridge>,
+) -> Result<(), Stuck> {
     if bridge.is_none() {
         *bridge = Some(Bridge::new(shared, row)?);
     }
@@ -173,11 +177,18 @@ impl Bridge {
             return Ok(known);
         }
         let config = &self.row.config;
-        let inbox = match (self.row.inbox.or(config.inbox_id), &config.auto_create_inbox) {
+        let inbox = match (
+            self.row.inbox.or(config.inbox_id),
+            &config.auto_create_inbox,
+        ) {
             (Some(id), _) => self.api.inbox(id).await?,
             (None, Some(name)) => {
                 let public = config.public_url.as_deref().unwrap_or_default();
-                let hook = format!("{}{}", public.trim_end_matches('/'), webhook_path(&self.row));
+                let hook = format!(
+                    "{}{}",
+                    public.trim_end_matches('/'),
+                    webhook_path(&self.row)
+                );
                 // One that an earlier try made before we could note it.
                 let all = self.api.inboxes().await?;
                 let ours = |one: &super::api::Inbox| one.webhook_url.as_deref() == Some(&hook);
@@ -189,7 +200,10 @@ impl Bridge {
             (None, None) => return Err(refused("no inbox is named".to_owned()).into()),
         };
         if inbox.channel_type != "Channel::Api" {
-            let words = format!("inbox {} is no API inbox but {}", inbox.id, inbox.channel_type);
+            let words = format!(
+                "inbox {} is no API inbox but {}",
+                inbox.id, inbox.channel_type
+            );
             return Err(refused(words).into());
         }
         let session = self.row.session.clone();
@@ -208,7 +222,12 @@ impl Bridge {
         self.inbox().await?;
         let session = self.row.session.clone();
         let filter = Filter::session(session.clone());
-        let page = self.shared.manager.events().read(self.row.cursor, PAGE, &filter).await?;
+        let page = self
+            .shared
+            .manager
+            .events()
+            .read(self.row.cursor, PAGE, &filter)
+            .await?;
         if let Some(gap) = page.gap {
             tracing::warn!(%session, %gap, "the Chatwoot bridge was too far behind");
         }
@@ -245,7 +264,11 @@ impl Bridge {
         match plan(event, &self.row.config, self.words) {
             Plan::Nothing => Ok(None),
             Plan::Post(post) => self.post(&post).await,
-            Plan::Status { wire_id, status, error } => {
+            Plan::Status {
+                wire_id,
+                status,
+                error,
+            } => {
                 let Some(pair) = self.store().pair_by_wire(session, wire_id).await? else {
                     return Ok(None);
                 };
@@ -258,7 +281,11 @@ impl Bridge {
             }
             Plan::Delete { wire_id } => {
                 if let Some(pair) = self.store().pair_by_wire(session, wire_id).await? {
-                    unless_gone(self.api.delete_message(pair.conversation, pair.message).await)?;
+                    unless_gone(
+                        self.api
+                            .delete_message(pair.conversation, pair.message)
+                            .await,
+                    )?;
                 }
                 Ok(None)
             }
@@ -276,14 +303,21 @@ impl Bridge {
         let session = self.row.session.clone();
         if let Some(source) = &post.source {
             // An agent wrote it, or it is there already.
-            let known = self.store().pair_by_wire(session.clone(), source.wire_id.clone()).await?;
+            let known = self
+                .store()
+                .pair_by_wire(session.clone(), source.wire_id.clone())
+                .await?;
             if known.is_some_and(|pair| pair.from_me == source.from_me) {
                 return Ok(None);
             }
         }
         let thread = self.thread_for(&post.peer).await?;
         let about = match &post.about {
-            Some(wire_id) => self.store().pair_by_wire(session.clone(), wire_id.clone()).await?,
+            Some(wire_id) => {
+                self.store()
+                    .pair_by_wire(session.clone(), wire_id.clone())
+                    .await?
+            }
             None => None,
         };
         let source_id = post.source.as_ref().map(super::outgoing::Source::source_id);
@@ -303,14 +337,18 @@ impl Bridge {
                 ApiError::Missing { .. } => Ok(vec![]),
                 other => Err(other),
             })?;
-            there = page.into_iter().find(|one| one.source_id.as_ref() == Some(source_id));
+            there = page
+                .into_iter()
+                .find(|one| one.source_id.as_ref() == Some(source_id));
         }
         let message = match there {
             Some(there) => there,
             None => match self.api.push(conversation, body.clone(), None).await {
                 // Somebody deleted the conversation: another one is opened.
                 Err(ApiError::Missing { .. }) => {
-                    self.store().put_thread(session, post.peer.key.clone(), None).await?;
+                    self.store()
+                        .put_thread(session, post.peer.key.clone(), None)
+                        .await?;
                     conversation = self.thread_for(&post.peer).await?.conversation;
                     self.api.push(conversation, body, None).await?
                 }
@@ -342,7 +380,9 @@ impl Bridge {
         let session = self.shared.manager.get(&self.row.session);
         let state = session.ok().map(|session| session.info().state);
         let qr = match state {
-            Some(SessionState::AwaitingLogin { prompt: Some(Prompt::Qr { text, .. }) }) => Some(text),
+            Some(SessionState::AwaitingLogin {
+                prompt: Some(Prompt::Qr { text, .. }),
+            }) => Some(text),
             _ => None,
         };
         let drawn = qr.and_then(|text| self.shared.options.draw_qr.and_then(|draw| draw(&text)));
@@ -395,11 +435,18 @@ mod tests {
         let judged = |error| judge(&Stuck::Api(error), 3, 0.5);
         let (state, _, wait) = judged(ApiError::WrongToken(StatusCode::UNAUTHORIZED));
         assert_eq!((state, wait), (BridgeState::WrongToken, PROBE));
-        let (state, words, wait) = judged(ApiError::Missing { what: "the inbox".to_owned() });
+        let (state, words, wait) = judged(ApiError::Missing {
+            what: "the inbox".to_owned(),
+        });
         assert_eq!((state, wait), (BridgeState::Missing, PROBE));
         assert!(words.contains("the inbox"));
-        let (state, _, wait) = judged(ApiError::Limited { after: Duration::from_secs(9) });
-        assert_eq!((state, wait), (BridgeState::Waiting, Duration::from_secs(9)));
+        let (state, _, wait) = judged(ApiError::Limited {
+            after: Duration::from_secs(9),
+        });
+        assert_eq!(
+            (state, wait),
+            (BridgeState::Waiting, Duration::from_secs(9))
+        );
         let (state, _, wait) = judged(ApiError::Unavailable(StatusCode::BAD_GATEWAY));
         assert_eq!((state, wait), (BridgeState::Waiting, pause(3, 0.5)));
         let (state, _, _) = judge(&Stuck::Store(StoreError::Closed), 1, 0.0);

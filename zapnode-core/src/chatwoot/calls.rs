@@ -22,7 +22,9 @@ impl Bridge {
         let session = self.row.session.clone();
         while let Some(call) = self.store().open_call(session.clone()).await? {
             let pair = self.call(&call).await?;
-            self.store().call_done(session.clone(), call.seq, pair).await?;
+            self.store()
+                .call_done(session.clone(), call.seq, pair)
+                .await?;
         }
         Ok(())
     }
@@ -37,7 +39,10 @@ impl Bridge {
                 }
                 Addressee::Chat(to) => self.send(&message, &to).await,
             },
-            Verdict::Delete { message, conversation } => {
+            Verdict::Delete {
+                message,
+                conversation,
+            } => {
                 self.take_back(message, conversation).await?;
                 Ok(None)
             }
@@ -93,10 +98,12 @@ impl Bridge {
         let content = to_whatsapp(&message.content);
         if !content.trim().is_empty() {
             let config = &self.row.config;
-            lines.push(match message.agent.as_deref().filter(|_| config.sign_messages) {
-                Some(agent) => format!("*{}:*{}{content}", agent.trim(), config.sign_delimiter),
-                None => content,
-            });
+            lines.push(
+                match message.agent.as_deref().filter(|_| config.sign_messages) {
+                    Some(agent) => format!("*{}:*{}{content}", agent.trim(), config.sign_delimiter),
+                    None => content,
+                },
+            );
         }
         lines.extend(message.attachments.iter().filter_map(as_text));
         lines.join("\n")
@@ -118,7 +125,11 @@ impl Bridge {
     /// Takes back what an agent deleted: before it left if possible, else on WhatsApp.
     async fn take_back(&mut self, message: i64, conversation: i64) -> Result<(), Stuck> {
         let session = self.row.session.clone();
-        let Some(pair) = self.store().pair_by_message(session.clone(), message).await? else {
+        let Some(pair) = self
+            .store()
+            .pair_by_message(session.clone(), message)
+            .await?
+        else {
             return Ok(());
         };
         // The contact's own message is theirs to take back.
@@ -140,7 +151,11 @@ impl Bridge {
     /// What agents tell the bridge itself.
     async fn obey(&mut self, message: &AgentMessage) -> Result<(), Stuck> {
         let session = self.shared.manager.get(&self.row.session);
-        let word = message.content.trim().trim_start_matches(['/', '!']).to_lowercase();
+        let word = message
+            .content
+            .trim()
+            .trim_start_matches(['/', '!'])
+            .to_lowercase();
         let outcome = match (word.as_str(), session) {
             ("qr", Ok(_)) => return self.show_qr(message.conversation, true).await,
             ("start", Ok(session)) => session.start().await.map(|info| info.state.to_string()),

@@ -89,22 +89,35 @@ fn unreached(error: &ApiError, config: &BridgeConfig) -> Vec<Finding> {
     match error {
         ApiError::WrongToken(_) => vec![
             answers(),
-            bad("token", words, "Take the access token from an agent's profile page, of an agent of this account."),
+            bad(
+                "token",
+                words,
+                "Take the access token from an agent's profile page, of an agent of this account.",
+            ),
         ],
         ApiError::Missing { .. } => vec![
             answers(),
-            bad("token", format!("there is no account {} for this token", config.account_id),
-                "accountId is the number in the address of the account's pages: /app/accounts/<number>/."),
+            bad(
+                "token",
+                format!("there is no account {} for this token", config.account_id),
+                "accountId is the number in the address of the account's pages: /app/accounts/<number>/.",
+            ),
         ],
-        ApiError::Limited { .. } | ApiError::Unavailable(_) => vec![
-            bad("url", words, "Chatwoot is there but does not serve now; try again."),
-        ],
-        ApiError::Strange { .. } | ApiError::Refused { .. } => vec![
-            bad("url", words, "Is this Chatwoot's own address, without /app or /api behind it?"),
-        ],
-        ApiError::Unreachable(_) => vec![
-            bad("url", words, "Check the address, and whether this machine reaches it. For a private network set ZAPNODE_ALLOW_PRIVATE_ADDRESSES=true."),
-        ],
+        ApiError::Limited { .. } | ApiError::Unavailable(_) => vec![bad(
+            "url",
+            words,
+            "Chatwoot is there but does not serve now; try again.",
+        )],
+        ApiError::Strange { .. } | ApiError::Refused { .. } => vec![bad(
+            "url",
+            words,
+            "Is this Chatwoot's own address, without /app or /api behind it?",
+        )],
+        ApiError::Unreachable(_) => vec![bad(
+            "url",
+            words,
+            "Check the address, and whether this machine reaches it. For a private network set ZAPNODE_ALLOW_PRIVATE_ADDRESSES=true.",
+        )],
     }
 }
 
@@ -120,22 +133,38 @@ fn inbox(inboxes: &[super::api::Inbox], config: &BridgeConfig, webhook_path: &st
             .map(|one| format!("{} ({})", one.id, one.name))
             .collect();
         let detail = format!("there is no inbox {id}; API inboxes: {}", there.join(", "));
-        return vec![bad("inbox", detail, "Give inboxId one of those, or set autoCreateInbox.")];
+        return vec![bad(
+            "inbox",
+            detail,
+            "Give inboxId one of those, or set autoCreateInbox.",
+        )];
     };
     if inbox.channel_type != "Channel::Api" {
         let detail = format!("inbox {id} is of the kind {}", inbox.channel_type);
-        return vec![bad("inbox", detail, "Make an inbox of the kind API in Chatwoot and name that.")];
+        return vec![bad(
+            "inbox",
+            detail,
+            "Make an inbox of the kind API in Chatwoot and name that.",
+        )];
     }
     let mut findings = vec![good("inbox", format!("{id} ({})", inbox.name))];
     let hook = inbox.webhook_url.as_deref().unwrap_or_default();
     findings.push(if hook.is_empty() {
-        bad("webhook", "the inbox has no webhook: agents' answers would stay in Chatwoot".to_owned(),
-            &format!("Set the inbox's webhook URL to this daemon's address followed by {webhook_path}"))
+        bad(
+            "webhook",
+            "the inbox has no webhook: agents' answers would stay in Chatwoot".to_owned(),
+            &format!(
+                "Set the inbox's webhook URL to this daemon's address followed by {webhook_path}"
+            ),
+        )
     } else if hook.ends_with(webhook_path) {
         good("webhook", "it points to this bridge".to_owned())
     } else {
-        bad("webhook", "the inbox's webhook points elsewhere".to_owned(),
-            &format!("Set it to this daemon's address followed by {webhook_path}"))
+        bad(
+            "webhook",
+            "the inbox's webhook points elsewhere".to_owned(),
+            &format!("Set it to this daemon's address followed by {webhook_path}"),
+        )
     });
     findings
 }

@@ -101,8 +101,12 @@ impl BridgeState {
         match self {
             Self::Working => "Nothing to do.",
             Self::Waiting => "It goes on by itself once Chatwoot answers; nothing is lost.",
-            Self::WrongToken => "Give an access token of an agent of this account (Chatwoot: Profile settings, Access token).",
-            Self::Missing => "Check accountId and inboxId; `zapnode chatwoot check` shows the inboxes there are.",
+            Self::WrongToken => {
+                "Give an access token of an agent of this account (Chatwoot: Profile settings, Access token)."
+            }
+            Self::Missing => {
+                "Check accountId and inboxId; `zapnode chatwoot check` shows the inboxes there are."
+            }
             Self::Refused => "Read Chatwoot's words in the detail, and change the settings.",
         }
     }
@@ -222,7 +226,10 @@ impl Chatwoot {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn open(manager: SessionManager, options: ChatwootOptions) -> Result<Self, StoreError> {
+    pub async fn open(
+        manager: SessionManager,
+        options: ChatwootOptions,
+    ) -> Result<Self, StoreError> {
         let rows = manager.store().bridges().await?;
         let this = Self {
             inner: Arc::new(Inner {
@@ -247,7 +254,11 @@ impl Chatwoot {
     /// # Errors
     /// [`ChatwootError::Invalid`], [`ChatwootError::Net`] for a private address that is not
     /// allowed, [`ChatwootError::Session`] if there is no such session.
-    pub async fn set(&self, session: SessionId, config: BridgeConfig) -> Result<BridgeInfo, ChatwootError> {
+    pub async fn set(
+        &self,
+        session: SessionId,
+        config: BridgeConfig,
+    ) -> Result<BridgeInfo, ChatwootError> {
         let url = config.check()?;
         let shared = &self.inner.shared;
         crate::net::check_target(shared.policy(), &url, TIMEOUTS.connect).await?;
@@ -255,7 +266,10 @@ impl Chatwoot {
         let log = shared.manager.events();
         let cursor = match config.import_days {
             0 => log.latest(),
-            days => log.cursor_at(now() - time::Duration::days(days.into())).await?,
+            days => {
+                log.cursor_at(now() - time::Duration::days(days.into()))
+                    .await?
+            }
         };
         let row = BridgeRow {
             session: session.clone(),
@@ -279,7 +293,11 @@ impl Chatwoot {
     /// [`ChatwootError::NoBridge`], or the store's.
     pub async fn get(&self, session: SessionId) -> Result<BridgeInfo, ChatwootError> {
         let manager = &self.inner.shared.manager;
-        let row = manager.store().bridge(session).await?.ok_or(ChatwootError::NoBridge)?;
+        let row = manager
+            .store()
+            .bridge(session)
+            .await?
+            .ok_or(ChatwootError::NoBridge)?;
         let behind = (manager.events().latest() - row.cursor).max(0);
         Ok(BridgeInfo { row, behind })
     }
@@ -303,7 +321,11 @@ impl Chatwoot {
     ///
     /// # Errors
     /// [`ChatwootError::Invalid`].
-    pub async fn check(&self, config: &BridgeConfig, webhook_path: &str) -> Result<Report, ChatwootError> {
+    pub async fn check(
+        &self,
+        config: &BridgeConfig,
+        webhook_path: &str,
+    ) -> Result<Report, ChatwootError> {
         check::check(&self.inner.shared, config, webhook_path).await
     }
 
@@ -357,7 +379,10 @@ impl Chatwoot {
     pub async fn shutdown(&self) {
         self.inner.shared.stop.cancel();
         self.inner.tasks.close();
-        if tokio::time::timeout(DRAIN, self.inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(DRAIN, self.inner.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("a Chatwoot bridge took too long to end");
         }
     }
@@ -366,9 +391,15 @@ impl Chatwoot {
         let session = row.session.clone();
         let stop = self.inner.shared.stop.child_token();
         let wake = Arc::new(Notify::new());
-        let task = bridge::run(Arc::clone(&self.inner.shared), row, stop.clone(), Arc::clone(&wake));
+        let task = bridge::run(
+            Arc::clone(&self.inner.shared),
+            row,
+            stop.clone(),
+            Arc::clone(&wake),
+        );
         let ended = self.inner.tasks.spawn(task);
-        self.bridges().insert(session, Running { stop, wake, ended });
+        self.bridges()
+            .insert(session, Running { stop, wake, ended });
     }
 
     /// Ends a bridge's task, so that another one can begin where it was.
@@ -383,7 +414,10 @@ impl Chatwoot {
 
     fn bridges(&self) -> MutexGuard<'_, BTreeMap<SessionId, Running>> {
         // Held for a look or one insertion; a panic elsewhere leaves the map whole.
-        self.inner.bridges.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .bridges
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -397,7 +431,10 @@ fn belongs(row: &BridgeRow) -> Belongs {
 
 /// Compares in a time that tells nothing of how much is right.
 fn same(given: &str, wanted: &str) -> bool {
-    let differs = given.bytes().zip(wanted.bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    let differs = given
+        .bytes()
+        .zip(wanted.bytes())
+        .fold(0, |all, (a, b)| all | (a ^ b));
     given.len() == wanted.len() && differs == 0
 }
 

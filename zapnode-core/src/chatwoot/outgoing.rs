@@ -133,7 +133,11 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
             about(peer, content, id, id.from_me())
         }
         EventKind::Call(call) if !call.is_group => {
-            let what = if call.is_video { words.video_call } else { words.call };
+            let what = if call.is_video {
+                words.video_call
+            } else {
+                words.call
+            };
             Plan::Post(Box::new(Post {
                 peer: peer(&call.chat_id, &call.who, None),
                 content: what.to_owned(),
@@ -217,13 +221,24 @@ fn peer(chat: &ChatId, who: &Who, name: Option<&str>) -> Peer {
             identifier: chat.to_string(),
         };
     }
-    let phone = who.phone.as_ref().and_then(ChatId::phone).or_else(|| chat.phone());
+    let phone = who
+        .phone
+        .as_ref()
+        .and_then(ChatId::phone)
+        .or_else(|| chat.phone());
     let phone = phone.map(|phone| phone.to_string());
     let named = name.map(str::trim).filter(|name| !name.is_empty());
     Peer {
-        key: who.contact_id.as_ref().map_or_else(|| chat.to_string(), ToString::to_string),
+        key: who
+            .contact_id
+            .as_ref()
+            .map_or_else(|| chat.to_string(), ToString::to_string),
         name: named.map_or_else(
-            || phone.as_ref().map_or_else(|| chat.to_string(), |digits| format!("+{digits}")),
+            || {
+                phone
+                    .as_ref()
+                    .map_or_else(|| chat.to_string(), |digits| format!("+{digits}"))
+            },
             str::to_owned,
         ),
         identifier: phone
@@ -235,12 +250,21 @@ fn peer(chat: &ChatId, who: &Who, name: Option<&str>) -> Peer {
 
 /// Who wrote in a group, as agents know people.
 fn writer(message: &MessagePayload) -> String {
-    let number = message.who.phone.as_ref().and_then(ChatId::phone).map(|phone| format!("+{phone}"));
+    let number = message
+        .who
+        .phone
+        .as_ref()
+        .and_then(ChatId::phone)
+        .map(|phone| format!("+{phone}"));
     match (message.notify_name.as_deref().map(str::trim), number) {
         (Some(name), Some(number)) if !name.is_empty() => format!("{name} ({number})"),
         (Some(name), None) if !name.is_empty() => name.to_owned(),
         (_, Some(number)) => number,
-        _ => message.participant.as_ref().map(ToString::to_string).unwrap_or_default(),
+        _ => message
+            .participant
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
     }
 }
 
@@ -251,7 +275,10 @@ fn content(message: &MessagePayload, words: &Words) -> String {
         lines.push(medium(&message.kind, message.media.as_ref(), words));
     }
     if let Some(place) = &message.location {
-        lines.push(format!("https://maps.google.com/?q={},{}", place.latitude, place.longitude));
+        lines.push(format!(
+            "https://maps.google.com/?q={},{}",
+            place.latitude, place.longitude
+        ));
     }
     lines.extend(message.vcards.iter().map(|card| vcard(card)));
     if let Some(text) = message.body.as_deref().filter(|text| !text.is_empty()) {
@@ -263,7 +290,9 @@ fn content(message: &MessagePayload, words: &Words) -> String {
 fn medium(kind: &str, media: Option<&MediaPayload>, words: &Words) -> String {
     let word = words.kind(kind).unwrap_or(kind);
     let name = media.and_then(|media| media.filename.as_deref());
-    let size = media.and_then(|media| media.size).map(|bytes| format!("{} kB", bytes.div_ceil(1000)));
+    let size = media
+        .and_then(|media| media.size)
+        .map(|bytes| format!("{} kB", bytes.div_ceil(1000)));
     let details: Vec<_> = name.map(str::to_owned).into_iter().chain(size).collect();
     if details.is_empty() {
         format!("[{word}]")
@@ -274,12 +303,17 @@ fn medium(kind: &str, media: Option<&MediaPayload>, words: &Words) -> String {
 
 /// The name and numbers of a contact card.
 fn vcard(card: &str) -> String {
-    let value = |line: &str| line.split_once(':').map(|(_, value)| value.trim().to_owned());
+    let value = |line: &str| {
+        line.split_once(':')
+            .map(|(_, value)| value.trim().to_owned())
+    };
     let of = |wanted: &str| {
         let lines = card.lines().filter(move |line| {
             let name = line.split([':', ';']).next().unwrap_or_default();
             // Groups as in `item1.TEL`.
-            name.rsplit('.').next().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
+            name.rsplit('.')
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case(wanted))
         });
         lines.filter_map(value).collect::<Vec<_>>()
     };

@@ -11,18 +11,27 @@ impl Bridge {
     /// The conversation with somebody.
     pub(super) async fn thread_for(&mut self, peer: &Peer) -> Result<Thread, Stuck> {
         let session = self.row.session.clone();
-        let known = self.store().thread(session.clone(), peer.key.clone()).await?;
+        let known = self
+            .store()
+            .thread(session.clone(), peer.key.clone())
+            .await?;
         match known {
             // An incoming message reopens it by itself.
             Some(thread) if self.row.config.resolved == Resolved::Reopen => return Ok(thread),
             Some(mut thread) => {
                 let open = self.open_conversation(thread.contact).await?;
-                if open.as_ref().is_some_and(|one| one.id == thread.conversation) {
+                if open
+                    .as_ref()
+                    .is_some_and(|one| one.id == thread.conversation)
+                {
                     return Ok(thread);
                 }
                 thread.conversation = match open {
                     Some(one) => one.id,
-                    None => self.new_conversation(thread.contact, &thread.source_id).await?,
+                    None => {
+                        self.new_conversation(thread.contact, &thread.source_id)
+                            .await?
+                    }
                 };
                 self.remember(&peer.key, &thread).await?;
                 return Ok(thread);
@@ -61,12 +70,18 @@ impl Bridge {
     async fn remember(&self, key: &str, thread: &Thread) -> Result<(), Stuck> {
         let session = self.row.session.clone();
         let thread = Some(thread.clone());
-        Ok(self.store().put_thread(session, key.to_owned(), thread).await?)
+        Ok(self
+            .store()
+            .put_thread(session, key.to_owned(), thread)
+            .await?)
     }
 
     async fn find(&self, peer: &Peer) -> Result<Option<Contact>, Stuck> {
         for number in self.numbers(peer) {
-            let found = self.api.find_contact(Some(&format!("+{number}")), None).await?;
+            let found = self
+                .api
+                .find_contact(Some(&format!("+{number}")), None)
+                .await?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -87,13 +102,28 @@ impl Bridge {
         let phone = peer.phone.as_ref().map(|digits| format!("+{digits}"));
         let made = self
             .api
-            .make_contact(inbox, &peer.name, phone.as_deref(), &peer.identifier, &peer.key)
+            .make_contact(
+                inbox,
+                &peer.name,
+                phone.as_deref(),
+                &peer.identifier,
+                &peer.key,
+            )
             .await;
         match made {
             // Somebody made it a moment ago, or an earlier try of ours that was not answered.
-            Err(ApiError::Refused { what, status, words }) => match self.find(peer).await? {
+            Err(ApiError::Refused {
+                what,
+                status,
+                words,
+            }) => match self.find(peer).await? {
                 Some(found) => Ok(found),
-                None => Err(ApiError::Refused { what, status, words }.into()),
+                None => Err(ApiError::Refused {
+                    what,
+                    status,
+                    words,
+                }
+                .into()),
             },
             made => Ok(made?),
         }
@@ -102,7 +132,10 @@ impl Bridge {
     /// The key of a contact's thread in our inbox.
     async fn joined(&mut self, contact: &Contact, peer: &Peer) -> Result<String, Stuck> {
         let inbox = self.inbox().await?;
-        let known = contact.contact_inboxes.iter().find(|one| one.inbox.id == inbox);
+        let known = contact
+            .contact_inboxes
+            .iter()
+            .find(|one| one.inbox.id == inbox);
         match known {
             Some(known) => Ok(known.source_id.clone()),
             None => Ok(self.api.join(contact.id, inbox, &peer.key).await?),
@@ -118,8 +151,15 @@ impl Bridge {
 
     async fn new_conversation(&mut self, contact: i64, source_id: &str) -> Result<i64, Stuck> {
         let inbox = self.inbox().await?;
-        let status = if self.row.config.pending { "pending" } else { "open" };
-        let made = self.api.make_conversation(inbox, contact, source_id, status).await?;
+        let status = if self.row.config.pending {
+            "pending"
+        } else {
+            "open"
+        };
+        let made = self
+            .api
+            .make_conversation(inbox, contact, source_id, status)
+            .await?;
         Ok(made.id)
     }
 }
@@ -128,7 +168,8 @@ impl Bridge {
 fn choose(mut all: Vec<Conversation>, inbox: i64, resolved: Resolved) -> Option<Conversation> {
     all.retain(|one| one.inbox_id == inbox);
     all.retain(|one| one.status != "resolved" || resolved == Resolved::Reopen);
-    all.into_iter().max_by_key(|one| (one.status != "resolved", one.id))
+    all.into_iter()
+        .max_by_key(|one| (one.status != "resolved", one.id))
 }
 
 #[cfg(test)]
@@ -142,13 +183,26 @@ mod tests {
             inbox_id,
             status: status.to_owned(),
         };
-        let all = || vec![one(1, 7, "open"), one(2, 7, "resolved"), one(3, 8, "open"), one(4, 7, "resolved")];
+        let all = || {
+            vec![
+                one(1, 7, "open"),
+                one(2, 7, "resolved"),
+                one(3, 8, "open"),
+                one(4, 7, "resolved"),
+            ]
+        };
         let chosen = |all, how| choose(all, 7, how).map(|one| one.id);
         assert_eq!(chosen(all(), Resolved::Reopen), Some(1));
         assert_eq!(chosen(all(), Resolved::New), Some(1));
         let ended = || vec![one(2, 7, "resolved"), one(4, 7, "resolved")];
         assert_eq!(chosen(ended(), Resolved::Reopen), Some(4));
         assert_eq!(chosen(ended(), Resolved::New), None);
-        assert_eq!(chosen(vec![one(5, 7, "pending"), one(1, 7, "snoozed")], Resolved::New), Some(5));
+        assert_eq!(
+            chosen(
+                vec![one(5, 7, "pending"), one(1, 7, "snoozed")],
+                Resolved::New
+            ),
+            Some(5)
+        );
     }
 }

@@ -45,11 +45,23 @@ const EN: Words = Words {
     no_code: "There is no QR to scan right now.",
     commands: "Write *status*, *qr*, *start* or *stop*.",
     kinds: &[
-        ("image", "image"), ("video", "video"), ("audio", "audio"), ("ptt", "voice message"),
-        ("document", "document"), ("sticker", "sticker"), ("location", "location"), ("album", "album"),
-        ("vcard", "contact"), ("multi_vcard", "contacts"), ("poll_creation", "poll"),
-        ("event_creation", "event"), ("groups_v4_invite", "group invitation"), ("order", "order"),
-        ("product", "product"), ("list", "list"), ("payment", "payment"),
+        ("image", "image"),
+        ("video", "video"),
+        ("audio", "audio"),
+        ("ptt", "voice message"),
+        ("document", "document"),
+        ("sticker", "sticker"),
+        ("location", "location"),
+        ("album", "album"),
+        ("vcard", "contact"),
+        ("multi_vcard", "contacts"),
+        ("poll_creation", "poll"),
+        ("event_creation", "event"),
+        ("groups_v4_invite", "group invitation"),
+        ("order", "order"),
+        ("product", "product"),
+        ("list", "list"),
+        ("payment", "payment"),
     ],
 };
 
@@ -66,11 +78,23 @@ const PT: Words = Words {
     no_code: "Não há QR para ler agora.",
     commands: "Escreva *status*, *qr*, *start* ou *stop*.",
     kinds: &[
-        ("image", "imagem"), ("video", "vídeo"), ("audio", "áudio"), ("ptt", "mensagem de voz"),
-        ("document", "documento"), ("sticker", "figurinha"), ("location", "localização"), ("album", "álbum"),
-        ("vcard", "contato"), ("multi_vcard", "contatos"), ("poll_creation", "enquete"),
-        ("event_creation", "evento"), ("groups_v4_invite", "convite de grupo"), ("order", "pedido"),
-        ("product", "produto"), ("list", "lista"), ("payment", "pagamento"),
+        ("image", "imagem"),
+        ("video", "vídeo"),
+        ("audio", "áudio"),
+        ("ptt", "mensagem de voz"),
+        ("document", "documento"),
+        ("sticker", "figurinha"),
+        ("location", "localização"),
+        ("album", "álbum"),
+        ("vcard", "contato"),
+        ("multi_vcard", "contatos"),
+        ("poll_creation", "enquete"),
+        ("event_creation", "evento"),
+        ("groups_v4_invite", "convite de grupo"),
+        ("order", "pedido"),
+        ("product", "produto"),
+        ("list", "lista"),
+        ("payment", "pagamento"),
     ],
 };
 
@@ -85,7 +109,10 @@ impl Words {
 
     /// The word for a kind of message that a text cannot show; absent for texts.
     pub(super) fn kind(&self, kind: &str) -> Option<&'static str> {
-        self.kinds.iter().find(|(name, _)| *name == kind).map(|(_, word)| *word)
+        self.kinds
+            .iter()
+            .find(|(name, _)| *name == kind)
+            .map(|(_, word)| *word)
     }
 
     /// What agents are told of a state; absent for those that pass by themselves.
@@ -106,7 +133,9 @@ impl Words {
             _ => return None,
         };
         Some(match reason {
-            Some(reason) if state != "ready" => format!("{said} {} ({})", reason.detail, reason.code),
+            Some(reason) if state != "ready" => {
+                format!("{said} {} ({})", reason.detail, reason.code)
+            }
             _ => said.to_owned(),
         })
     }

@@ -294,7 +294,10 @@ impl Store {
             let sql = "UPDATE chatwoot_calls SET done = 1, body = '' WHERE seq = ?1";
             t.execute(sql, [seq])?;
             let old = millis(now() - CALLS_KEPT);
-            t.execute("DELETE FROM chatwoot_calls WHERE done = 1 AND at < ?1", [old])?;
+            t.execute(
+                "DELETE FROM chatwoot_calls WHERE done = 1 AND at < ?1",
+                [old],
+            )?;
             Ok(())
         })
         .await
@@ -303,7 +306,8 @@ impl Store {
 
 fn one_bridge(t: &Transaction<'_>, session: &SessionId) -> Result<Option<BridgeRow>, StoreError> {
     let sql = "SELECT * FROM chatwoot_bridges WHERE session = ?1";
-    Ok(t.query_row(sql, [session.as_str()], read_bridge).optional()?)
+    Ok(t.query_row(sql, [session.as_str()], read_bridge)
+        .optional()?)
 }
 
 fn insert_pair(t: &Transaction<'_>, session: &SessionId, pair: &Pair) -> Result<(), StoreError> {

@@ -19,17 +19,19 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
+mod chatwoot;
 mod contacts;
 mod events;
 mod messages;
 mod sessions;
 mod webhooks;
 
+pub use chatwoot::BridgeRow;
+pub(crate) use chatwoot::{Call, Pair, Thread};
 pub use messages::{Accepted, Key};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
 pub(crate) use webhooks::{Queued, Recorded, Requeued};
-
 
 /// The file's name in the data folder.
 pub const FILE_NAME: &str = "zapnode.db";

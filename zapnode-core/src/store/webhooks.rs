@@ -228,8 +228,9 @@ impl Store {
                  WHERE webhook = ?1 AND lane = ?2 AND state = 'pending' AND n <= ?3
                  ORDER BY n LIMIT ?4",
             )?;
-            let rows =
-                query.query_map(params![webhook, &*lane, until, count(limit)], |row| job(row))?;
+            let rows = query.query_map(params![webhook, &*lane, until, count(limit)], |row| {
+                job(row)
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
@@ -238,11 +239,7 @@ impl Store {
     /// Writes how an attempt went.
     pub(crate) async fn record_attempt(&self, recorded: Recorded) -> Result<(), StoreError> {
         self.run(move |t| {
-            let Recorded {
-                n,
-                attempt,
-                state,
-            } = recorded;
+            let Recorded { n, attempt, state } = recorded;
             let now = millis(OffsetDateTime::now_utc());
             let settled = (state != DeliveryState::Pending).then_some(now);
             t.prepare_cached(
@@ -424,10 +421,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
 fn values(webhook: &Webhook) -> Result<Vec<Value>, StoreError> {
     let text = |value: &str| Value::from(value.to_owned());
     let (previous, until) = match &webhook.previous {
-        Some((secret, until)) => (
-            text(secret.reveal()),
-            Value::from(millis(*until)),
-        ),
+        Some((secret, until)) => (text(secret.reveal()), Value::from(millis(*until))),
         None => (Value::Null, Value::Null),
     };
     let (reason, disabled_at) = match &webhook.disabled {
@@ -482,9 +476,7 @@ fn webhook_row(row: &Row<'_>) -> rusqlite::Result<WebhookRow> {
             headers: from_json(row, 4)?,
             secret: WebhookSecret::stored(row.get(5)?),
             previous: match (previous, until) {
-                (Some(secret), Some(until)) => {
-                    Some((WebhookSecret::stored(secret), at(7, until)?))
-                }
+                (Some(secret), Some(until)) => Some((WebhookSecret::stored(secret), at(7, until)?)),
                 _ => None,
             },
             retries: from_json(row, 8)?,

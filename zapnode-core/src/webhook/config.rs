@@ -206,7 +206,9 @@ pub enum InvalidWebhook {
         name: String,
     },
     /// A header's value.
-    #[error("the value of the header {name} must be visible ASCII, at most {LONGEST_HEADER} characters")]
+    #[error(
+        "the value of the header {name} must be visible ASCII, at most {LONGEST_HEADER} characters"
+    )]
     HeaderValue {
         /// Which.
         name: String,
@@ -306,9 +308,17 @@ impl Webhook {
 /// Whether a header's value is somebody's key, so that it is not shown.
 pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["auth", "token", "key", "secret", "cookie", "password", "signature"]
-        .iter()
-        .any(|part| name.contains(part))
+    [
+        "auth",
+        "token",
+        "key",
+        "secret",
+        "cookie",
+        "password",
+        "signature",
+    ]
+    .iter()
+    .any(|part| name.contains(part))
 }
 
 /// Headers that belong to the connection, to the body, or to us.
@@ -429,11 +439,23 @@ mod tests {
         let long = "x".repeat(LONGEST_HEADER + 1);
         assert!(Webhook::build(with_header("x-a", &long), now()).is_err());
         let many = (0..=MOST_HEADERS).map(|n| (format!("x-{n}"), String::new()));
-        let many = NewWebhook { headers: many.collect(), ..new() };
-        assert!(matches!(Webhook::build(many, now()), Err(InvalidWebhook::TooManyHeaders)));
+        let many = NewWebhook {
+            headers: many.collect(),
+            ..new()
+        };
+        assert!(matches!(
+            Webhook::build(many, now()),
+            Err(InvalidWebhook::TooManyHeaders)
+        ));
         let twice = [("X-A", "1"), ("x-a", "2")].map(|(n, v)| (n.to_owned(), v.to_owned()));
-        let twice = NewWebhook { headers: twice.into(), ..new() };
-        assert!(matches!(Webhook::build(twice, now()), Err(InvalidWebhook::HeaderName { .. })));
+        let twice = NewWebhook {
+            headers: twice.into(),
+            ..new()
+        };
+        assert!(matches!(
+            Webhook::build(twice, now()),
+            Err(InvalidWebhook::HeaderName { .. })
+        ));
     }
 
     #[test]
@@ -448,18 +470,29 @@ mod tests {
         assert_eq!(Events::stored(&stored), named);
         let none: [&str; 0] = [];
         assert!(matches!(Events::parse(&none), Err(InvalidWebhook::Events)));
-        let error = Events::parse(&["message", "mesage"]).expect_err("a typo").to_string();
-        assert!(error.contains("\"mesage\"") && error.contains("message.ack"), "{error}");
+        let error = Events::parse(&["message", "mesage"])
+            .expect_err("a typo")
+            .to_string();
+        assert!(
+            error.contains("\"mesage\"") && error.contains("message.ack"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_change_changes_what_it_names_and_a_bad_one_nothing() {
         let mut hook = Webhook::build(new(), now()).expect("good");
-        hook.disabled = Some(Disabled { reason: "gone".to_owned(), at: now() });
+        hook.disabled = Some(Disabled {
+            reason: "gone".to_owned(),
+            at: now(),
+        });
         hook.paused = true;
         let same = hook.changed(WebhookChange::default()).expect("nothing");
         assert_eq!(same, hook);
-        let on = WebhookChange { paused: Some(false), ..Default::default() };
+        let on = WebhookChange {
+            paused: Some(false),
+            ..Default::default()
+        };
         assert!(hook.changed(on).expect("on").is_active());
         let moved = WebhookChange {
             url: Some("https://example.com/other".to_owned()),
@@ -469,11 +502,23 @@ mod tests {
         assert!(moved.disabled.is_none() && moved.paused);
         assert_eq!(moved.secret, hook.secret);
         for bad in [
-            WebhookChange { url: Some("nowhere".to_owned()), ..Default::default() },
-            WebhookChange { events: Some(vec![]), ..Default::default() },
-            WebhookChange { secret: Some("x".to_owned()), ..Default::default() },
             WebhookChange {
-                retries: Some(Retries { attempts: 0, ..Retries::default() }),
+                url: Some("nowhere".to_owned()),
+                ..Default::default()
+            },
+            WebhookChange {
+                events: Some(vec![]),
+                ..Default::default()
+            },
+            WebhookChange {
+                secret: Some("x".to_owned()),
+                ..Default::default()
+            },
+            WebhookChange {
+                retries: Some(Retries {
+                    attempts: 0,
+                    ..Retries::default()
+                }),
                 ..Default::default()
             },
         ] {
@@ -497,7 +542,10 @@ mod tests {
         new.url = "https://example.com/verysecret?token=verysecret".to_owned();
         let hook = Webhook::build(new, now()).expect("good");
         let text = format!("{hook:?}");
-        assert!(!text.contains("verysecret") && !text.contains(hook.secret.reveal()), "{text}");
+        assert!(
+            !text.contains("verysecret") && !text.contains(hook.secret.reveal()),
+            "{text}"
+        );
         assert!(is_secret_header("Authorization") && is_secret_header("X-Api-Key"));
         assert!(!is_secret_header("x-team"));
     }

@@ -505,7 +505,9 @@ impl Webhooks {
     ) -> Result<Vec<Delivery>, WebhookError> {
         self.hook(id)?;
         let store = &self.inner.shared.store;
-        Ok(store.deliveries(id.to_owned(), state, before, limit).await?)
+        Ok(store
+            .deliveries(id.to_owned(), state, before, limit)
+            .await?)
     }
 
     /// Queues a delivery that has ended once more, with all its attempts anew. The event has the

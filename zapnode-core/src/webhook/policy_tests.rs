@@ -22,11 +22,22 @@ fn what_a_configured_webhook_may_be() {
         secret: secret.map(str::to_owned),
     };
     assert!(of("http://chatwoot:3000/hook", "*", None).check().is_ok());
-    assert!(of("http://10.0.0.1/", "message", Some("my-secret-key")).check().is_ok());
+    assert!(
+        of("http://10.0.0.1/", "message", Some("my-secret-key"))
+            .check()
+            .is_ok()
+    );
     assert!(of("chatwoot", "*", None).check().is_err());
     assert!(of("http://chatwoot/", "mesage", None).check().is_err());
     assert!(of("http://chatwoot/", "*", Some("x")).check().is_err());
-    assert!(of("http://chatwoot/", "*", Some("whsec_x")).check().is_err());
-    let text = format!("{:?}", of("http://chatwoot/secret", "*", Some("verysecret")));
+    assert!(
+        of("http://chatwoot/", "*", Some("whsec_x"))
+            .check()
+            .is_err()
+    );
+    let text = format!(
+        "{:?}",
+        of("http://chatwoot/secret", "*", Some("verysecret"))
+    );
     assert!(!text.contains("secret"), "{text}");
 }

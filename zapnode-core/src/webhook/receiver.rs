@@ -54,7 +54,8 @@ impl Delivered {
 
     /// Whether it was answered with a yes.
     pub fn is_taken(&self) -> bool {
-        self.status.is_some_and(|status| (200..300).contains(&status))
+        self.status
+            .is_some_and(|status| (200..300).contains(&status))
     }
 }
 
@@ -221,7 +222,10 @@ impl Receiver {
             Ok(got) => got,
             Err(_) => {
                 let got = self.got();
-                let seen: Vec<_> = got.iter().map(|d| (d.name(), d.sequence(), d.status)).collect();
+                let seen: Vec<_> = got
+                    .iter()
+                    .map(|d| (d.name(), d.sequence(), d.status))
+                    .collect();
                 panic!("the receiver waited in vain; it has {seen:?}")
             }
         }
@@ -273,8 +277,8 @@ async fn accept(listener: TcpListener, desk: Desk, stop: CancellationToken) {
         let (desk, stop) = (desk.clone(), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| desk.clone().serve(request));
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 // Also where it was told to break off.
                 _ = connection => {}
@@ -372,7 +376,9 @@ impl Desk {
 }
 
 fn whole(text: String) -> Body {
-    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed()
+    Full::new(Bytes::from(text))
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 /// What is wrong with a request by the promises of this module's parent.
@@ -385,13 +391,20 @@ fn faults(secrets: &[String], head: &hyper::http::request::Parts, body: &[u8]) -
     if header(CONTENT_TYPE.as_str()) != Some("application/json") {
         faults.push("content-type is not application/json".to_owned());
     }
-    for name in ["x-webhook-request-id", "x-webhook-timestamp", "x-webhook-attempt", "user-agent"] {
+    for name in [
+        "x-webhook-request-id",
+        "x-webhook-timestamp",
+        "x-webhook-attempt",
+        "user-agent",
+    ] {
         if header(name).is_none() {
             faults.push(format!("{name} is missing"));
         }
     }
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
-    let sent: i64 = header("webhook-timestamp").and_then(|t| t.parse().ok()).unwrap_or(0);
+    let sent: i64 = header("webhook-timestamp")
+        .and_then(|t| t.parse().ok())
+        .unwrap_or(0);
     if (now - sent).abs() > 60 {
         faults.push(format!("webhook-timestamp is {} s off", now - sent));
     }

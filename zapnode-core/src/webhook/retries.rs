@@ -128,7 +128,11 @@ mod tests {
             for (index, expected) in seconds.iter().enumerate() {
                 let failures = u32::try_from(index).expect("few") + 1;
                 let pause = retries(policy, delay).pause(failures, 0.5);
-                assert_eq!(pause.as_millis(), u128::from(*expected) * 1000, "{policy:?} {failures}");
+                assert_eq!(
+                    pause.as_millis(),
+                    u128::from(*expected) * 1000,
+                    "{policy:?} {failures}"
+                );
             }
         }
         let far = Retries::default().pause(u32::MAX, 0.5);
@@ -159,7 +163,11 @@ mod tests {
             (Constant, 0, 101, Err(InvalidRetries::Attempts)),
         ];
         for (policy, delay_ms, attempts, expected) in table {
-            let retries = Retries { policy, delay_ms, attempts };
+            let retries = Retries {
+                policy,
+                delay_ms,
+                attempts,
+            };
             assert_eq!(retries.check(), expected, "{retries:?}");
         }
     }

@@ -15,7 +15,11 @@ fn schedule(at_once: usize) -> Schedule {
 
 fn push(s: &mut Schedule, name: &str, numbers: impl IntoIterator<Item = i64>) {
     for n in numbers {
-        let job = Job { n, sequence: n, attempts: 0 };
+        let job = Job {
+            n,
+            sequence: n,
+            attempts: 0,
+        };
         s.push(lane(name), job);
     }
 }
@@ -54,7 +58,11 @@ fn verdicts() {
         (None, 15, Dead),
     ];
     for (status, attempt, expected) in table {
-        assert_eq!(Verdict::of(status, attempt, 15), expected, "{status:?} {attempt}");
+        assert_eq!(
+            Verdict::of(status, attempt, 15),
+            expected,
+            "{status:?} {attempt}"
+        );
     }
 }
 
@@ -137,7 +145,9 @@ fn a_destination_that_is_down_is_tried_by_one_at_a_time_and_ever_more_rarely() {
     let mut pauses = vec![];
     let mut tried = vec![];
     for _ in 0..6 {
-        let Next::At(at) = s.next(now) else { panic!("it waits") };
+        let Next::At(at) = s.next(now) else {
+            panic!("it waits")
+        };
         pauses.push((at - now).as_secs());
         now = at;
         let sent = sent(&mut s, now);
@@ -149,7 +159,9 @@ fn a_destination_that_is_down_is_tried_by_one_at_a_time_and_ever_more_rarely() {
     // The attempts are shared out.
     assert_eq!(tried, [1, 2, 3, 4, 1, 2]);
     // It is back: all go at once.
-    let Next::At(at) = s.next(now) else { panic!("it waits") };
+    let Next::At(at) = s.next(now) else {
+        panic!("it waits")
+    };
     now = at;
     assert_eq!(sent(&mut s, now), [3]);
     s.settle(3, Verdict::Delivered, now, 0.5);
@@ -169,7 +181,14 @@ fn a_single_chat_at_a_dead_destination_sees_the_documented_pauses() {
             now = then;
         }
         if s.sending() == 0 {
-            assert_eq!(s.next(now), Next::Send(Job { n: 1, sequence: 1, attempts: attempt - 1 }));
+            assert_eq!(
+                s.next(now),
+                Next::Send(Job {
+                    n: 1,
+                    sequence: 1,
+                    attempts: attempt - 1
+                })
+            );
         }
         at.push((now - began).as_secs());
         s.settle(1, Verdict::of(None, attempt, 15), now, 0.5);
@@ -215,7 +234,15 @@ fn a_long_lane_is_held_in_parts() {
             let from = done.last().copied().unwrap_or(0) + 1;
             let known = if done.len() < 250 { 250 } else { 251 };
             let jobs = (from..=known).take(Schedule::LOAD);
-            s.loaded(&found, jobs.map(|n| Job { n, sequence: n, attempts: 0 }).collect());
+            s.loaded(
+                &found,
+                jobs.map(|n| Job {
+                    n,
+                    sequence: n,
+                    attempts: 0,
+                })
+                .collect(),
+            );
         }
         for n in sent(&mut s, now) {
             done.push(n);

@@ -164,7 +164,10 @@ mod tests {
         let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("good");
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
         let body = "{\"test\": 2432232314}";
-        let signing = Signing { secret: &secret, previous: None };
+        let signing = Signing {
+            secret: &secret,
+            previous: None,
+        };
         let headers = headers(&signing, id, "r", 1_614_265_330_999, body);
         assert_eq!(value(&headers, "webhook-id"), id);
         assert_eq!(value(&headers, "webhook-timestamp"), "1614265330");
@@ -191,11 +194,21 @@ mod tests {
     fn both_secrets_sign_during_an_overlap() {
         let new = WebhookSecret::random().expect("made");
         let old = WebhookSecret::random().expect("made");
-        let signing = Signing { secret: &new, previous: Some(&old) };
+        let signing = Signing {
+            secret: &new,
+            previous: Some(&old),
+        };
         let signed = headers(&signing, "evt_1", "r", 5_000, "{}");
         let alone = |secret| {
-            let signing = Signing { secret, previous: None };
-            value(&headers(&signing, "evt_1", "r", 5_000, "{}"), "webhook-signature").to_owned()
+            let signing = Signing {
+                secret,
+                previous: None,
+            };
+            value(
+                &headers(&signing, "evt_1", "r", 5_000, "{}"),
+                "webhook-signature",
+            )
+            .to_owned()
         };
         assert_eq!(
             value(&signed, "webhook-signature"),

@@ -106,7 +106,12 @@ impl WebhookModel {
         Self {
             id: webhook.id.clone(),
             url: webhook.url.to_string(),
-            events: webhook.events.names().into_iter().map(str::to_owned).collect(),
+            events: webhook
+                .events
+                .names()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
             session: webhook.session.clone(),
             headers: webhook.headers.iter().map(header).collect(),
             secret: secret.to_owned(),

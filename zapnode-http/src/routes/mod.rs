@@ -48,7 +48,10 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
                 .delete(webhooks::delete),
         ),
         ("/webhooks/{id}/secret", get(webhooks::secret)),
-        ("/webhooks/{id}/rotate-secret", post(webhooks::rotate_secret)),
+        (
+            "/webhooks/{id}/rotate-secret",
+            post(webhooks::rotate_secret),
+        ),
         ("/webhooks/{id}/test", post(webhooks::test)),
         ("/webhooks/{id}/replay", post(webhooks::replay)),
         ("/webhooks/{id}/deliveries", get(webhooks::deliveries)),

@@ -41,7 +41,10 @@ pub(super) async fn list(
     State(app): State<App>,
     ReadQuery(which): ReadQuery<Which>,
 ) -> Result<Json<WebhookList>, ApiError> {
-    let session = which.session.map(|text| app.session_id(&text)).transpose()?;
+    let session = which
+        .session
+        .map(|text| app.session_id(&text))
+        .transpose()?;
     let mut found = app.manager().webhooks().list().await?;
     found.retain(|info| match (&session, &info.webhook.session) {
         (Some(wanted), Some(session)) => wanted == session,
@@ -170,16 +173,21 @@ pub(super) async fn deliveries(
 ) -> Result<Json<DeliveryPage>, ApiError> {
     let state = match wanted.state.as_deref() {
         None => None,
-        Some(word) => Some(DeliveryState::from_word(word).ok_or_else(|| {
-            ApiError::invalid("state must be pending, delivered or dead")
-        })?),
+        Some(word) => Some(
+            DeliveryState::from_word(word)
+                .ok_or_else(|| ApiError::invalid("state must be pending, delivered or dead"))?,
+        ),
     };
     let limit = wanted.limit.unwrap_or(USUAL_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit must be 1 to {LARGEST_PAGE}")));
+        return Err(ApiError::invalid(format!(
+            "limit must be 1 to {LARGEST_PAGE}"
+        )));
     }
     let webhooks = app.manager().webhooks();
-    let found = webhooks.deliveries(&id, state, wanted.cursor, limit).await?;
+    let found = webhooks
+        .deliveries(&id, state, wanted.cursor, limit)
+        .await?;
     Ok(Json(DeliveryPage::new(found, limit)))
 }
 
