@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
-use crate::commands::{completions, config, doctor, login, sandbox, send, sessions};
+use crate::commands::{chatwoot, completions, config, doctor, login, sandbox, send, sessions};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -116,6 +116,7 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
     Sessions(sessions::SessionsArgs),
+    Chatwoot(chatwoot::ChatwootArgs),
     Doctor(doctor::DoctorArgs),
     Sandbox(sandbox::SandboxArgs),
     Config(config::ConfigArgs),

@@ -1,5 +1,6 @@
 //! A file for each command: its arguments, whose doc comments are its help, then what it does.
 
+pub(crate) mod chatwoot;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -68,6 +69,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Sessions(args) => {
             with_api(&context, async |api| {
                 sessions::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Chatwoot(args) => {
+            with_api(&context, async |api| {
+                chatwoot::run(&args, &context, api).await
             })
             .await
         }

@@ -160,6 +160,13 @@ pub struct BridgeInfo {
     pub behind: i64,
 }
 
+impl BridgeInfo {
+    /// The path that Chatwoot is to call, with the secret in it.
+    pub fn webhook_path(&self) -> String {
+        bridge::webhook_path(&self.row)
+    }
+}
+
 /// What a call of Chatwoot's webhook led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod chatwoot;
 mod health;
 mod messages;
 mod sessions;
@@ -59,7 +60,16 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
             "/webhooks/{id}/deliveries/{delivery}/retry",
             post(webhooks::retry),
         ),
-        ("/webhook", post(webhook::chatwoot)),
+        (
+            "/chatwoot/{id}",
+            get(chatwoot::one)
+                .put(chatwoot::set)
+                .delete(chatwoot::remove),
+        ),
+        ("/chatwoot/{id}/check", post(chatwoot::check)),
+        ("/chatwoot/{id}/webhook/{secret}", post(chatwoot::webhook)),
+        ("/webhook", post(webhook::chatwoot).get(webhook::path)),
+        ("/webhook/{secret}", post(webhook::with_secret)),
         ("/webhook/test", post(webhook::test)),
         // Where the original really served them: it mounted its router twice.
         ("/webhook/webhook", post(webhook::chatwoot)),
@@ -86,8 +96,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn not_found() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
-        .hint("GET / names the routes there are.")
+    ApiError::no_such_route()
 }
 
 async fn method_not_allowed() -> ApiError {
