@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, completions, config, doctor, listen, login, optout, restore, sandbox, send,
-    sessions, webhooks,
+    backup, bulk, chatwoot, completions, config, doctor, listen, login, optout, restore, sandbox,
+    send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -124,6 +124,7 @@ pub(crate) enum Command {
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
     Webhooks(webhooks::WebhooksArgs),
+    Chatwoot(chatwoot::ChatwootArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),

@@ -46,6 +46,7 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod chatwoot;
 pub mod driver;
 mod error;
 pub mod event;

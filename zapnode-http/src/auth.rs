@@ -30,8 +30,15 @@ impl Secret {
         &self.0
     }
 
+    /// Another secret that follows from this one and does not tell it, for one purpose.
+    pub(crate) fn derived(&self, purpose: &str) -> String {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.0.as_bytes());
+        let tag = ring::hmac::sign(&key, purpose.as_bytes());
+        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Compares in a time that does not depend on where the two differ.
-    fn matches(&self, given: &[u8]) -> bool {
+    pub(crate) fn matches(&self, given: &[u8]) -> bool {
         let own = self.0.as_bytes();
         let mut difference = u8::from(own.len() != given.len());
         for (i, byte) in given.iter().enumerate() {

@@ -72,6 +72,12 @@ struct ErrorBody<'a> {
 }
 
 impl ApiError {
+    /// For a path that leads nowhere.
+    pub(crate) fn no_such_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
+            .hint("GET / names the routes there are.")
+    }
+
     /// An error with a text for people and a stable code for programs.
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
         // Somebody who may come back is told when.

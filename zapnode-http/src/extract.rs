@@ -127,6 +127,16 @@ fn is_json(content_type: &str) -> bool {
 }
 
 impl JsonBody {
+    /// Whether it has no field at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All fields.
+    pub fn into_fields(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// A field as it is; `null` counts as absent.
     pub(crate) fn field(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())

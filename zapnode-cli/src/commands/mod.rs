@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod bulk;
+pub(crate) mod chatwoot;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
@@ -111,6 +112,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Webhooks(args) => {
             with_api(&context, async |api| {
                 webhooks::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Chatwoot(args) => {
+            with_api(&context, async |api| {
+                chatwoot::run(&args, &context, api).await
             })
             .await
         }

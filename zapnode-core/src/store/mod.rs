@@ -26,6 +26,7 @@ use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 mod bulk;
+mod chatwoot;
 mod contacts;
 mod copy;
 mod events;
@@ -47,6 +48,8 @@ pub(crate) use bulk::{Beginning, Begun};
 pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
 pub(crate) use messages::TakenIn;
+pub use chatwoot::BridgeRow;
+pub(crate) use chatwoot::{Call, Pair, Thread};
 pub use messages::{Accepted, Key};
 pub use optouts::{NewOptOut, OptedOut};
 pub(crate) use outbox::{Acquaintance, StoredPause};

@@ -12,6 +12,7 @@ use crate::layers;
 mod bulk;
 mod database;
 mod events;
+mod chatwoot;
 mod health;
 mod messages;
 mod optouts;
@@ -97,7 +98,16 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/events", get(events::all)),
         ("/sessions/{id}/events", get(events::of_session)),
         ("/ws", get(events::web_socket)),
-        ("/webhook", post(webhook::chatwoot)),
+        (
+            "/chatwoot/{id}",
+            get(chatwoot::one)
+                .put(chatwoot::set)
+                .delete(chatwoot::remove),
+        ),
+        ("/chatwoot/{id}/check", post(chatwoot::check)),
+        ("/chatwoot/{id}/webhook/{secret}", post(chatwoot::webhook)),
+        ("/webhook", post(webhook::chatwoot).get(webhook::path)),
+        ("/webhook/{secret}", post(webhook::with_secret)),
         ("/webhook/test", post(webhook::test)),
         // Where the original really served them: it mounted its router twice.
         ("/webhook/webhook", post(webhook::chatwoot)),
@@ -124,8 +134,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn not_found() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
-        .hint("GET / names the routes there are.")
+    ApiError::no_such_route()
 }
 
 async fn method_not_allowed() -> ApiError {
