@@ -53,3 +53,6 @@ CREATE TABLE chatwoot_calls (
     UNIQUE (session, once)
 ) STRICT;
 CREATE INDEX chatwoot_calls_open ON chatwoot_calls (session, seq) WHERE done = 0;
+
+-- WhatsApp's key of the message that one answers.
+ALTER TABLE messages ADD COLUMN reply_to TEXT;

@@ -61,6 +61,12 @@ pub enum Error {
         /// How far it is.
         state: crate::outbox::MessageState,
     },
+    /// The message left this program: WhatsApp has it, and it is not taken back there.
+    #[error("the message is {} and cannot be taken back on WhatsApp", .state.as_str())]
+    NotTakenBack {
+        /// How far it is.
+        state: crate::outbox::MessageState,
+    },
     /// A text that cannot be sent.
     #[error("{0}")]
     InvalidMessage(&'static str),

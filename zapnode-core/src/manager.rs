@@ -560,8 +560,11 @@ async fn forget_old_events(manager: Weak<Inner>) {
                 return;
             };
             let kept = inner.options.events_kept;
+            let store = inner.context.store.clone();
+            // While the store works, the data folder can be let go.
+            drop(inner);
             let before = OffsetDateTime::now_utc() - kept.age;
-            match inner.context.store.prune_events(before, kept.count).await {
+            match store.prune_events(before, kept.count).await {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {

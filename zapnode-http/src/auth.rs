@@ -34,7 +34,10 @@ impl Secret {
     pub(crate) fn derived(&self, purpose: &str) -> String {
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.0.as_bytes());
         let tag = ring::hmac::sign(&key, purpose.as_bytes());
-        tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        tag.as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 
     /// Compares in a time that does not depend on where the two differ.

@@ -230,7 +230,7 @@ impl From<Error> for ApiError {
                 "Use a new Idempotency-Key for each message, and the same one only to repeat it.",
             ),
             Error::MessageNotFound => Self::new(StatusCode::NOT_FOUND, "message_not_found", text),
-            Error::NotCancellable { .. } => {
+            Error::NotCancellable { .. } | Error::NotTakenBack { .. } => {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }
             Error::InvalidMessage(text) => Self::invalid(text),

@@ -39,13 +39,23 @@ struct Settings {
     #[arg(long, value_name = "N")]
     account: Option<i64>,
     /// Access token of an agent; better given in the environment, where other users cannot see it
-    #[arg(long, env = "CHATWOOT_API_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long,
+        env = "CHATWOOT_API_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     token: Option<String>,
     /// Number of the inbox, of the kind API
     #[arg(long, value_name = "N")]
     inbox: Option<i64>,
     /// Make an inbox of this name
-    #[arg(long, value_name = "NAME", requires = "public_url", conflicts_with = "inbox")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "public_url",
+        conflicts_with = "inbox"
+    )]
     create_inbox: Option<String>,
     /// Address under which Chatwoot reaches the daemon
     #[arg(long, value_name = "URL")]
@@ -75,7 +85,10 @@ impl Settings {
         put("accountId", self.account.map(Value::from));
         put("apiToken", self.token.clone().map(Value::from));
         put("inboxId", self.inbox.map(Value::from));
-        put("autoCreateInbox", self.create_inbox.clone().map(Value::from));
+        put(
+            "autoCreateInbox",
+            self.create_inbox.clone().map(Value::from),
+        );
         put("publicUrl", self.public_url.clone().map(Value::from));
         put("language", self.language.clone().map(Value::from));
         given.extend(self.more.iter().cloned());
@@ -119,7 +132,10 @@ pub(crate) async fn run(args: &ChatwootArgs, context: &Context, api: &Api) -> Re
 /// are shown, so they are left away: then they stay.
 async fn merged(settings: &Settings, path: &str, api: &Api) -> Result<Value, CliError> {
     let mut all = match api.get(path).await {
-        Ok(answer) => answer["bridge"]["config"].as_object().cloned().unwrap_or_default(),
+        Ok(answer) => answer["bridge"]["config"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default(),
         Err(error) if error.code == "bridge_not_found" => Map::new(),
         Err(error) => return Err(error),
     };
@@ -185,10 +201,22 @@ mod tests {
 
     #[test]
     fn settings_are_read_as_json_where_they_are() {
-        assert_eq!(pair("pending=true"), Ok(("pending".to_owned(), json!(true))));
-        assert_eq!(pair("importDays=3"), Ok(("importDays".to_owned(), json!(3))));
-        assert_eq!(pair("signDelimiter= — "), Ok(("signDelimiter".to_owned(), json!(" — "))));
-        assert_eq!(pair(r#"ignore=["@g.us"]"#), Ok(("ignore".to_owned(), json!(["@g.us"]))));
+        assert_eq!(
+            pair("pending=true"),
+            Ok(("pending".to_owned(), json!(true)))
+        );
+        assert_eq!(
+            pair("importDays=3"),
+            Ok(("importDays".to_owned(), json!(3)))
+        );
+        assert_eq!(
+            pair("signDelimiter= — "),
+            Ok(("signDelimiter".to_owned(), json!(" — ")))
+        );
+        assert_eq!(
+            pair(r#"ignore=["@g.us"]"#),
+            Ok(("ignore".to_owned(), json!(["@g.us"])))
+        );
         assert!(pair("pending").is_err());
     }
 }

@@ -49,7 +49,7 @@ pub struct Key {
 
 pub(super) const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
                        reason, detail, kind, body, created_at, updated_at, send_at, priority, \
-                       batch, paced, attempted_at";
+                       batch, paced, attempted_at, reply_to";
 
 impl Store {
     /// Stores a message to be sent, with its key if it has one, unless the key is known.
@@ -208,6 +208,18 @@ impl Store {
         kept.stored()
     }
 
+    /// A session's own message by its id on the wire.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn own_message(
+        &self,
+        session: SessionId,
+        wire_id: WireId,
+    ) -> Result<Option<Message>, StoreError> {
+        self.run(move |t| own_message(t, &session, &wire_id)).await
+    }
+
     /// The first of what a session still has to send, in the order of acceptance, at most `limit`.
     ///
     /// # Errors
@@ -343,6 +355,7 @@ fn appeared(
         batch: None,
         paced: false,
         attempted_at: None,
+        reply_to: None,
     };
     let row = insert(t, row)?;
     events::message_appeared(t, &row, told)?;
@@ -482,9 +495,9 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
     let mut statement = t.prepare_cached(
         "INSERT INTO messages (id, session, from_me, recipient, chat, wire_id, message_id, state,
                                reason, detail, kind, body, created_at, updated_at, send_at,
-                               priority, batch, paced, attempted_at)
+                               priority, batch, paced, attempted_at, reply_to)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19)",
+                 ?19, ?20)",
     )?;
     message.seq = statement.insert(params![
         message.id.to_string(),
@@ -505,7 +518,8 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
         message.priority as i64,
         message.batch.map(|batch| batch.to_string()),
         message.paced,
-        message.attempted_at.map(millis)
+        message.attempted_at.map(millis),
+        message.reply_to.as_ref().map(MessageId::as_str)
     ])?;
     Ok(message)
 }
@@ -617,6 +631,9 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
             .transpose()?,
         paced: row.get("paced")?,
         attempted_at: maybe_at("attempted_at")?,
+        reply_to: optional("reply_to")?
+            .map(|id| MessageId::new(&id).map_err(|e| unreadable(19, e)))
+            .transpose()?,
     })
 }
 

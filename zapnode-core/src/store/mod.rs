@@ -45,11 +45,11 @@ mod writer;
 
 pub use bulk::{AcceptedBulk, NewJob};
 pub(crate) use bulk::{Beginning, Begun};
+pub use chatwoot::BridgeRow;
+pub(crate) use chatwoot::{Call, Pair, Thread};
 pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
 pub(crate) use messages::TakenIn;
-pub use chatwoot::BridgeRow;
-pub(crate) use chatwoot::{Call, Pair, Thread};
 pub use messages::{Accepted, Key};
 pub use optouts::{NewOptOut, OptedOut};
 pub(crate) use outbox::{Acquaintance, StoredPause};
@@ -73,6 +73,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0006_message_age.sql"),
     include_str!("../../migrations/0007_events.sql"),
     include_str!("../../migrations/0008_webhooks.sql"),
+    include_str!("../../migrations/0009_chatwoot.sql"),
 ];
 
 /// The version of the tables that this program writes.

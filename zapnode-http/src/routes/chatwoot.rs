@@ -65,7 +65,9 @@ pub(super) async fn check(
     };
     let path = path.unwrap_or_else(|| format!("/chatwoot/{id}/webhook/<secret>"));
     let Report { ok, findings } = chatwoot.check(&config, &path).await?;
-    Ok(Json(json!({"success": true, "ok": ok, "findings": findings})))
+    Ok(Json(
+        json!({"success": true, "ok": ok, "findings": findings}),
+    ))
 }
 
 /// `POST /chatwoot/{session}/webhook/{secret}`: what Chatwoot calls. It is stored and answered;
@@ -93,12 +95,18 @@ pub(super) async fn webhook(
     Ok(Json(match taken {
         Taken::Stored => json!({"success": true, "message": "Accepted"}),
         Taken::Repeated => json!({"success": true, "message": "Accepted before", "repeated": true}),
-        Taken::Ignored(why) => json!({"success": true, "message": "Ignored", "reason": why.as_str()}),
+        Taken::Ignored(why) => {
+            json!({"success": true, "message": "Ignored", "reason": why.as_str()})
+        }
     }))
 }
 
 /// The settings in a body, with the secrets it left away as they are.
-async fn config_of(chatwoot: &Chatwoot, id: &SessionId, body: JsonBody) -> Result<BridgeConfig, ApiError> {
+async fn config_of(
+    chatwoot: &Chatwoot,
+    id: &SessionId,
+    body: JsonBody,
+) -> Result<BridgeConfig, ApiError> {
     let mut fields = body.into_fields();
     let known = match chatwoot.get(id.clone()).await {
         Ok(info) => Some(info.row.config),
@@ -153,12 +161,16 @@ impl From<ChatwootError> for ApiError {
             ChatwootError::NoBridge => Self::new(StatusCode::NOT_FOUND, "bridge_not_found", text)
                 .hint("Set one up with PUT /chatwoot/{session}."),
             ChatwootError::WrongSecret => Self::new(StatusCode::NOT_FOUND, "not_found", text),
-            ChatwootError::Signature(_) => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", text)
-                .hint("signingSecret must be the one that the inbox's settings show in Chatwoot."),
+            ChatwootError::Signature(_) => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthorized", text).hint(
+                    "signingSecret must be the one that the inbox's settings show in Chatwoot.",
+                )
+            }
             ChatwootError::Malformed => Self::invalid(text),
             ChatwootError::Net(zapnode_core::net::NetError::PrivateAddress { .. }) => {
-                Self::new(StatusCode::BAD_REQUEST, "private_address", text)
-                    .hint("Set ZAPNODE_ALLOW_PRIVATE_ADDRESSES=true if Chatwoot is in your own network.")
+                Self::new(StatusCode::BAD_REQUEST, "private_address", text).hint(
+                    "Set ZAPNODE_ALLOW_PRIVATE_ADDRESSES=true if Chatwoot is in your own network.",
+                )
             }
             _ => Self::invalid(text),
         }

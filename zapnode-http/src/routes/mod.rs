@@ -10,9 +10,9 @@ use crate::error::ApiError;
 use crate::layers;
 
 mod bulk;
+mod chatwoot;
 mod database;
 mod events;
-mod chatwoot;
 mod health;
 mod messages;
 mod optouts;

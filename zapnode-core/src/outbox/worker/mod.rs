@@ -199,6 +199,7 @@ pub(crate) fn fresh(session: &SessionId, new: &NewMessage) -> Message {
         batch: new.batch,
         paced: new.paced,
         attempted_at: None,
+        reply_to: new.reply_to.clone(),
     }
 }
 
@@ -216,6 +217,7 @@ pub(crate) fn item_of(message: &Message) -> Option<Item> {
         priority: message.priority,
         batch: message.batch,
         paced: message.paced,
+        reply_to: message.reply_to.clone(),
     })
 }
 
