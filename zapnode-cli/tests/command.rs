@@ -53,6 +53,7 @@ fn the_help_text_is_the_one_in_the_repository() {
         &["webhooks"],
         &["webhooks", "add"],
         &["webhooks", "deliveries"],
+        &["chatwoot"],
         &["doctor"],
         &["backup"],
         &["restore"],

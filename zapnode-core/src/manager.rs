@@ -528,14 +528,20 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
         let Some(inner) = manager.upgrade() else {
             return;
         };
-        let before = OffsetDateTime::now_utc() - inner.options.idempotency_keys_kept;
-        if let Err(error) = inner.context.store.forget_keys(before).await {
+        let store = inner.context.store.clone();
+        let (keys_kept, messages_kept) = (
+            inner.options.idempotency_keys_kept,
+            inner.options.messages_kept,
+        );
+        // While the store works, the data folder can be let go.
+        drop(inner);
+        let before = OffsetDateTime::now_utc() - keys_kept;
+        if let Err(error) = store.forget_keys(before).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");
         }
-        let Some(kept) = inner.options.messages_kept else {
+        let Some(kept) = messages_kept else {
             continue;
         };
-        let store = &inner.context.store;
         let before = OffsetDateTime::now_utc() - kept;
         let forgotten = async {
             let deleted = store.delete_messages(before).await?;
