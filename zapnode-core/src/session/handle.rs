@@ -379,7 +379,7 @@ impl SessionHandle {
     }
 
     /// Takes back a message of ours by its id on the wire, if it has not been handed to WhatsApp.
-    /// One that is over without having left (failed or cancelled) needs no taking back.
+    /// One that is cancelled already needs no taking back; one that failed may have left all the same.
     ///
     /// # Errors
     /// [`Error::MessageNotFound`], [`Error::NotTakenBack`] for one that WhatsApp has, or
@@ -396,7 +396,7 @@ impl SessionHandle {
             Err(error) => return Err(error),
         };
         match state {
-            MessageState::Cancelled | MessageState::Failed => Ok(()),
+            MessageState::Cancelled => Ok(()),
             state => Err(Error::NotTakenBack { state }),
         }
     }
