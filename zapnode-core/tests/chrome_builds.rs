@@ -4,24 +4,12 @@
 
 mod chrome_support;
 
+use chrome_support::Bench;
 use chrome_support::simulated::{logged_in, sandbox, talk};
-use chrome_support::{Bench, Session};
-use zapnode_core::driver::DriverEvent;
 use zapnode_core::sandbox::{
     AckOrder, Addressing, CallCollection, ChatRecord, Ciphertext, DebugObject, Dialog, Faults,
     HasSynced, MissingModule, MsgKeyExport, MsgKeyForm, SendResult, SendReturns, SendSeen,
 };
-
-/// Reloads the page, so that it has the sandbox's present faults, and waits until it is ready.
-async fn reload(session: &mut Session) {
-    session.connection.reload().await.expect("reloaded");
-    session
-        .wait("a reload", |event| {
-            (event == &DriverEvent::Reloaded).then_some(())
-        })
-        .await;
-    session.wait_ready().await;
-}
 
 /// One linked session goes through builds that differ in every way the driver must not mind.
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +89,7 @@ async fn builds_of_every_kind_send_and_receive() {
     for (build, faults) in builds {
         tracing::info!(build);
         sandbox.set_faults(faults);
-        reload(&mut session).await;
+        session.reload().await;
         talk(&sandbox, &mut session).await;
     }
     session.close().await;

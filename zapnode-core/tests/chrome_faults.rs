@@ -6,21 +6,10 @@ mod chrome_support;
 use std::time::Duration;
 
 use chrome_support::simulated::{OURS, THEIRS, log_in, logged_in, ours, sandbox, talk, theirs};
-use chrome_support::{Bench, PATIENCE, Session, phone, text};
+use chrome_support::{Bench, PATIENCE, phone, text};
 use zapnode_core::driver::{DriverError, DriverEvent, LinkState, Refusal};
 use zapnode_core::message::{Ack, Recipient};
 use zapnode_core::sandbox::{Ciphertext, Dialog, Faults, RefusalNumber, SendResult};
-
-/// Reloads the page, so that it has the sandbox's present faults, and waits until it is ready.
-async fn reload(session: &mut Session) {
-    session.connection.reload().await.expect("reloaded");
-    session
-        .wait("a reload", |event| {
-            (event == &DriverEvent::Reloaded).then_some(())
-        })
-        .await;
-    session.wait_ready().await;
-}
 
 /// What WhatsApp's server refuses is told with its number and words, and goes under the same id once
 /// it is taken; blocked contacts and bans are told as such.
@@ -154,7 +143,7 @@ async fn a_message_that_was_revoked_before_it_was_read_is_not_told() {
         .expect("sent");
     tokio::time::sleep(Duration::from_millis(400)).await;
     sandbox.set_faults(Faults::default());
-    reload(&mut session).await;
+    session.reload().await;
     theirs(&sandbox)
         .send(&phone(OURS), "meant")
         .await
@@ -275,7 +264,7 @@ async fn parts_that_stay_away_are_told_and_named() {
     assert!(lost[0].part.starts_with(missing) && lost[0].detail.is_some());
     // A build that has it again is served again.
     sandbox.set_faults(Faults::default());
-    reload(&mut session).await;
+    session.reload().await;
     talk(&sandbox, &mut session).await;
     session.close().await;
 }
@@ -290,7 +279,7 @@ async fn a_message_without_network_stays_pending_and_goes_out_later() {
         send_result: SendResult::Lost,
         ..Faults::default()
     });
-    reload(&mut session).await;
+    session.reload().await;
     let lost = text(&chat, "lost");
     let sent = session
         .connection
@@ -300,7 +289,7 @@ async fn a_message_without_network_stays_pending_and_goes_out_later() {
     assert_eq!(sent.ack, Ack::Pending);
     // Asked again, it is the same message; the page sends it itself after a reload.
     sandbox.set_faults(Faults::default());
-    reload(&mut session).await;
+    session.reload().await;
     let again = session.connection.send_text(&lost).await.expect("known");
     assert_eq!(again.id, sent.id);
     theirs(&sandbox)
@@ -316,7 +305,7 @@ async fn a_message_without_network_stays_pending_and_goes_out_later() {
         send_result: SendResult::ErrorNetwork,
         ..Faults::default()
     });
-    reload(&mut session).await;
+    session.reload().await;
     let unsent = text(&chat, "unsent");
     session
         .connection
@@ -364,6 +353,6 @@ async fn a_question_on_leaving_does_not_hold_up_a_reload_or_the_close() {
     let sandbox = sandbox(|faults| faults.dialog = Dialog::BeforeUnload).await;
     let bench = Bench::new(&sandbox.url());
     let mut session = logged_in(&sandbox, &bench).await;
-    reload(&mut session).await;
+    session.reload().await;
     session.close().await;
 }

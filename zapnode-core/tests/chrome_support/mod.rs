@@ -84,6 +84,16 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Reloads the page, so that it has the sandbox's present faults, and waits until it is ready.
+    pub(crate) async fn reload(&mut self) {
+        self.connection.reload().await.expect("reloaded");
+        self.wait("a reload", |event| {
+            (event == &DriverEvent::Reloaded).then_some(())
+        })
+        .await;
+        self.wait_ready().await;
+    }
+
     pub(crate) fn new(Opened { connection, events }: Opened) -> Self {
         Self { connection, events }
     }
