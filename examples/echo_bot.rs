@@ -7,59 +7,29 @@
 //! On the simulated WhatsApp a simulated friend writes first and the bot ends after its answer;
 //! on the real one it runs until Ctrl-C.
 
-use std::time::Duration;
-
 use anyhow::Result;
-use tokio::sync::broadcast::error::RecvError;
-use zapnode_core::PhoneNumber;
-use zapnode_core::event::EventKind;
-use zapnode_core::message::IncomingMessage;
-use zapnode_examples::{OWN_NUMBER, Stage};
+use zapnode_examples::{Stage, bot};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let stage = Stage::set("example").await?;
-    let mut events = stage.manager.events();
-    if let Some(sandbox) = &stage.sandbox {
-        let friend = sandbox.phone(&PhoneNumber::new("5511912345678")?);
-        friend.send(&PhoneNumber::new(OWN_NUMBER)?, "Oi!").await?;
-    }
+    // From now on: what came before this run is not answered.
+    let cursor = stage.manager.events().latest();
+    let most = stage.friend_writes(&["Oi!"]).await?;
     println!("Listening. Ctrl-C ends.");
-    loop {
-        tokio::select! {
-            event = events.recv() => match event {
-                Ok(event) => {
-                    if let EventKind::Message(message) = event.kind
-                        && answer(&stage, &message).await?
-                        && stage.sandbox.is_some()
-                    {
-                        break;
-                    }
-                }
-                Err(RecvError::Lagged(missed)) => println!("{missed} events came too fast."),
-                Err(RecvError::Closed) => break,
-            },
-            _ = tokio::signal::ctrl_c() => break,
-        }
-    }
+    let echoing = bot::answer(
+        &stage.manager,
+        &stage.session,
+        cursor,
+        most,
+        async |message| {
+            let name = message.notify_name.as_deref().unwrap_or("somebody");
+            let text = message.body.clone();
+            println!("{name}: {}", text.as_deref().unwrap_or_default());
+            Ok(text)
+        },
+    );
+    let result = echoing.await;
     stage.strike().await;
-    Ok(())
-}
-
-/// Answers a text from somebody else in a chat with one person. Says whether it did.
-async fn answer(stage: &Stage, message: &IncomingMessage) -> Result<bool> {
-    let Some(text) = message.text.as_deref() else {
-        return Ok(false);
-    };
-    if message.from_me || message.chat.is_group() {
-        return Ok(false);
-    }
-    println!("{}: {text}", message.name.as_deref().unwrap_or("somebody"));
-    let wait = Duration::from_secs(10);
-    stage
-        .session
-        .send_text(message.chat.clone(), text, wait)
-        .await?;
-    println!("me: {text}");
-    Ok(true)
+    result
 }

@@ -4,6 +4,10 @@
 //! scans its QR. With `ZAPNODE_WEB_URL=https://web.whatsapp.com/` it is the real one, and the QR
 //! is shown for yours.
 
+pub mod ai;
+pub mod bot;
+pub mod commands;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +22,9 @@ use zapnode_core::{
 
 /// How long a person may take to find their phone.
 const LOGIN_WITHIN: Duration = Duration::from_secs(600);
+
+/// The simulated friend.
+const FRIEND: &str = "5511912345678";
 
 /// The number whose simulated phone scans.
 pub const OWN_NUMBER: &str = "244929782402";
@@ -90,6 +97,20 @@ impl Stage {
         let me = ready.me.context("a ready session knows who it is")?;
         println!("Ready as {}.", me.name.unwrap_or_default());
         Ok(())
+    }
+
+    /// On the simulated WhatsApp, lets a friend write these texts, and says how many answers they
+    /// expect. On the real one nobody is made to write: then there is no such number.
+    pub async fn friend_writes(&self, texts: &[&str]) -> Result<Option<usize>> {
+        let Some(sandbox) = &self.sandbox else {
+            return Ok(None);
+        };
+        let friend = sandbox.phone(&PhoneNumber::new(FRIEND)?);
+        for text in texts {
+            friend.send(&PhoneNumber::new(OWN_NUMBER)?, text).await?;
+            println!("The simulated phone {FRIEND} writes: {text}");
+        }
+        Ok(Some(texts.len()))
     }
 
     /// Closes everything; the login is kept for the next run.

@@ -53,7 +53,7 @@ process.on('unhandledRejection', (error) => {
 async function linkByQr() {
   const ana = start('a');
   const first = await checks.run('qr', () => ana.next('qr', ([qr]) => !qr.startsWith('null')));
-  const second = await checks.run('qr rotation', () => ana.next('qr', ([qr]) => qr !== first?.[0]));
+  const second = await checks.run('qr rotation', () => ana.next('qr', ([qr]) => !qr.startsWith('null') && qr !== first?.[0]));
   await checks.run('scan', () => sandbox.phone(ANA, 'scan', { qr: second[0] }));
   await checks.run('authenticated', () => ana.next('authenticated'));
   await checks.run('ready', () => ana.next('ready'));
@@ -143,6 +143,84 @@ async function receiving(ana) {
   });
 }
 
+async function happenings(ana) {
+  const write = async (text) => (await sandbox.phone(BRUNO, 'deliver', { to: ANA, text })).id;
+  const heard = ana.next('message', ([message]) => message.body === 'com erro');
+  const id = await write('com erro');
+  await checks.run('message to be changed', () => heard);
+  await checks.run('message_edit', async () => {
+    const edited = ana.next('message_edit');
+    await sandbox.phone(BRUNO, 'edit', { id, text: 'sem erro' });
+    const [message, now, before] = await edited;
+    checks.equal([message.id.id, now, before], [id, 'sem erro', 'com erro']);
+  });
+  await checks.run('message_reaction', async () => {
+    const reacted = ana.next('message_reaction');
+    await sandbox.phone(BRUNO, 'react', { id, emoji: '👍' });
+    const [reaction] = await reacted;
+    checks.equal([reaction.msgId.id, reaction.reaction, reaction.senderId], [id, '👍', `${BRUNO}@c.us`]);
+  });
+  await checks.run('message_reaction taken away', async () => {
+    const gone = ana.next('message_reaction', ([reaction]) => reaction.reaction === '');
+    await sandbox.phone(BRUNO, 'react', { id, emoji: '' });
+    await gone;
+  });
+  await checks.run('message_revoke_everyone', async () => {
+    const revoked = ana.next('message_revoke_everyone');
+    await sandbox.phone(BRUNO, 'revoke', { id });
+    const [, before] = await revoked;
+    checks.equal([before?.id.id, before?.body], [id, 'sem erro']);
+  });
+  await checks.run('message_revoke_me', async () => {
+    const other = await write('só aqui');
+    await ana.next('message', ([message]) => message.body === 'só aqui');
+    const deleted = ana.next('message_revoke_me');
+    await sandbox.phone(ANA, 'delete', { id: other });
+    const [message] = await deleted;
+    checks.equal(message.id.id, other);
+  });
+  await checks.run('call', async () => {
+    const called = ana.next('call');
+    const { call } = await sandbox.phone(BRUNO, 'call', { to: ANA, video: true });
+    const [incoming] = await called;
+    checks.equal([incoming.id, incoming.isVideo, incoming.fromMe], [call, true, false]);
+    checks.equal(incoming.from._serialized, `${BRUNO}@c.us`);
+  });
+}
+
+async function groups(ana) {
+  let group;
+  await checks.run('group_join', async () => {
+    const joined = ana.next('group_join');
+    ({ group } = await sandbox.phone(BRUNO, 'group', { act: 'create', subject: 'Obra', members: [ANA, CARLA] }));
+    const [notification] = await joined;
+    checks.equal([notification.chatId, notification.recipientIds.length], [group, 2]);
+    checks.match(notification.author, /^\d+@lid$/);
+  });
+  await checks.run('message in a group', async () => {
+    const heard = ana.next('message', ([message]) => message.body === 'no grupo');
+    await sandbox.phone(CARLA, 'deliver', { to: group, text: 'no grupo' });
+    const [message] = await heard;
+    checks.equal(message.from, group);
+    checks.match(message.author, /^\d+@lid$/);
+  });
+  await checks.run('sendMessage to a group', async () => {
+    const sent = await ana.client.sendMessage(group, 'para todos');
+    const onPhone = (await sandbox.messages(CARLA)).find(({ id }) => id === sent?.id?.id);
+    checks.equal([onPhone?.text, onPhone?.group, onPhone?.unknownSender], ['para todos', group, false]);
+  });
+  for (const [name, body] of [
+    ['group_admin_changed', { act: 'promote', members: [ANA] }],
+    ['group_update', { act: 'subject', text: 'Outra obra' }],
+    ['group_leave', { act: 'remove', members: [CARLA] }],
+  ])
+    await checks.run(name, async () => {
+      const told = ana.next(name, ([notification]) => notification.type === body.act);
+      await sandbox.phone(BRUNO, 'group', { group, ...body });
+      checks.equal((await told)[0].chatId, group);
+    });
+}
+
 async function restart(before) {
   await checks.run('destroy', () => before.client.destroy());
   await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'enquanto dormias' });
@@ -214,6 +292,8 @@ try {
   await numbers(ana);
   await sending(ana);
   await receiving(ana);
+  await happenings(ana);
+  await groups(ana);
   await remoteLogout(await restart(ana));
   await ownLogout();
   await pairingCode();

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+pub mod chatwoot;
 pub mod chrome;
 pub mod client;
 pub mod daemon;

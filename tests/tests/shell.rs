@@ -3,9 +3,11 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
+use zapnode_core::PhoneNumber;
 use zapnode_tests::daemon::clean_command;
 use zapnode_tests::{ANA, BRUNO, PATIENCE, Scene, chrome};
 
@@ -52,6 +54,30 @@ async fn log_in(scene: &Scene, session: &str, number: &str) -> Result<()> {
     Ok(())
 }
 
+/// `zapnode listen`: prints what came while nothing ran, and what comes, until Ctrl-C.
+async fn listen(scene: &Scene) -> Result<()> {
+    let (friend, shop) = (scene.phone(BRUNO)?, PhoneNumber::new(ANA)?);
+    friend.send(&shop, "enquanto dormia").await?;
+    let mut child = zapnode(scene, &["listen", "--session", "shop"])?.spawn()?;
+    let out = child.stdout.take().context("piped")?;
+    let mut lines = BufReader::new(out).lines();
+    let heard = async {
+        let first = lines.next_line().await?.context("it listens")?;
+        assert!(first.ends_with(": enquanto dormia"), "{first}");
+        friend.send(&shop, "bom dia").await?;
+        let second = lines.next_line().await?.context("it listens")?;
+        assert!(second.ends_with(": bom dia"), "{second}");
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid.and_then(Pid::from_raw).context("it runs")?;
+        kill_process(pid, Signal::INT)?;
+        anyhow::Ok(child.wait().await?)
+    };
+    let status = tokio::time::timeout(PATIENCE, heard).await??;
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(chrome::running_under(scene.folder()), [0u32; 0]);
+    Ok(())
+}
+
 #[tokio::test]
 async fn log_in_and_send_without_a_daemon() -> Result<()> {
     let scene = Scene::new().await?;
@@ -86,6 +112,8 @@ async fn log_in_and_send_without_a_daemon() -> Result<()> {
     assert_eq!(code, 5, "not on WhatsApp: {out}");
     let (code, _, _) = run(&scene, &["send", "--session", "nope", "--to", BRUNO, "x"]).await?;
     assert_eq!(code, 4, "no such session");
+
+    listen(&scene).await?;
 
     let (code, out, _) = run(&scene, &["sessions", "--json"]).await?;
     assert_eq!(code, 0);

@@ -7,7 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, completions, config, doctor, login, optout, restore, sandbox, send, sessions,
+    backup, bulk, chatwoot, completions, config, doctor, listen, login, optout, restore, sandbox,
+    send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -118,9 +119,12 @@ pub(crate) fn wants_json(arguments: impl Iterator<Item = OsString>) -> bool {
 pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
+    Listen(listen::ListenArgs),
     Sessions(sessions::SessionsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
+    Webhooks(webhooks::WebhooksArgs),
+    Chatwoot(chatwoot::ChatwootArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),

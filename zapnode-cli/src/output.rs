@@ -40,6 +40,17 @@ impl Output {
         }
     }
 
+    /// A result as [`result`](Self::result), where it matters whether anybody still reads.
+    pub(crate) fn line(self, text: impl AsRef<str>, value: &Value) -> std::io::Result<()> {
+        let line = if self.json {
+            format!("{value}\n")
+        } else {
+            format!("{}\n", text.as_ref())
+        };
+        let mut out = std::io::stdout().lock();
+        out.write_all(line.as_bytes()).and_then(|()| out.flush())
+    }
+
     /// A word on the way, for people only.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.json {

@@ -7,7 +7,8 @@ mod support;
 
 use serde_json::Value;
 use support::{ANA, BRUNO, Daemon, KEY, PATIENCE, Run, id, phone};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 use zapnode_core::SessionId;
 
 /// No number that begins with 000 has WhatsApp.
@@ -351,4 +352,160 @@ async fn an_owner_that_cannot_be_reached_is_waited_for_and_named() {
     let pid = std::process::id().to_string();
     assert!(error["error"].as_str().unwrap().contains(&pid), "{error}");
     assert!(!run.out.contains(KEY));
+}
+
+/// A run of `zapnode listen` that has begun to listen: what comes from now on is printed.
+async fn listening(daemon: &Daemon, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut child = daemon
+        .command(&[&["listen"], arguments].concat())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
+async fn line(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
+    let line = tokio::time::timeout(PATIENCE, lines.next_line());
+    line.await
+        .expect("a line comes")
+        .unwrap()
+        .expect("not the end")
+}
+
+async fn code(mut child: Child) -> Option<i32> {
+    let ended = tokio::time::timeout(PATIENCE, child.wait());
+    ended.await.expect("it ends").unwrap().code()
+}
+
+#[tokio::test]
+async fn listening_prints_what_comes_and_goes_on_where_it_ended() {
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    daemon.driver.write(&id("shop"), &phone(BRUNO), "oi").await;
+    let (child, mut lines) = listening(&daemon, &["--after", "0"]).await;
+    let first = line(&mut lines).await;
+    assert!(
+        first.ends_with(&format!("shop  Contact {BRUNO} (+{BRUNO}): oi")),
+        "{first}"
+    );
+    daemon
+        .driver
+        .write(&id("shop"), &phone(BRUNO), "tudo bem?")
+        .await;
+    assert!(line(&mut lines).await.ends_with(": tudo bem?"));
+    support::interrupt(&child);
+    assert_eq!(code(child).await, Some(0), "that is how it is meant to end");
+
+    let json = [
+        "--json",
+        "--session",
+        "shop",
+        "--events",
+        "message,session.status",
+        "--after",
+        "0",
+    ];
+    let (child, mut lines) = listening(&daemon, &json).await;
+    let mut last = 0;
+    loop {
+        let event: Value = serde_json::from_str(&line(&mut lines).await).unwrap();
+        assert!(event["sequence"].as_i64() > Some(last), "in order");
+        last = event["sequence"].as_i64().unwrap();
+        if event["payload"]["body"] == "oi" {
+            break;
+        }
+        assert_eq!(event["event"], "session.status");
+    }
+    support::interrupt(&child);
+    assert_eq!(code(child).await, Some(0));
+    let after = last.to_string();
+    let (child, mut lines) = listening(&daemon, &["--after", &after]).await;
+    assert!(
+        line(&mut lines).await.ends_with(": tudo bem?"),
+        "nothing twice"
+    );
+
+    // Its reader goes away, as `head` does.
+    drop(lines);
+    let written = async {
+        loop {
+            daemon
+                .driver
+                .write(&id("shop"), &phone(BRUNO), "ninguém lê")
+                .await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let status = tokio::select! {
+        status = code(child) => status,
+        () = written => None,
+    };
+    assert_eq!(status, Some(0), "no panic, no failure");
+}
+
+#[tokio::test]
+async fn listening_to_what_is_not_there_is_refused() {
+    let daemon = Daemon::start().await;
+    let run = daemon.run(&["listen", "--session", "nobody"]).await;
+    assert_eq!(run.code, 4, "{run:?}");
+    let run = daemon.run(&["listen", "--events", "mesage"]).await;
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.err.contains("session.status"), "{run:?}");
+    daemon.publish();
+    let run = daemon.run_local(&["listen", "--session", "nobody"]).await;
+    assert_eq!(run.code, 4, "through who owns the data folder: {run:?}");
+}
+
+#[tokio::test]
+async fn webhooks_are_made_tested_listed_and_deleted() {
+    let daemon = Daemon::start().await;
+    let none = daemon.run(&["webhooks"]).await;
+    assert!(none.out.contains("zapnode webhooks add"), "{none:?}");
+    let refused = daemon
+        .run(&["webhooks", "add", "http://127.0.0.1:9/"])
+        .await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused.err.contains("ZAPNODE_ALLOW_PRIVATE_ADDRESSES"),
+        "{refused:?}"
+    );
+    let bad = daemon
+        .run(&["webhooks", "add", "https://example.com/", "--header", "x"])
+        .await;
+    assert_eq!(bad.code, 2, "{bad:?}");
+
+    // An address of documents (RFC 2606) that no name server knows.
+    let made = daemon
+        .run(&[
+            "webhooks",
+            "add",
+            "http://receiver.invalid/",
+            "--events",
+            "message,message.ack",
+            "--header",
+            "X-Team: blue",
+            "--json",
+        ])
+        .await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let webhook = &made.json()[0]["webhook"];
+    assert_eq!(webhook["headers"]["x-team"], "blue");
+    assert!(webhook["secret"].as_str().unwrap().starts_with("whsec_"));
+    let hook = webhook["id"].as_str().unwrap();
+    let list = daemon.run(&["webhooks", "list"]).await;
+    assert!(
+        list.out.contains(hook) && list.out.contains("active"),
+        "{list:?}"
+    );
+    let test = daemon.run(&["webhooks", "test", hook]).await;
+    assert_eq!(test.code, 1, "{test:?}");
+    assert!(test.out.contains("unknown_host"), "{test:?}");
+    let sent = daemon.run(&["webhooks", "deliveries", hook]).await;
+    assert!(sent.out.contains("no such deliveries"), "{sent:?}");
+    let retry = daemon.run(&["webhooks", "retry", hook, "whd_x"]).await;
+    assert_eq!(retry.code, 1, "{retry:?}");
+    let gone = daemon.run(&["webhooks", "delete", hook]).await;
+    assert_eq!(gone.code, 0, "{gone:?}");
+    let again = daemon.run(&["webhooks", "delete", hook]).await;
+    assert_eq!(again.code, 1, "{again:?}");
 }

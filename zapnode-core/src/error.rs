@@ -61,6 +61,12 @@ pub enum Error {
         /// How far it is.
         state: crate::outbox::MessageState,
     },
+    /// The message left this program: WhatsApp has it, and it is not taken back there.
+    #[error("the message is {} and cannot be taken back on WhatsApp", .state.as_str())]
+    NotTakenBack {
+        /// How far it is.
+        state: crate::outbox::MessageState,
+    },
     /// A text that cannot be sent.
     #[error("{0}")]
     InvalidMessage(&'static str),
@@ -108,6 +114,9 @@ pub enum Error {
     /// There is no backup, or it was not restored.
     #[error(transparent)]
     Backup(#[from] crate::backup::BackupError),
+    /// The webhooks could not be opened.
+    #[error(transparent)]
+    Webhook(#[from] crate::webhook::WebhookError),
     /// Another process owns the data folder.
     #[error("{owner}")]
     Owned {

@@ -34,7 +34,7 @@
 //! - [`backup`]: one file with the store and the logins, and back.
 //! - [`bulk`]: one text to many people, as a job; [`optout`]: who is left out of it.
 //! - [`pool`]: several sessions as one sender.
-//! - [`event`]: what happens, as it happens: states, messages, acks.
+//! - [`event`]: what happened, in a durable log that is read by a cursor: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.
 //!
@@ -46,12 +46,15 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod chatwoot;
 pub mod driver;
 mod error;
 pub mod event;
 pub mod id;
+pub mod ignore;
 mod manager;
 pub mod message;
+pub mod net;
 pub mod options;
 pub mod optout;
 pub mod outbox;
@@ -62,6 +65,7 @@ pub mod pool;
 pub mod sandbox;
 pub mod session;
 pub mod store;
+pub mod webhook;
 
 pub use error::{Error, Standing, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};

@@ -14,7 +14,7 @@ use ulid::Ulid;
 use crate::backup::{self, BackupError, BackupReport, Profiles};
 use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
-use crate::event::{Event, EventKind};
+use crate::event::{EventLog, Signal, SignalKind};
 use crate::id::{MessageId, SessionId};
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
@@ -27,9 +27,13 @@ use crate::session::failure::Records;
 use crate::session::handle::Shared;
 use crate::session::{SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Spare, Store, StoreError, StoreHealth};
+use crate::webhook::Webhooks;
 
-/// How many events a reader may fall behind before it loses the oldest.
-const EVENTS_KEPT: usize = 4096;
+/// How many signals a reader may fall behind before it loses the oldest.
+const SIGNALS_KEPT: usize = 4096;
+
+/// How often it is looked whether events are too old or too many.
+const PRUNED_EVERY: Duration = Duration::from_secs(300);
 
 /// How many requests may wait for one session's task.
 const COMMANDS_WAITING: usize = 256;
@@ -47,6 +51,8 @@ pub(crate) struct Inner {
     folder: DataFolder,
     options: ManagerOptions,
     context: Arc<Context>,
+    log: EventLog,
+    webhooks: Webhooks,
     sessions: Mutex<BTreeMap<SessionId, SessionHandle>>,
     /// Held while it is decided whether a session is made or removed. `None` when the manager is
     /// shutting down.
@@ -111,9 +117,11 @@ impl SessionManager {
         }
 
         let (removals, to_remove) = mpsc::unbounded_channel();
-        let (bus, _) = broadcast::channel(EVENTS_KEPT);
+        let (bus, _) = broadcast::channel(SIGNALS_KEPT);
         let (news, taken_back) = mpsc::unbounded_channel();
         let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
+        let log = EventLog::new(store.clone());
+        let webhooks = Webhooks::open(store.clone(), log.clone(), options.webhooks.clone()).await?;
         let context = Arc::new(Context {
             driver,
             store,
@@ -132,6 +140,8 @@ impl SessionManager {
                 folder,
                 options,
                 context,
+                log,
+                webhooks,
                 sessions: Mutex::default(),
                 registry: tokio::sync::Mutex::new(Some(())),
                 removed: Notify::new(),
@@ -145,6 +155,7 @@ impl SessionManager {
             manager.spawn(row);
         }
         tokio::spawn(forget_what_is_old(Arc::downgrade(&manager.inner)));
+        tokio::spawn(forget_old_events(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
         tokio::spawn(tell_taken_back(Arc::downgrade(&manager.inner), taken_back));
         Ok(manager)
@@ -379,10 +390,31 @@ impl SessionManager {
         &self.inner.turns
     }
 
-    /// What happens on all sessions from now on. A reader that falls 4096 events behind loses the
-    /// oldest and is told how many.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
+    /// What happened on all sessions, kept across restarts: read it from any place on.
+    ///
+    /// ```no_run
+    /// # async fn program(manager: zapnode_core::SessionManager) {
+    /// use futures_util::StreamExt;
+    /// let log = manager.events();
+    /// let mut events = log.from(log.latest());
+    /// while let Some(Ok(event)) = events.next().await {
+    ///     println!("{} {} {}", event.sequence, event.session, event.name());
+    /// }
+    /// # }
+    /// ```
+    pub fn events(&self) -> EventLog {
+        self.inner.log.clone()
+    }
+
+    /// How things stand on all sessions, as they change from now on: what is not kept, as a new
+    /// QR. A reader that falls 4096 signals behind loses the oldest and is told how many.
+    pub fn signals(&self) -> broadcast::Receiver<Signal> {
         self.inner.context.bus.subscribe()
+    }
+
+    /// The webhooks: who is told what happens, by HTTP.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
     }
 
     /// The data folder that this manager owns.
@@ -407,13 +439,19 @@ impl SessionManager {
             .collect();
         // One that ended before it was asked is closed as well.
         futures_util::future::join_all(closing).await;
+        // The store works in order: once it is through with this, the last states are told.
+        if let Err(error) = self.inner.context.store.run(|_| Ok(())).await {
+            tracing::error!(%error, "the last states may not be told");
+        }
+        self.inner.log.close();
+        self.inner.webhooks.shutdown().await;
         self.inner.context.store.tidy().await;
     }
 
     fn spawn(&self, row: SessionRow) -> SessionHandle {
         let (commands, queue) = mpsc::channel(COMMANDS_WAITING);
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let (progress, _) = broadcast::channel(EVENTS_KEPT);
+        let (progress, _) = broadcast::channel(SIGNALS_KEPT);
         let (load, follow_load) = watch::channel(Load::default());
         let login = login_of(&row);
         let (info, follow) = watch::channel(SessionInfo {
@@ -464,6 +502,7 @@ impl SessionManager {
             bus: self.inner.context.bus.clone(),
             opt_outs: self.inner.context.opt_outs.clone(),
             progress,
+            ignore: self.inner.options.ignore.clone(),
             inbox,
             load,
         });
@@ -513,6 +552,33 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
     }
 }
 
+/// Forgets the events that are kept no longer, in steps between which others write, until the
+/// manager is gone.
+async fn forget_old_events(manager: Weak<Inner>) {
+    let mut often = tokio::time::interval(PRUNED_EVERY);
+    loop {
+        often.tick().await;
+        loop {
+            let Some(inner) = manager.upgrade() else {
+                return;
+            };
+            let kept = inner.options.events_kept;
+            let store = inner.context.store.clone();
+            // While the store works, the data folder can be let go.
+            drop(inner);
+            let before = OffsetDateTime::now_utc() - kept.age;
+            match store.prune_events(before, kept.count).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "old events could not be forgotten");
+                    break;
+                }
+            }
+        }
+    }
+}
+
 /// Removes the sessions that ask for it, after a logout, until the manager is gone.
 async fn remove_on_request(manager: Weak<Inner>, mut requests: mpsc::UnboundedReceiver<SessionId>) {
     while let Some(id) = requests.recv().await {
@@ -548,9 +614,9 @@ async fn tell_taken_back(manager: Weak<Inner>, mut news: mpsc::UnboundedReceiver
                     .await;
             }
             // Nobody may be listening.
-            let _ = manager.inner.context.bus.send(Event {
+            let _ = manager.inner.context.bus.send(Signal {
                 session: message.session.clone(),
-                kind: EventKind::Outbox(Box::new(message)),
+                kind: SignalKind::Outbox(Box::new(message)),
             });
         }
         manager.inner.bulk_changed.notify_waiters();

@@ -6,6 +6,14 @@ use time::OffsetDateTime;
 
 use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber, WireId};
 
+mod details;
+mod happenings;
+
+pub use details::{Details, Location, MediaFacts, Person, Quoted};
+pub use happenings::{
+    Call, Decryption, Edit, GroupChange, GroupNotice, Reaction, Revoke, RevokedFor, WaitingMessage,
+};
+
 /// Who a message goes to, as a caller names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -206,7 +214,7 @@ pub struct SentMessage {
 }
 
 /// A message that appeared on the page: from somebody else, or from this account's other devices.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IncomingMessage {
     /// Its whole key.
@@ -230,6 +238,20 @@ pub struct IncomingMessage {
     /// When it was written, by WhatsApp's clock, to the second.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
+    /// What it carries besides.
+    #[serde(flatten)]
+    pub details: Details,
+}
+
+impl IncomingMessage {
+    /// Who wrote it.
+    pub fn writer(&self) -> Person {
+        Person {
+            id: self.from.clone(),
+            phone: self.from_phone.clone(),
+            lid: self.from_lid.clone(),
+        }
+    }
 }
 
 #[cfg(test)]

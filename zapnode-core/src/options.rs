@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ignore::{Ignore, IgnoreChoice};
 use crate::optout::StopWords;
 use crate::outbox::Pace;
+use crate::webhook::WebhookOptions;
 
 /// What a caller may choose for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct SessionOptions {
     /// When it rests, and how much memory it may take. Absent: as chosen for all sessions.
     #[serde(flatten)]
     pub care: Care,
+    /// Which chats are not listened to. What is not chosen: the manager's default.
+    #[serde(skip_serializing_if = "IgnoreChoice::is_empty", default)]
+    pub ignore: IgnoreChoice,
 }
 
 /// When a session rests, and how much memory it may take. All of it is off where nothing is chosen;
@@ -104,6 +109,11 @@ impl SessionOptions {
         let named = Self {
             pace: self.pace.or(others.pace),
             care: self.care.or(others.care),
+            ignore: if self.ignore.is_empty() {
+                others.ignore.clone()
+            } else {
+                self.ignore.clone()
+            },
             ..self.clone()
         };
         self.is_empty() || named == *others
@@ -137,6 +147,31 @@ pub struct ManagerOptions {
     pub pace: Pace,
     /// How long each phase may take.
     pub deadlines: Deadlines,
+    /// Which chats the sessions do not listen to, where a session chose nothing else.
+    pub ignore: Ignore,
+    /// How many events are kept.
+    pub events_kept: EventsKept,
+    /// How webhooks work.
+    pub webhooks: WebhookOptions,
+}
+
+/// How many events the log keeps. The oldest are forgotten first, whichever bound is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventsKept {
+    /// For how long.
+    pub age: Duration,
+    /// The most.
+    pub count: u64,
+}
+
+impl Default for EventsKept {
+    /// A week, at most a million: about 1 GB if each is a short message.
+    fn default() -> Self {
+        Self {
+            age: Duration::from_secs(7 * 24 * 3600),
+            count: 1_000_000,
+        }
+    }
 }
 
 impl ManagerOptions {
@@ -155,6 +190,9 @@ impl ManagerOptions {
             stop_words: StopWords::default(),
             pace: Pace::OFF,
             deadlines: Deadlines::default(),
+            ignore: Ignore::default(),
+            events_kept: EventsKept::default(),
+            webhooks: WebhookOptions::default(),
         }
     }
 }

@@ -145,6 +145,7 @@ mod tests {
                 kind: "chat".to_owned(),
                 text: None,
                 at: OffsetDateTime::UNIX_EPOCH,
+                details: Default::default(),
             };
             assert_eq!(names(Person::of_writer(&message)), expected, "{in_chat}");
         }

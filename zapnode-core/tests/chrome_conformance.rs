@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
-use zapnode_core::driver::conformance::{self, World};
+use zapnode_core::driver::conformance::{self, Change, World};
 use zapnode_core::driver::{Driver, StoredLogin};
 use zapnode_core::sandbox::{Sandbox, SandboxOptions};
 use zapnode_core::{PhoneNumber, SessionId, WireId};
@@ -37,6 +37,16 @@ impl World for Simulated {
     async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str) {
         let phone = self.sandbox.phone(from);
         phone.send(account, text).await.expect("written");
+    }
+
+    async fn change(&self, from: &PhoneNumber, _: &PhoneNumber, id: &WireId, change: Change) {
+        let phone = self.sandbox.phone(from);
+        let changed = match change {
+            Change::Edit(text) => phone.edit(id, &text).await,
+            Change::React(emoji) => phone.react(id, &emoji.unwrap_or_default()).await,
+            Change::Revoke => phone.revoke(id).await,
+        };
+        changed.expect("the phone has the message");
     }
 
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {

@@ -6,40 +6,14 @@ mod chrome_support;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrome_support::{Bench, browsers_of, until};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use chrome_support::{Bench, browsers_of, serve, until};
 use tokio::net::TcpListener;
 use zapnode_core::driver::{
-    Driver, DriverClosed, DriverError, DriverEvent, Interruption, LinkState, LogoutReason, Refusal,
-    StoredLogin,
+    Driver, DriverClosed, DriverError, DriverEvent, Interruption, LinkState, Refusal, StoredLogin,
 };
-use zapnode_core::message::{Ack, Recipient};
-
-/// A small web server: the same page for every path. Returns its address and what was asked.
-async fn serve(page: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let log = Arc::clone(&asked);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let log = Arc::clone(&log);
-            tokio::spawn(async move {
-                let mut request = vec![0; 16 << 10];
-                let length = stream.read(&mut request).await.unwrap_or(0);
-                let text = String::from_utf8_lossy(&request[..length]).into_owned();
-                log.lock().expect("not poisoned").push(text);
-                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close";
-                let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
-                stream.write_all(answer.as_bytes()).await.ok();
-            });
-        }
-    });
-    (format!("http://{address}/"), asked)
-}
 
 const PLAIN: &str = "<!doctype html><title>plain</title><p>nothing here</p>";
 
@@ -508,77 +482,6 @@ async fn what_is_dropped_is_ended_in_the_background() {
         until("its end", || browsers_of(&login).is_empty()).await;
     }
     bench.open("a").await.close().await;
-}
-
-/// The surface of the fact sheet in its least likely forms, each of them seen or allowed there.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_in_which_everything_is_where_it_used_to_be() {
-    const ODD: &str = include_str!("chrome_odd_page.html");
-    let (url, _) = serve(ODD).await;
-    let bench = Bench::new(&url);
-    let mut session = bench.open("a").await;
-    // Idle from the start, with the older refresh alone, the older secret and no platform.
-    assert_eq!(session.wait_qr().await, "2@odd-ref,AQI=,Aw==,secret");
-    session.wait_ready().await;
-    let evidence = session.connection.evidence().await.expect("evidence");
-    let LinkState::Ready(me) = evidence.link else {
-        panic!("{evidence:#?}");
-    };
-    assert_eq!(
-        me.phone.as_ref().map(|id| id.as_str()),
-        Some("244929000001@c.us")
-    );
-
-    let friend = chrome_support::phone("244929000002");
-    let recipient = Recipient::from(friend);
-    let contact = session.connection.find_contact(&recipient).await;
-    let contact = contact.expect("an answer").expect("on WhatsApp");
-    assert_eq!(contact.chat.as_str(), "244929000002@c.us");
-    assert_eq!(
-        contact.lid.as_ref().map(|id| id.as_str()),
-        Some("777000@lid")
-    );
-    let nobody = Recipient::from(chrome_support::phone("000929000002"));
-    assert_eq!(
-        session
-            .connection
-            .find_contact(&nobody)
-            .await
-            .expect("an answer"),
-        None
-    );
-
-    // The chat turns out to be under the other name, and so is the message then.
-    let text = chrome_support::text(&contact.chat, "olá");
-    let sent = session.connection.send_text(&text).await.expect("sent");
-    assert_eq!(
-        sent.id.as_str(),
-        format!("true_777000@lid_{}", text.wire_id)
-    );
-    session.wait_ack(&text.wire_id, Ack::Server).await;
-    let echo = session.wait_message("echo olá").await;
-    assert_eq!(echo.chat.as_str(), "777000@lid");
-    let under_old_name = format!("true_244929000002@c.us_{}", text.wire_id);
-    let found = session
-        .connection
-        .find_message(&under_old_name.parse().expect("a key"))
-        .await;
-    assert_eq!(
-        found.expect("an answer").map(|found| found.id),
-        Some(sent.id.clone())
-    );
-    let again = session.connection.send_text(&text).await.expect("known");
-    assert_eq!(again.id, sent.id);
-
-    // Nothing but the socket's state tells of the logout.
-    session.connection.log_out().await.expect("logged out");
-    let reason = session.wait("a logout", |event| match event {
-        DriverEvent::LoggedOut(reason) => Some(reason.clone()),
-        _ => None,
-    });
-    assert_eq!(reason.await, LogoutReason::Asked);
-    assert_eq!(session.wait_qr().await, "2@again,AQI=,Aw==,secret");
-    session.close().await;
 }
 
 /// Not a test by itself: the process that is killed by the next one.

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast::Receiver;
 use zapnode_core::driver::scripted::Unlinked;
 use zapnode_core::driver::{DriverError, LinkState, Resources};
-use zapnode_core::event::{Event, EventKind};
+use zapnode_core::event::{Signal, SignalKind};
 use zapnode_core::message::Ack;
 use zapnode_core::options::Care;
 use zapnode_core::outbox::NewMessage;
@@ -18,18 +18,18 @@ use zapnode_core::{SessionHandle, SessionInfo, SessionState};
 
 /// The next time it is not ready. Followed by its events: with paused time it may be ready again
 /// before anybody looks.
-async fn hurt(events: &mut Receiver<Event>) -> SessionInfo {
+async fn hurt(events: &mut Receiver<Signal>) -> SessionInfo {
     status(events, |info| !info.is_ready()).await
 }
 
-async fn status(events: &mut Receiver<Event>, so: impl Fn(&SessionInfo) -> bool) -> SessionInfo {
+async fn status(events: &mut Receiver<Signal>, so: impl Fn(&SessionInfo) -> bool) -> SessionInfo {
     let event = next(
         events,
-        |e| matches!(&e.kind, EventKind::Status(info) if so(info)),
+        |e| matches!(&e.kind, SignalKind::Status(info) if so(info)),
     )
     .await;
     match event.kind {
-        EventKind::Status(info) => *info,
+        SignalKind::Status(info) => *info,
         _ => unreachable!("that was asked for"),
     }
 }
@@ -140,7 +140,7 @@ async fn a_session_that_is_hurt_keeps_the_last_words_of_its_page() {
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
     assert_eq!(session.failure().await.expect("read"), None);
-    let mut events = manager.events();
+    let mut events = manager.signals();
     scene.driver.stall(session.id());
     let hurt = hurt(&mut events).await;
     assert_eq!(
@@ -163,7 +163,7 @@ async fn a_page_that_is_deaf_is_loaded_anew() {
     let scene = Scene::new();
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
-    let mut events = manager.events();
+    let mut events = manager.signals();
     scene.driver.deafen(session.id());
     let hurt = hurt(&mut events).await;
     assert_eq!(code(&hurt), Some(ReasonCode::PageDeaf));
@@ -190,7 +190,7 @@ async fn memory_is_shown_and_its_limits_are_kept() {
     };
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
-    let mut events = manager.events();
+    let mut events = manager.signals();
     scene.driver.weigh(session.id(), weight(600));
     let soft = hurt(&mut events).await;
     assert_eq!(soft.state, SessionState::Recovering { attempt: 1 });
@@ -272,7 +272,7 @@ async fn a_sleeping_session_looks_for_messages_from_time_to_time() {
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
     let asleep = |i: &SessionInfo| i.state == SessionState::Hibernating;
-    let mut events = manager.events();
+    let mut events = manager.signals();
     for _ in 0..2 {
         let sleeps = status(&mut events, asleep).await;
         assert_eq!(code(&sleeps), Some(ReasonCode::Idle));
@@ -306,7 +306,7 @@ async fn a_scheduled_message_wakes_its_session() {
     let mut message = NewMessage::text(bruno(), "na hora");
     // Woken 20 s ahead: in 2 s from now.
     message.send_at = Some(OffsetDateTime::now_utc() + Duration::from_secs(22));
-    let mut events = manager.events();
+    let mut events = manager.signals();
     session.submit(message).await.expect("accepted");
     assert_eq!(session.info().state, SessionState::Hibernating);
     let wakes = status(&mut events, |i| code(i) == Some(ReasonCode::Woken)).await;

@@ -4,10 +4,10 @@ mod scene;
 
 use std::time::Duration;
 
-use scene::{Scene, ana, bruno, id, next, qr, until};
+use scene::{Scene, ana, bruno, id, next, qr, told, until};
 use time::OffsetDateTime;
 use zapnode_core::driver::{DriverEvent, LinkState};
-use zapnode_core::event::EventKind;
+use zapnode_core::event::{Event, EventKind, SignalKind};
 use zapnode_core::message::Ack;
 use zapnode_core::outbox::{FailureCode, Message, MessageFilter, MessageState, NewMessage};
 use zapnode_core::{Error, PhoneNumber, SessionHandle, SessionInfo, SessionManager, SessionState};
@@ -32,7 +32,7 @@ fn arrived(scene: &Scene) -> Vec<String> {
 
 /// Waits until the store says that a message is at `state`.
 async fn stored(manager: &SessionManager, message: &Message, state: MessageState) -> Message {
-    let mut events = manager.events();
+    let mut events = manager.signals();
     loop {
         let now = manager.message(message.id).await.expect("stored");
         if now.state == state {
@@ -40,7 +40,7 @@ async fn stored(manager: &SessionManager, message: &Message, state: MessageState
         }
         next(
             &mut events,
-            |e| matches!(&e.kind, EventKind::Outbox(m) if m.id == message.id),
+            |e| matches!(&e.kind, SignalKind::Outbox(m) if m.id == message.id),
         )
         .await;
     }
@@ -306,22 +306,20 @@ async fn history_has_both_directions_once() {
     let scene = Scene::new();
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
-    let mut events = manager.events();
+    let mut events = manager.events().from(manager.events().latest());
     session
         .submit_and_wait(text("ida"), MessageState::Sent, WAIT)
         .await
         .expect("accepted");
-    scene.driver.write(session.id(), &bruno(), "volta").await;
-    let told = next(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
-    let EventKind::Message(message) = told.kind else {
-        unreachable!()
-    };
+    let message = scene.driver.write(session.id(), &bruno(), "volta").await;
+    let is_message = |e: &Event| matches!(e.kind, EventKind::Message(_));
+    told(&mut events, is_message).await;
     // The page tells it again, as after a reload; then something new.
-    let again = DriverEvent::Message(*message.clone());
+    let again = DriverEvent::Message(Box::new(message));
     scene.driver.tell(session.id(), again).await;
     scene.driver.write(session.id(), &bruno(), "nova").await;
-    let told = next(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
-    assert!(matches!(told.kind, EventKind::Message(m) if m.text.as_deref() == Some("nova")));
+    let event = told(&mut events, is_message).await;
+    assert!(matches!(event.kind, EventKind::Message(m) if m.body.as_deref() == Some("nova")));
     let history = session.messages(MessageFilter::default(), 10).await;
     let texts: Vec<_> = history
         .expect("read")

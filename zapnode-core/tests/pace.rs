@@ -5,11 +5,11 @@ mod scene;
 
 use std::time::Duration;
 
-use scene::{Scene, ana, bruno, id, next, qr, until};
+use scene::{Scene, ana, bruno, id, next, qr, told, until};
 use time::OffsetDateTime;
 use ulid::Ulid;
 use zapnode_core::driver::DriverEvent;
-use zapnode_core::event::EventKind;
+use zapnode_core::event::{EventKind, SignalKind};
 use zapnode_core::message::Ack;
 use zapnode_core::outbox::{
     FailureCode, Message, MessageState, NewMessage, Pace, Priority, Wait, WaitReason,
@@ -44,7 +44,7 @@ async fn accept(session: &SessionHandle, new: NewMessage) -> Message {
 
 /// Waits until the store says that a message is at `state`.
 async fn stored(manager: &SessionManager, message: &Message, state: MessageState) -> Message {
-    let mut events = manager.events();
+    let mut events = manager.signals();
     loop {
         let now = manager.message(message.id).await.expect("stored");
         if now.state == state {
@@ -52,7 +52,7 @@ async fn stored(manager: &SessionManager, message: &Message, state: MessageState
         }
         next(
             &mut events,
-            |e| matches!(&e.kind, EventKind::Outbox(m) if m.id == message.id),
+            |e| matches!(&e.kind, SignalKind::Outbox(m) if m.id == message.id),
         )
         .await;
     }
@@ -100,9 +100,10 @@ async fn messages_leave_a_gap_and_replies_do_not_wait_for_others() {
     };
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
-    let mut events = manager.events();
+    let log = manager.events();
+    let mut events = log.from(log.latest());
     scene.driver.write(session.id(), &person(9), "oi?").await;
-    next(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
+    told(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
     let began = std::time::Instant::now();
     accept(&session, to(1)).await;
     got(&scene, 1).await;
@@ -182,9 +183,10 @@ async fn first_contacts_are_capped_and_people_who_wrote_are_none() {
     // Again to the first, and to somebody who wrote: neither is new.
     let again = accept(&session, NewMessage::text(person(1), "again")).await;
     stored(&manager, &again, MessageState::Sent).await;
-    let mut events = manager.events();
+    let log = manager.events();
+    let mut events = log.from(log.latest());
     scene.driver.write(session.id(), &person(3), "oi").await;
-    next(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
+    told(&mut events, |e| matches!(e.kind, EventKind::Message(_))).await;
     let reply = accept(&session, to(3)).await;
     stored(&manager, &reply, MessageState::Sent).await;
     // They write themselves: from then on they may be answered.
@@ -247,10 +249,10 @@ async fn a_limit_on_the_account_pauses_the_queue_and_loses_nothing() {
         .driver
         .refuse_sends(Some((Some(463), "reachout-timelock")));
     let refused = accept(&session, to(1)).await;
-    let mut events = manager.events();
+    let mut events = manager.signals();
     // It comes back to the queue, and what follows waits with it.
     next(&mut events, |e| {
-        matches!(&e.kind, EventKind::Outbox(m) if m.id == refused.id && m.state == MessageState::Queued)
+        matches!(&e.kind, SignalKind::Outbox(m) if m.id == refused.id && m.state == MessageState::Queued)
     })
     .await;
     let other = accept(&session, to(2)).await;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use zapnode_core::driver::conformance::{self, World};
+use zapnode_core::driver::conformance::{self, Change, World};
 use zapnode_core::driver::scripted::ScriptedDriver;
 use zapnode_core::driver::{Driver, StoredLogin};
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
@@ -32,6 +32,15 @@ impl World for Scripted {
 
     async fn write(&self, from: &PhoneNumber, _: &PhoneNumber, text: &str) {
         self.driver.write(&self.session, from, text).await;
+    }
+
+    async fn change(&self, from: &PhoneNumber, _: &PhoneNumber, id: &WireId, change: Change) {
+        let session = &self.session;
+        match change {
+            Change::Edit(text) => self.driver.edit(session, from, id, &text).await,
+            Change::React(emoji) => self.driver.react(session, from, id, emoji.as_deref()).await,
+            Change::Revoke => self.driver.revoke(session, from, id).await,
+        }
     }
 
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zapnode_core::bulk::BulkJob;
+use zapnode_core::chatwoot::{Chatwoot, ChatwootOptions};
 use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
+use zapnode_core::store::StoreError;
 use zapnode_core::{SessionId, SessionManager};
 
 use crate::auth::{Hosts, Secret};
@@ -34,6 +37,10 @@ pub struct AppOptions {
     pub webhook_enabled: bool,
     /// The host names that requests may carry.
     pub hosts: Hosts,
+    /// How many readers of events may be connected at one time.
+    pub max_streams: usize,
+    /// Whether a Chatwoot in a private network may be spoken to.
+    pub allow_private: bool,
 }
 
 impl AppOptions {
@@ -46,6 +53,8 @@ impl AppOptions {
             send_wait: Duration::from_secs(10),
             webhook_enabled: true,
             hosts: Hosts::Any,
+            max_streams: 256,
+            allow_private: false,
         }
     }
 }
@@ -61,6 +70,8 @@ struct Inner {
     started: Instant,
     stopping: CancellationToken,
     tasks: TaskTracker,
+    stream_places: Arc<Semaphore>,
+    chatwoot: OnceCell<Chatwoot>,
 }
 
 impl App {
@@ -68,10 +79,12 @@ impl App {
     pub fn new(manager: SessionManager, options: AppOptions) -> Self {
         Self(Arc::new(Inner {
             manager,
+            stream_places: Arc::new(Semaphore::new(options.max_streams)),
             options,
             started: Instant::now(),
             stopping: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            chatwoot: OnceCell::new(),
         }))
     }
 
@@ -88,6 +101,35 @@ impl App {
     /// How it behaves.
     pub fn options(&self) -> &AppOptions {
         &self.0.options
+    }
+
+    /// The bridges to Chatwoot, started when they are first asked for.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn chatwoot(&self) -> Result<&Chatwoot, StoreError> {
+        let open = || {
+            let options = ChatwootOptions {
+                allow_private: self.0.options.allow_private,
+                draw_qr: Some(|text| crate::qr::png(text).ok()),
+            };
+            Chatwoot::open(self.0.manager.clone(), options)
+        };
+        self.0.chatwoot.get_or_try_init(open).await
+    }
+
+    /// Ends what works beside the sessions. Before [`SessionManager::shutdown`].
+    pub async fn close(&self) {
+        if let Some(chatwoot) = self.0.chatwoot.get() {
+            chatwoot.shutdown().await;
+        }
+    }
+
+    /// The path of the contract's webhook that needs no key, since the secret in it follows from
+    /// the key: Chatwoot cannot send a header. Absent where no key is set.
+    pub(crate) fn webhook_path(&self) -> Option<String> {
+        let key = self.0.options.api_key.as_ref()?;
+        Some(format!("/webhook/{}", key.derived("webhook")))
     }
 
     /// How long it has been there.
@@ -116,6 +158,11 @@ impl App {
     /// Resolves once [`App::begin_shutdown`] was called.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.0.stopping
+    }
+
+    /// One for each reader of events.
+    pub(crate) fn stream_places(&self) -> &Arc<Semaphore> {
+        &self.0.stream_places
     }
 
     /// The requests under way.

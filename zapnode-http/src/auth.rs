@@ -30,8 +30,18 @@ impl Secret {
         &self.0
     }
 
+    /// Another secret that follows from this one and does not tell it, for one purpose.
+    pub(crate) fn derived(&self, purpose: &str) -> String {
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.0.as_bytes());
+        let tag = ring::hmac::sign(&key, purpose.as_bytes());
+        tag.as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     /// Compares in a time that does not depend on where the two differ.
-    fn matches(&self, given: &[u8]) -> bool {
+    pub(crate) fn matches(&self, given: &[u8]) -> bool {
         let own = self.0.as_bytes();
         let mut difference = u8::from(own.len() != given.len());
         for (i, byte) in given.iter().enumerate() {
@@ -105,6 +115,19 @@ pub(crate) fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), A
     if method.is_safe() {
         return Ok(());
     }
+    check_same_site(headers)
+}
+
+/// Refuses a WebSocket to a page of another site, which a browser would let it have: unlike the
+/// answers of other requests, it is not kept from such pages. Where a key is needed it was shown.
+pub(crate) fn check_page_origin(options: &AppOptions, headers: &HeaderMap) -> Result<(), ApiError> {
+    if options.api_key.is_some() {
+        return Ok(());
+    }
+    check_same_site(headers)
+}
+
+fn check_same_site(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or(""));
     let same_site = text(header::ORIGIN).is_none_or(|origin| {
         let origin = origin.split_once("://").map(|(_, authority)| authority);
@@ -120,11 +143,13 @@ pub(crate) fn check_origin(method: &Method, headers: &HeaderMap) -> Result<(), A
     ))
 }
 
-/// Whether a request carries the key or the owner's token, or none is needed.
-pub(crate) fn is_authorized(options: &AppOptions, headers: &HeaderMap) -> bool {
+/// Whether a request carries the key or the owner's token, or none is needed. Streams may carry it
+/// as `x-api-key` in the query, because a browser cannot give them headers.
+pub(crate) fn is_authorized(options: &AppOptions, uri: &Uri, headers: &HeaderMap) -> bool {
     let Some(key) = &options.api_key else {
         return true;
     };
+    let in_query = stream_key(uri);
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.as_bytes().split_at_checked(7))
@@ -135,7 +160,26 @@ pub(crate) fn is_authorized(options: &AppOptions, headers: &HeaderMap) -> bool {
         let token = options.owner_token.as_ref();
         key.matches(given) | token.is_some_and(|token| token.matches(given))
     };
-    [header, bearer].into_iter().flatten().any(accepts)
+    let in_query = in_query.as_deref().map(str::as_bytes);
+    [header, bearer, in_query]
+        .into_iter()
+        .flatten()
+        .any(accepts)
+}
+
+/// The key in the query of a stream.
+fn stream_key(uri: &Uri) -> Option<String> {
+    let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
+    if path != "/ws" && !path.ends_with("/events") {
+        return None;
+    }
+    #[derive(serde::Deserialize)]
+    struct Key {
+        #[serde(rename = "x-api-key")]
+        key: String,
+    }
+    let query = axum::extract::Query::<Key>::try_from_uri(uri).ok()?;
+    Some(query.0.key)
 }
 
 /// The error for a request without a key.
@@ -162,6 +206,20 @@ mod tests {
         assert!(!format!("{secret:?}").contains("sesame"));
         assert_eq!(Secret::random().reveal().len(), 40);
         assert_ne!(Secret::random().reveal(), Secret::random().reveal());
+    }
+
+    #[test]
+    fn only_streams_carry_the_key_in_their_query() {
+        let key = |uri: &'static str| stream_key(&Uri::from_static(uri));
+        for stream in [
+            "/ws?session=*&x-api-key=a%2Bb",
+            "/sessions/x/events/?x-api-key=a%2Bb",
+        ] {
+            assert_eq!(key(stream).as_deref(), Some("a+b"), "{stream}");
+        }
+        for other in ["/sessions?x-api-key=k", "/ws", "/events?key=k"] {
+            assert_eq!(key(other), None, "{other}");
+        }
     }
 
     #[test]

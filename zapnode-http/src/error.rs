@@ -72,6 +72,12 @@ struct ErrorBody<'a> {
 }
 
 impl ApiError {
+    /// For a path that leads nowhere.
+    pub(crate) fn no_such_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
+            .hint("GET / names the routes there are.")
+    }
+
     /// An error with a text for people and a stable code for programs.
     pub fn new(status: StatusCode, code: &'static str, text: impl Into<String>) -> Self {
         // Somebody who may come back is told when.
@@ -224,7 +230,7 @@ impl From<Error> for ApiError {
                 "Use a new Idempotency-Key for each message, and the same one only to repeat it.",
             ),
             Error::MessageNotFound => Self::new(StatusCode::NOT_FOUND, "message_not_found", text),
-            Error::NotCancellable { .. } => {
+            Error::NotCancellable { .. } | Error::NotTakenBack { .. } => {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }
             Error::InvalidMessage(text) => Self::invalid(text),

@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use zapnode_core::SessionId;
 use zapnode_core::message::Recipient;
 use zapnode_core::outbox::Pace;
+use zapnode_core::{ChatId, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -127,6 +127,16 @@ fn is_json(content_type: &str) -> bool {
 }
 
 impl JsonBody {
+    /// Whether it has no field at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All fields.
+    pub fn into_fields(self) -> Map<String, Value> {
+        self.0
+    }
+
     /// A field as it is; `null` counts as absent.
     pub(crate) fn field(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
@@ -179,6 +189,27 @@ impl JsonBody {
             .filter(|texts| !texts.is_empty())
             .ok_or_else(wrong)
             .map(Some)
+    }
+
+    /// Texts in a list, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for another type.
+    pub fn text_list(&self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
+        let Some(value) = self.field(name) else {
+            return Ok(None);
+        };
+        let text = |item: &Value| item.as_str().map(str::to_owned);
+        value
+            .as_array()
+            .and_then(|items| items.iter().map(text).collect::<Option<Vec<_>>>())
+            .map(Some)
+            .ok_or_else(|| ApiError::invalid(format!("{name} must be a list of strings")))
+    }
+
+    /// Whether a field is there and says `null`, for those where that is not the same as absent.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_null)
     }
 
     /// A truth value, if the field is there.
@@ -302,6 +333,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ReadQuery<T> {
             )),
         }
     }
+}
+
+/// Reads a chat id, or a phone number as the chat with that person.
+pub fn chat_named(text: &str) -> Option<ChatId> {
+    let named = ChatId::new(text.trim()).ok();
+    named.or_else(|| match recipient(text) {
+        Ok(Recipient::Phone(phone)) => Some(ChatId::from(&phone)),
+        _ => None,
+    })
 }
 
 /// Reads who a message goes to: a phone number as people write it, or a chat id.

@@ -13,6 +13,7 @@ pub mod error;
 pub mod extract;
 mod layers;
 pub mod model;
+mod patience;
 pub mod qr;
 mod routes;
 mod server;

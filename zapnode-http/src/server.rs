@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::app::App;
 use crate::drain::Drained;
+use crate::patience::Patient;
 
 /// The limits of a server.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,8 @@ pub struct ServerOptions {
     pub max_connections: usize,
     /// The largest head of a request, in bytes.
     pub max_head: usize,
+    /// How long a caller may take nothing of what is sent to it.
+    pub taken_within: Duration,
 }
 
 impl Default for ServerOptions {
@@ -36,6 +39,7 @@ impl Default for ServerOptions {
             drain_within: Duration::from_secs(15),
             max_connections: 1024,
             max_head: 32 * 1024,
+            taken_within: Duration::from_secs(60),
         }
     }
 }
@@ -63,7 +67,8 @@ impl Server {
             },
         ));
         let places = Arc::new(Semaphore::new(self.options.max_connections));
-        let graceful = GracefulShutdown::new();
+        let connections = TaskTracker::new();
+        let stopping = CancellationToken::new();
         let cut = CancellationToken::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -81,16 +86,27 @@ impl Server {
             let Some((stream, place)) = accepted else {
                 continue;
             };
-            let connection = http.serve_connection(TokioIo::new(stream), service.clone());
-            let connection = graceful.watch(connection);
-            let cut = cut.clone();
-            tokio::spawn(async move {
-                tokio::select! {
-                    // Errors here are those of callers that hung up or spoke no HTTP.
-                    outcome = connection => if let Err(error) = outcome {
-                        tracing::debug!(%error, "a connection ended early");
-                    },
-                    () = cut.cancelled() => {}
+            let stream = TokioIo::new(Patient::new(stream, self.options.taken_within));
+            let connection = http
+                .serve_connection(stream, service.clone())
+                .with_upgrades();
+            let (stopping, cut) = (stopping.clone(), cut.clone());
+            connections.spawn(async move {
+                let mut connection = std::pin::pin!(connection);
+                let outcome = tokio::select! {
+                    outcome = connection.as_mut() => outcome,
+                    () = stopping.cancelled() => {
+                        // What it is at is finished, and nothing more is taken.
+                        connection.as_mut().graceful_shutdown();
+                        tokio::select! {
+                            outcome = connection => outcome,
+                            () = cut.cancelled() => Ok(()),
+                        }
+                    }
+                };
+                // Errors here are those of callers that hung up or spoke no HTTP.
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "a connection ended early");
                 }
                 drop(place);
             });
@@ -99,7 +115,9 @@ impl Server {
         drop(listener);
         self.app.begin_shutdown();
         let until = Instant::now() + self.options.drain_within;
-        if tokio::time::timeout_at(until, graceful.shutdown())
+        stopping.cancel();
+        connections.close();
+        if tokio::time::timeout_at(until, connections.wait())
             .await
             .is_err()
         {

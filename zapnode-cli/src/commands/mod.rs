@@ -2,10 +2,12 @@
 
 pub(crate) mod backup;
 pub(crate) mod bulk;
+pub(crate) mod chatwoot;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
 mod history;
+pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod optout;
 pub(crate) mod restore;
@@ -13,6 +15,7 @@ pub(crate) mod sandbox;
 pub(crate) mod send;
 mod send_csv;
 pub(crate) mod sessions;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::time::Duration;
@@ -81,6 +84,16 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             })
             .await
         }
+        Command::Listen(args) => {
+            let listening = with_api(&context, async |api| {
+                listen::run(&args, &context, api).await
+            });
+            match listening.await {
+                // How it is meant to end.
+                Err(error) if error.kind == Kind::Interrupted => Ok(()),
+                result => result,
+            }
+        }
         Command::Sessions(args) => {
             with_api(&context, async |api| {
                 sessions::run(&args, &context, api).await
@@ -93,6 +106,18 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Optout(args) => {
             with_api(&context, async |api| {
                 optout::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Webhooks(args) => {
+            with_api(&context, async |api| {
+                webhooks::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Chatwoot(args) => {
+            with_api(&context, async |api| {
+                chatwoot::run(&args, &context, api).await
             })
             .await
         }

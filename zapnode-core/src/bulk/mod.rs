@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use ulid::Ulid;
 
 use crate::error::Error;
-use crate::event::EventKind;
+use crate::event::SignalKind;
 use crate::manager::SessionManager;
 use crate::message::Recipient;
 use crate::outbox::worker::fresh;
@@ -253,7 +253,7 @@ impl BulkJobs {
     pub async fn changed(&self, id: Ulid, seen: u64, wait: Duration) -> Result<BulkJob, Error> {
         let until = Instant::now() + wait;
         // Listened to before the first look, so that nothing is missed in between.
-        let mut events = self.manager.events();
+        let mut signals = self.manager.signals();
         loop {
             let decided = self.manager.inner.bulk_changed.notified();
             tokio::pin!(decided);
@@ -264,9 +264,9 @@ impl BulkJobs {
             }
             let news = async {
                 loop {
-                    match events.recv().await {
-                        Ok(event) => match event.kind {
-                            EventKind::Outbox(message) if message.batch == Some(id) => return,
+                    match signals.recv().await {
+                        Ok(signal) => match signal.kind {
+                            SignalKind::Outbox(message) if message.batch == Some(id) => return,
                             _ => {}
                         },
                         Err(RecvError::Lagged(_)) => return,

@@ -13,8 +13,8 @@ use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
     LogoutReason, OpenRequest, Opened, StoredLogin,
 };
-use crate::id::{PhoneNumber, WireId};
-use crate::message::{Ack, Contact, OutgoingText, Recipient};
+use crate::id::{MessageId, PhoneNumber, WireId};
+use crate::message::{Ack, Contact, OutgoingText, Recipient, RevokedFor};
 use crate::options::SessionOptions;
 
 /// How long any one event may take to come.
@@ -31,6 +31,8 @@ pub trait World: Send + Sync {
     async fn scan(&self, account: &PhoneNumber, qr: &str);
     /// `from` writes to the session's account.
     async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str);
+    /// `from` does something with a message that they wrote to the session's account.
+    async fn change(&self, from: &PhoneNumber, account: &PhoneNumber, id: &WireId, change: Change);
     /// The texts that `phone` has received, once for each wire id, in order.
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)>;
     /// Waits, for a bounded time, until `phone` shows that the session's account types (`on`), or
@@ -44,6 +46,17 @@ pub trait World: Send + Sync {
     fn friend(&self) -> PhoneNumber;
     /// Somebody who is not.
     fn stranger(&self) -> PhoneNumber;
+}
+
+/// What a person does with a message they wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Gives it another text.
+    Edit(String),
+    /// Puts a reaction on it, or takes that away.
+    React(Option<String>),
+    /// Takes it back.
+    Revoke,
 }
 
 /// Runs the suite.
@@ -108,7 +121,8 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     );
     send_once(world, &mut session, found.clone()).await;
     shows_typing(world, &session, &found).await;
-    receive(world, &mut session).await;
+    let message = receive(world, &mut session).await;
+    hears_changes(world, &mut session, &message).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
 }
@@ -149,7 +163,7 @@ async fn shows_typing(world: &dyn World, session: &Session, friend: &Contact) {
     }
 }
 
-async fn receive(world: &dyn World, session: &mut Session) {
+async fn receive(world: &dyn World, session: &mut Session) -> MessageId {
     let written = "Olá! 🚀\nsegunda linha \"entre aspas\"";
     world
         .write(&world.friend(), &world.account(), written)
@@ -166,6 +180,48 @@ async fn receive(world: &dyn World, session: &mut Session) {
         message.from_phone.is_some() || message.from_lid.is_some(),
         "the writer is named"
     );
+    message.id
+}
+
+/// What becomes of a message is told of that message, once and in order.
+async fn hears_changes(world: &dyn World, session: &mut Session, id: &MessageId) {
+    let emoji = Some("👍".to_owned());
+    let changes = [
+        Change::Edit("Corrigido".to_owned()),
+        Change::React(emoji),
+        Change::React(None),
+        Change::Revoke,
+    ];
+    for change in changes {
+        let (friend, account) = (world.friend(), world.account());
+        world
+            .change(&friend, &account, &id.wire_id(), change.clone())
+            .await;
+        let (told_of, told, from) = session
+            .until("word of a change", |event| match event {
+                DriverEvent::Edited(edit) => {
+                    let text = edit.text.clone().unwrap_or_default();
+                    Some((edit.id.clone(), Change::Edit(text), edit.from.clone()))
+                }
+                DriverEvent::Reaction(reaction) => Some((
+                    reaction.message.clone(),
+                    Change::React(reaction.emoji.clone()),
+                    reaction.from.clone(),
+                )),
+                DriverEvent::Revoked(revoke) => {
+                    assert_eq!(revoke.revoked_for, RevokedFor::Everyone);
+                    Some((revoke.id.clone(), Change::Revoke, revoke.from.clone()))
+                }
+                _ => None,
+            })
+            .await;
+        assert_eq!(told, change, "what was done");
+        assert_eq!(told_of.wire_id(), id.wire_id(), "with which message");
+        assert!(
+            from.phone.is_some() || from.lid.is_some(),
+            "who did it is named"
+        );
+    }
 }
 
 async fn survives_reload(world: &dyn World, session: &mut Session, friend: Contact) {

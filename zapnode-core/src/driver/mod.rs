@@ -17,7 +17,10 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
-use crate::message::{AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage};
+use crate::message::{
+    AckChange, Call, Contact, Edit, GroupNotice, IncomingMessage, OutgoingText, Reaction,
+    Recipient, Revoke, SentMessage, WaitingMessage,
+};
 use crate::options::SessionOptions;
 
 pub mod chrome;
@@ -198,8 +201,23 @@ pub enum DriverEvent {
     /// There is something to show so that a person can log in. A newer one replaces it.
     Login(LoginPrompt),
     /// A message appeared. History that is loaded is not told, nor what we sent ourselves
-    /// through this connection.
-    Message(IncomingMessage),
+    /// through this connection. After a downtime or a reload, what came meanwhile is told, and it
+    /// may be that something is told again that an earlier connection told already: the same
+    /// [`MessageId`].
+    Message(Box<IncomingMessage>),
+    /// A message came that cannot be read yet. When it can, it is told as a message.
+    Waiting(WaitingMessage),
+    /// The text of a message was changed.
+    Edited(Edit),
+    /// A message is gone, for everyone or here only.
+    Revoked(Revoke),
+    /// A reaction was put on a message or taken away. Those from before the last time this login
+    /// was open are not told.
+    Reaction(Reaction),
+    /// Somebody calls. Told once for each call.
+    Call(Call),
+    /// Something happened in a group.
+    Group(GroupNotice),
     /// A sent message came further. May come out of order and more than once.
     Ack(AckChange),
     /// WhatsApp's server refused a message that was handed over. Told instead of a failing ack, or

@@ -21,9 +21,11 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Recipient, SentMessage,
 };
 use crate::options::SessionOptions;
+
+mod happenings;
 
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
@@ -214,7 +216,12 @@ impl ScriptedDriver {
     }
 
     /// Somebody writes to the session's account.
-    pub async fn write(&self, session: &SessionId, from: &PhoneNumber, text: &str) -> WireId {
+    pub async fn write(
+        &self,
+        session: &SessionId,
+        from: &PhoneNumber,
+        text: &str,
+    ) -> IncomingMessage {
         let page = self.page(session);
         let wire_id = WireId::choose();
         let chat = ChatId::from(from);
@@ -229,9 +236,11 @@ impl ScriptedDriver {
             kind: "chat".to_owned(),
             text: Some(text.to_owned()),
             at: OffsetDateTime::now_utc(),
+            details: Details::default(),
         };
-        page.tell(DriverEvent::Message(message)).await;
-        wire_id
+        page.tell(DriverEvent::Message(Box::new(message.clone())))
+            .await;
+        message
     }
 
     /// A message the session sent comes further.

@@ -86,7 +86,7 @@ pub(super) async fn hand_over(
         chat: contact.chat.clone(),
         body: item.text,
         wire_id: item.wire_id,
-        reply_to: None,
+        reply_to: item.reply_to,
     };
     let sent = connection.send_text(&text).await?;
     Ok((sent, contact))

@@ -17,10 +17,12 @@
 //! - [`pace`]: how quickly, and what holds a message back.
 //! - [`waits`]: why a message waits, in words.
 //! - `catch_up`: acks that nobody told.
+//! - `intake`: what comes in, stored and told in order.
 //! - `worker`: one task for each session, which does what these decide.
 
 mod catch_up;
 mod hand_over;
+pub(crate) mod intake;
 mod load;
 pub mod pace;
 pub mod queue;
@@ -47,6 +49,9 @@ pub struct NewMessage {
     pub to: Recipient,
     /// The text: 1 to 65,536 characters.
     pub text: String,
+    /// The message that it answers, shown as a quote. One that the page does not know any more fails
+    /// this one.
+    pub reply_to: Option<MessageId>,
     /// Not before this time.
     pub send_at: Option<OffsetDateTime>,
     /// Makes repeating the call harmless: the same key gives the same message. Any text up to 255
@@ -66,6 +71,7 @@ impl NewMessage {
         Self {
             to: to.into(),
             text: text.into(),
+            reply_to: None,
             send_at: None,
             idempotency_key: None,
             priority: Priority::Direct,
@@ -116,6 +122,8 @@ pub struct Message {
     pub paced: bool,
     /// When it was last handed to the page. Absent: the page cannot have it.
     pub attempted_at: Option<OffsetDateTime>,
+    /// The message that it answers, of those that were written here.
+    pub reply_to: Option<MessageId>,
 }
 
 /// Why a message failed.

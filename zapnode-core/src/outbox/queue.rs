@@ -13,7 +13,7 @@ use ulid::Ulid;
 
 use super::Load;
 use super::Priority;
-use crate::id::WireId;
+use crate::id::{MessageId, WireId};
 use crate::message::Recipient;
 
 /// How many messages of one chat may wait for the server's confirmation.
@@ -51,6 +51,8 @@ pub struct Item {
     pub batch: Option<Ulid>,
     /// Sent at the gentle pace at least.
     pub paced: bool,
+    /// The message that it answers.
+    pub reply_to: Option<MessageId>,
 }
 
 impl Item {

@@ -1,9 +1,12 @@
 //! An account: its phone with the messages on it, and its linked devices.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
+
+use super::groups::{GroupId, Notice, Place};
 
 use crate::id::{PhoneNumber, WireId};
 
@@ -13,8 +16,11 @@ use crate::id::{PhoneNumber, WireId};
 pub struct PhoneMessage {
     /// The id it has on every device.
     pub id: WireId,
-    /// The other person.
+    /// The other person; in a group, who wrote it.
     pub chat: PhoneNumber,
+    /// The group it is in.
+    #[serde(default)]
+    pub group: Option<GroupId>,
     /// Whether this phone's account wrote it.
     pub from_me: bool,
     /// The text.
@@ -34,6 +40,37 @@ pub struct PhoneMessage {
     pub unknown_sender: bool,
     /// The id of the message it quotes.
     pub quoted: Option<String>,
+    /// Who is mentioned in it.
+    #[serde(default)]
+    pub mentions: Vec<PhoneNumber>,
+    /// More fields of the page's message (fact sheet §5.4), as they are.
+    #[serde(default)]
+    pub fields: Map<String, Value>,
+    /// What happened in the group, if this tells of that.
+    #[serde(default)]
+    pub notice: Option<Notice>,
+    /// Whether its text was changed.
+    #[serde(default)]
+    pub edited: bool,
+    /// Whether it was taken back for everyone.
+    #[serde(default)]
+    pub revoked: bool,
+    /// Whether it was deleted on this account only.
+    #[serde(default)]
+    pub deleted: bool,
+    /// Who has which reaction on it.
+    #[serde(default)]
+    pub reactions: BTreeMap<PhoneNumber, String>,
+}
+
+impl PhoneMessage {
+    /// The chat it is in.
+    pub fn place(&self) -> Place {
+        match &self.group {
+            Some(group) => Place::Group(group.clone()),
+            None => Place::Person(self.chat.clone()),
+        }
+    }
 }
 
 /// An account and its phone.
@@ -116,11 +153,38 @@ pub(super) enum Item {
     /// How far an own message is.
     Ack {
         chat: PhoneNumber,
+        #[serde(default)]
+        group: Option<GroupId>,
         id: WireId,
         ack: i8,
     },
     /// A chat was read on another device.
-    Seen { chat: PhoneNumber },
+    Seen { chat: Place },
+    /// A message's text was changed.
+    Edit {
+        id: WireId,
+        from_me: bool,
+        text: String,
+        at_ms: i64,
+    },
+    /// A message was taken back, by its writer or an admin.
+    Revoke {
+        id: WireId,
+        from_me: bool,
+        by: PhoneNumber,
+        by_admin: bool,
+    },
+    /// A message was deleted on this account only.
+    Delete { id: WireId, from_me: bool },
+    /// A reaction was put on a message, or taken away.
+    Reaction {
+        id: WireId,
+        from_me: bool,
+        by: PhoneNumber,
+        reaction: WireId,
+        emoji: String,
+        at_ms: i64,
+    },
     /// What was on the phone before this device was linked.
     History,
 }
@@ -181,7 +245,7 @@ mod tests {
         let mut device = Device::new(&number, "Chrome".to_owned());
         for _ in 0..3 {
             device.keep(Item::Seen {
-                chat: number.clone(),
+                chat: Place::Person(number.clone()),
             });
         }
         assert_eq!(device.confirm(2).len(), 2);

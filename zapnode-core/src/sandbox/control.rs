@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::control_acts::{self, ACTS, place_of};
+use super::groups::Place;
 use super::hub::Hub;
 use super::page;
 use super::phone::{Phone, PhoneError};
@@ -27,6 +29,7 @@ pub(super) fn router() -> Router<Arc<Hub>> {
         .route("/phones", get(phones))
         .route("/phones/{number}/messages", get(messages))
         .route("/phones/{number}/{action}", post(act))
+        .route("/groups", get(control_acts::groups))
         .route("/faults", get(faults).post(set_faults))
         .route("/state", get(state))
         .route(
@@ -44,7 +47,7 @@ pub(super) fn router() -> Router<Arc<Hub>> {
 
 /// An answer that says no.
 #[derive(Debug)]
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     code: &'static str,
     error: String,
@@ -52,7 +55,7 @@ struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, code: &'static str, error: impl ToString) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, error: impl ToString) -> Self {
         Self {
             status,
             code,
@@ -76,11 +79,16 @@ impl From<PhoneError> for Refusal {
     fn from(error: PhoneError) -> Self {
         let status = match &error {
             PhoneError::MalformedQr(_) => StatusCode::BAD_REQUEST,
-            PhoneError::UnknownQr | PhoneError::UnknownCode | PhoneError::NoQr => {
-                StatusCode::NOT_FOUND
+            PhoneError::UnknownQr
+            | PhoneError::UnknownCode
+            | PhoneError::NoQr
+            | PhoneError::NoSuchMessage
+            | PhoneError::NoSuchGroup => StatusCode::NOT_FOUND,
+            PhoneError::NotYours | PhoneError::NotAdmin | PhoneError::NotInGroup => {
+                StatusCode::FORBIDDEN
             }
             PhoneError::ExpiredQr => StatusCode::GONE,
-            PhoneError::SeveralQrs(_) => StatusCode::CONFLICT,
+            PhoneError::SeveralQrs(_) | PhoneError::InGroupAlready => StatusCode::CONFLICT,
             PhoneError::WrongKeys | PhoneError::NotOnWhatsApp => StatusCode::UNPROCESSABLE_ENTITY,
             PhoneError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         };
@@ -92,18 +100,18 @@ impl From<PhoneError> for Refusal {
     }
 }
 
-fn phone_of(hub: &Arc<Hub>, number: &str) -> Result<Phone, Refusal> {
+pub(super) fn phone_of(hub: &Arc<Hub>, number: &str) -> Result<Phone, Refusal> {
     let number = number_of(number)?;
     Ok(Phone::new(hub.clone(), number))
 }
 
-fn number_of(text: &str) -> Result<PhoneNumber, Refusal> {
+pub(super) fn number_of(text: &str) -> Result<PhoneNumber, Refusal> {
     PhoneNumber::new(text)
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_phone_number", error))
 }
 
 /// Reads a JSON body; an empty one is an empty object.
-fn body_of<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
+pub(super) fn body_of<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text)
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", error))
@@ -119,14 +127,6 @@ struct ScanBody {
 #[serde(deny_unknown_fields)]
 struct CodeBody {
     code: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeliverBody {
-    to: Option<String>,
-    from: Option<String>,
-    text: String,
 }
 
 #[derive(Deserialize)]
@@ -159,32 +159,18 @@ async fn act(
             phone.enter_code(&code).await?;
         }
         "deliver" => {
-            let body: DeliverBody = body_of(&body)?;
-            let id = match (body.to, body.from) {
-                (Some(to), None) => phone.send(&number_of(&to)?, &body.text).await?,
-                (None, Some(from)) => {
-                    let other = phone_of(&hub, &from)?;
-                    other.send(phone.number(), &body.text).await?
-                }
-                _ => {
-                    return Err(Refusal::new(
-                        StatusCode::BAD_REQUEST,
-                        "invalid_request",
-                        "name either `to` (this phone writes) or `from` (somebody writes to it)",
-                    ));
-                }
-            };
+            let id = control_acts::deliver(&hub, &phone, &body).await?;
             answer["id"] = json!(id);
         }
         "read" => {
             let body: ReadBody = body_of(&body)?;
             match body.chat.or(body.from) {
-                Some(chat) => phone.read(&number_of(&chat)?).await,
+                Some(chat) => read(&phone, &place_of(&chat)?).await,
                 // No chat named: all of them.
                 None => {
                     for message in phone.messages() {
                         if !message.from_me && message.ack < 3 {
-                            phone.read(&message.chat).await;
+                            read(&phone, &message.place()).await;
                         }
                     }
                 }
@@ -199,15 +185,29 @@ async fn act(
             let state = body_of::<StateBody>(&body)?.state;
             phone.force_state(state.as_deref()).await;
         }
-        _ => {
-            return Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state",
-            ));
+        other => {
+            if control_acts::act(&phone, other, &body, &mut answer)
+                .await?
+                .is_none()
+            {
+                return Err(Refusal::new(
+                    StatusCode::NOT_FOUND,
+                    "not_found",
+                    format!(
+                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, {ACTS}"
+                    ),
+                ));
+            }
         }
     }
     Ok(Json(answer))
+}
+
+async fn read(phone: &Phone, chat: &Place) {
+    match chat {
+        Place::Person(person) => phone.read(person).await,
+        Place::Group(group) => phone.read_group(group).await,
+    }
 }
 
 async fn messages(
@@ -299,6 +299,7 @@ async fn state(State(hub): State<Arc<Hub>>, Query(Since { since }): Query<Since>
             "success": true,
             "revision": revision,
             "phones": phone_list(world),
+            "groups": control_acts::group_list(world),
             "waiting": world.waiting(),
             "faults": world.faults,
             "held": world.held,

@@ -1,10 +1,14 @@
 //! Who gets a message, and who is told how far it is (fact sheet §4.3, §5.3).
 
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::account::{Item, PhoneMessage};
 use super::faults::Hold;
-use super::wire::{ItemFrame, MsgFrame, ToPage};
+use super::groups::Place;
+use super::wire::ToPage;
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
@@ -12,58 +16,24 @@ use crate::id::{PhoneNumber, WireId};
 #[derive(Debug)]
 pub(super) struct Sending {
     pub(super) id: WireId,
-    pub(super) to: PhoneNumber,
+    pub(super) to: Place,
     pub(super) body: String,
     pub(super) kind: String,
     pub(super) quoted: Option<String>,
+    pub(super) mentions: Vec<PhoneNumber>,
+    pub(super) fields: Map<String, Value>,
     /// The sender's address does not match the chat's (fact sheet §4.3).
     pub(super) unknown_sender: bool,
 }
 
 impl World {
-    pub(super) fn frame_of(&mut self, owner: &PhoneNumber, item: &Item) -> Option<ItemFrame> {
-        Some(match item {
-            Item::Msg { id, from_me } => {
-                let message = self.account(owner).find(id, *from_me)?.clone();
-                ItemFrame::Msg {
-                    msg: self.msg_frame(&message),
-                }
-            }
-            Item::Ack { chat, id, ack } => ItemFrame::Ack {
-                chat: self.addresses(chat).0,
-                id: id.clone(),
-                ack: *ack,
-            },
-            Item::Seen { chat } => ItemFrame::Seen {
-                chat: self.addresses(chat).0,
-            },
-            Item::History => {
-                let messages = self.account(owner).messages.clone();
-                ItemFrame::History {
-                    msgs: messages.iter().map(|one| self.msg_frame(one)).collect(),
-                }
-            }
-        })
-    }
-
-    fn msg_frame(&mut self, message: &PhoneMessage) -> MsgFrame {
-        let (chat, also) = self.addresses(&message.chat);
-        MsgFrame {
-            id: message.id.clone(),
-            chat,
-            from_me: message.from_me,
-            body: message.text.clone(),
-            kind: message.kind.clone(),
-            at: message.at.unix_timestamp(),
-            ack: message.ack,
-            quoted: message.quoted.clone(),
-            name: self.account(&message.chat).name.clone(),
-            also: self.faults.messages_carry_number.then_some(also),
-        }
-    }
-
     /// Keeps something for each of an account's devices and sends it to those that are connected.
-    fn keep_for_devices(&mut self, number: &PhoneNumber, item: &Item, except: Option<&str>) {
+    pub(super) fn keep_for_devices(
+        &mut self,
+        number: &PhoneNumber,
+        item: &Item,
+        except: Option<&str>,
+    ) {
         for id in self.devices_of(number) {
             if except == Some(id.as_str()) {
                 continue;
@@ -102,20 +72,34 @@ impl World {
         if let Some(known) = self.account(sender).find_mut(id, true) {
             // The same id again: acknowledged again, kept once.
             known.deliveries += 1;
-            let (chat, ack) = (known.chat.clone(), known.ack);
+            let (chat, group, ack) = (known.chat.clone(), known.group.clone(), known.ack);
             let id = id.clone();
-            if let Some(twin) = self.account(&chat).find_mut(&id, false) {
-                twin.deliveries += 1;
+            for recipient in self.recipients(to, sender) {
+                if let Some(twin) = self.account(&recipient).find_mut(&id, false) {
+                    twin.deliveries += 1;
+                }
             }
             if let Some(device) = device {
-                self.keep_for_one(device, Item::Ack { chat, id, ack });
+                let item = Item::Ack {
+                    chat,
+                    group,
+                    id,
+                    ack,
+                };
+                self.keep_for_one(device, item);
             }
             return;
         }
-        let (id, to) = (id.clone(), to.clone());
+        let recipients = self.recipients(to, sender);
+        let id = id.clone();
+        let (chat, group) = match to {
+            Place::Person(person) => (person.clone(), None),
+            Place::Group(group) => (sender.clone(), Some(group.clone())),
+        };
         let message = PhoneMessage {
             id: id.clone(),
-            chat: to.clone(),
+            chat: chat.clone(),
+            group: group.clone(),
             from_me: true,
             text: sending.body,
             kind: sending.kind,
@@ -124,6 +108,13 @@ impl World {
             deliveries: 1,
             unknown_sender: sending.unknown_sender,
             quoted: sending.quoted,
+            mentions: sending.mentions,
+            fields: sending.fields,
+            notice: None,
+            edited: false,
+            revoked: false,
+            deleted: false,
+            reactions: BTreeMap::new(),
         };
         let incoming = PhoneMessage {
             chat: sender.clone(),
@@ -139,7 +130,8 @@ impl World {
                 self.stall(connection);
             }
             let item = Item::Ack {
-                chat: to.clone(),
+                chat,
+                group,
                 id: id.clone(),
                 ack: 1,
             };
@@ -150,14 +142,24 @@ impl World {
             from_me: true,
         };
         self.keep_for_devices(sender, &own, device);
-        self.account(&to).push(incoming);
-        let theirs = Item::Msg {
-            id: id.clone(),
-            from_me: false,
-        };
-        self.keep_for_devices(&to, &theirs, None);
-        if self.account(&to).online {
-            self.delivered(&to, &id, 2);
+        for to in recipients {
+            self.account(&to).push(incoming.clone());
+            let theirs = Item::Msg {
+                id: id.clone(),
+                from_me: false,
+            };
+            self.keep_for_devices(&to, &theirs, None);
+            if self.account(&to).online {
+                self.delivered(&to, &id, 2);
+            }
+        }
+    }
+
+    /// Who gets what somebody writes there.
+    fn recipients(&self, to: &Place, sender: &PhoneNumber) -> Vec<PhoneNumber> {
+        match to {
+            Place::Person(person) => vec![person.clone()],
+            Place::Group(group) => self.others_in(group, sender),
         }
     }
 
@@ -180,29 +182,44 @@ impl World {
             return;
         };
         message.ack = message.ack.max(ack);
-        let sender = message.chat.clone();
+        let (sender, group) = (message.chat.clone(), message.group.clone());
+        // In a group a step is done when everybody has done it.
+        let reached = match &group {
+            None => ack,
+            Some(group) => {
+                let others = self.others_in(group, &sender);
+                let steps = others.iter().map(|other| {
+                    let account = self.accounts.get(other);
+                    let copy = account.and_then(|account| account.find(id, false));
+                    copy.map_or(ack, |copy| copy.ack)
+                });
+                steps.min().unwrap_or(ack)
+            }
+        };
         let Some(original) = self.account(&sender).find_mut(id, true) else {
             return;
         };
-        if original.ack >= ack {
+        if original.ack >= reached {
             return;
         }
-        original.ack = ack;
+        original.ack = reached;
+        let chat = original.chat.clone();
         let item = Item::Ack {
-            chat: recipient.clone(),
+            chat,
+            group,
             id: id.clone(),
-            ack,
+            ack: reached,
         };
         self.keep_for_devices(&sender, &item, None);
     }
 
     /// Everything in a chat is read, on the phone or on one of its devices.
-    pub(super) fn read(&mut self, reader: &PhoneNumber, chat: &PhoneNumber, device: Option<&str>) {
+    pub(super) fn read(&mut self, reader: &PhoneNumber, chat: &Place, device: Option<&str>) {
         let unread: Vec<WireId> = self
             .account(reader)
             .messages
             .iter()
-            .filter(|message| !message.from_me && message.chat == *chat && message.ack < 3)
+            .filter(|message| !message.from_me && message.place() == *chat && message.ack < 3)
             .map(|message| message.id.clone())
             .collect();
         if unread.is_empty() {

@@ -200,6 +200,10 @@ positions! {
         Resolves,
         /// They turn out to be revoked after `ciphertextMs`.
         Revoked,
+        /// They are decrypted `ciphertextMs` after the page asked for them again.
+        Resent,
+        /// They are of a kind that never comes to this device.
+        Unavailable,
         /// They are never decrypted.
         Never,
     }
@@ -215,6 +219,26 @@ positions! {
         Missing,
         /// Its factory throws.
         Throws,
+    }
+}
+positions! {
+    /// By which function a call reaches the page (fact sheet §5.5).
+    CallPath {
+        /// `setActiveCall`, as the newest builds do.
+        SetActiveCall,
+        /// `processIncomingCall`.
+        ProcessIncomingCall,
+        /// The collection's `add`, with the older word for the state.
+        Add,
+    }
+}
+positions! {
+    /// By which function reactions get into the page's database (fact sheet §5.1).
+    ReactionTable {
+        /// `reactionTableMode.bulkUpsert`.
+        BulkUpsert,
+        /// `createOrUpdateReactions`.
+        CreateOrUpdate,
     }
 }
 positions! {
@@ -300,6 +324,8 @@ pub struct Faults {
     pub send_seen: SendSeen,
     /// So many old messages are added in one go, once after the sync and when this is set.
     pub history_burst: u32,
+    /// What came while the page was away is added as history is, without `isNewMsg`.
+    pub backlog_as_history: bool,
     /// Whether messages arrive undecrypted.
     pub ciphertext: Ciphertext,
     /// How long they stay so, in milliseconds.
@@ -308,6 +334,10 @@ pub struct Faults {
     pub call_collection: CallCollection,
     /// How long [`CallCollection::Late`] takes after the login, in milliseconds.
     pub call_collection_ms: u64,
+    /// By which function calls reach the page.
+    pub call_path: CallPath,
+    /// By which function reactions get into the page's database.
+    pub reaction_table: ReactionTable,
     /// Whether a user agent with `HeadlessChrome` is turned away.
     pub refuse_headless: bool,
     /// A dialog of the page.
@@ -363,10 +393,13 @@ impl Default for Faults {
             messages_carry_number: false,
             send_seen: SendSeen::default(),
             history_burst: 0,
+            backlog_as_history: false,
             ciphertext: Ciphertext::default(),
             ciphertext_ms: 300,
             call_collection: CallCollection::default(),
             call_collection_ms: 1_000,
+            call_path: CallPath::default(),
+            reaction_table: ReactionTable::default(),
             refuse_headless: true,
             dialog: Dialog::default(),
             block_ms: 0,

@@ -27,13 +27,18 @@
 //! |---|---|---|
 //! | `POST phones/{number}/scan` | `{"qr"}` or nothing | scans that QR, or the only one shown |
 //! | `POST phones/{number}/code` | `{"code"}` | types a pairing code |
-//! | `POST phones/{number}/deliver` | `{"to","text"}` or `{"from","text"}` | this phone writes, or somebody to it |
+//! | `POST phones/{number}/deliver` | `{"to","text"}` or `{"from","text"}`, optional `kind`, `quoted`, `mentions`, `fields` | this phone writes (to a number or a group), or somebody to it |
+//! | `POST phones/{number}/edit` | `{"id","text"}` | changes a message it wrote |
+//! | `POST phones/{number}/revoke`, `/delete` | `{"id"}` | takes a message back for everyone, or deletes it here |
+//! | `POST phones/{number}/react` | `{"id","emoji"}` | reacts; an empty emoji takes that away |
+//! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
+//! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
 //! | `POST phones/{number}/logout` | – | removes the linked devices |
 //! | `POST phones/{number}/offline`, `/online` | – | takes the phone's network away, or gives it back |
 //! | `POST phones/{number}/reload` | – | the account's pages load themselves anew |
 //! | `POST phones/{number}/state` | `{"state"}`, `null` ends it | forces a socket state on the account's pages |
-//! | `GET phones`, `GET phones/{number}/messages` | | the phones; what is on one |
+//! | `GET phones`, `GET phones/{number}/messages`, `GET groups` | | the phones; what is on one; the groups |
 //! | `GET faults`, `POST faults` | part of [`Faults`], or `{"reset":true}` | the switches |
 //! | `GET state`, `GET state?since={revision}` | | everything; waits for news |
 //!
@@ -42,12 +47,17 @@
 
 mod account;
 mod control;
+mod control_acts;
 mod delivery;
 mod faults;
+mod frames;
+mod groups;
+mod happenings;
 mod hub;
 mod linking;
 mod page;
 mod phone;
+mod phone_acts;
 mod qr;
 mod server;
 mod socket;
@@ -59,10 +69,12 @@ mod world;
 
 pub use account::PhoneMessage;
 pub use faults::{
-    AckOrder, Addressing, CallCollection, ChatRecord, Ciphertext, DebugObject, Dialog, Faults,
-    HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
-    RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
+    AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
+    Faults, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
+    ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
 };
+pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use phone::{Phone, PhoneError, WaitingQr};
+pub use phone_acts::Draft;
 pub use qr::{InvalidQrText, QrText};
 pub use server::{Sandbox, SandboxError, SandboxOptions};

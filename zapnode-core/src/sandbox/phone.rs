@@ -8,8 +8,9 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::account::PhoneMessage;
-use super::delivery::Sending;
+use super::groups::Place;
 use super::hub::Hub;
+use super::phone_acts::Draft;
 use super::qr::{InvalidQrText, QrText};
 use super::wire::ToPage;
 use super::world::World;
@@ -52,6 +53,24 @@ pub enum PhoneError {
     /// The number has no WhatsApp; those that begin with 000 have none.
     #[error("this number is not on the simulated WhatsApp (numbers that begin with 000 are not)")]
     NotOnWhatsApp,
+    /// The message is not on this phone, or no longer.
+    #[error("there is no such message on this phone")]
+    NoSuchMessage,
+    /// Somebody else wrote the message.
+    #[error("this message is somebody else's")]
+    NotYours,
+    /// No group has this id.
+    #[error("there is no such group")]
+    NoSuchGroup,
+    /// Somebody is not in the group.
+    #[error("only who is in the group can do that, and to others in it")]
+    NotInGroup,
+    /// Who is in the group cannot come in.
+    #[error("this phone is in the group already")]
+    InGroupAlready,
+    /// Only an admin may do that.
+    #[error("only an admin of the group can do that")]
+    NotAdmin,
     /// No page waits to be linked.
     #[error("no page shows a QR")]
     NoQr,
@@ -73,6 +92,12 @@ impl PhoneError {
             Self::WrongKeys => "wrong_keys",
             Self::UnknownCode => "unknown_code",
             Self::NotOnWhatsApp => "number_not_on_whatsapp",
+            Self::NoSuchMessage => "no_such_message",
+            Self::NotYours => "not_yours",
+            Self::NoSuchGroup => "no_such_group",
+            Self::NotInGroup => "not_in_group",
+            Self::InGroupAlready => "in_group_already",
+            Self::NotAdmin => "not_admin",
             Self::NoQr => "no_qr",
             Self::SeveralQrs(_) => "several_qrs",
             Self::TimedOut(_) => "timeout",
@@ -80,10 +105,17 @@ impl PhoneError {
     }
 }
 
+/// A new message's id: those made on a phone have another beginning and length than a page's (fact
+/// sheet §0.3).
+pub(super) fn phone_wire_id() -> WireId {
+    WireId::new(&format!("3A{:018X}", fastrand::u128(..) >> 56))
+        .unwrap_or_else(|_| WireId::choose())
+}
+
 /// A handle to one account's phone. Cheap to clone; the account comes to be on first use.
 #[derive(Clone, Debug)]
 pub struct Phone {
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     number: PhoneNumber,
 }
 
@@ -142,23 +174,7 @@ impl Phone {
     /// # Errors
     /// When either number has no WhatsApp.
     pub async fn send(&self, to: &PhoneNumber, text: &str) -> Result<WireId, PhoneError> {
-        if !World::exists(to) || !World::exists(&self.number) {
-            return Err(PhoneError::NotOnWhatsApp);
-        }
-        // Ids made on a phone have another beginning and length than a page's (fact sheet §0.3).
-        let id = WireId::new(&format!("3A{:018X}", fastrand::u128(..) >> 56))
-            .unwrap_or_else(|_| WireId::choose());
-        let sending = Sending {
-            id: id.clone(),
-            to: to.clone(),
-            body: text.to_owned(),
-            kind: "chat".to_owned(),
-            quoted: None,
-            unknown_sender: false,
-        };
-        self.hub
-            .change(|world| world.send(&self.number, None, sending));
-        Ok(id)
+        self.write(to.clone(), Draft::text(text)).await
     }
 
     /// The same as [`send`](Self::send).
@@ -216,8 +232,9 @@ impl Phone {
 
     /// Opens a chat: its messages count as read, and their writer is told.
     pub async fn read(&self, chat: &PhoneNumber) {
+        let place = Place::Person(chat.clone());
         self.hub
-            .change(|world| world.read(&self.number, chat, None));
+            .change(|world| world.read(&self.number, &place, None));
     }
 
     /// Removes all linked devices.
@@ -269,11 +286,10 @@ impl Phone {
     /// What is on it, oldest first.
     pub fn messages(&self) -> Vec<PhoneMessage> {
         self.hub.look(|world| {
-            world
-                .accounts
-                .get(&self.number)
-                .map(|account| account.messages.clone())
-                .unwrap_or_default()
+            let account = world.accounts.get(&self.number);
+            let messages = account.map(|account| account.messages.iter());
+            let shown = messages.into_iter().flatten().filter(|one| !one.deleted);
+            shown.cloned().collect()
         })
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::delivery::Sending;
 use super::faults::Hold;
+use super::groups::Place;
 use super::hub::Hub;
 use super::wire::{FromPage, ToPage};
 use super::world::World;
@@ -126,6 +127,10 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
         FromPage::Login { device, secret } => {
             hub.change(|world| world.login(connection, &device, &secret));
         }
+        FromPage::Resend { ids } => {
+            // The account's phone asks the writers again.
+            hub.change(|world| world.tell(connection, ToPage::Resent { ids }));
+        }
         FromPage::Exists { req, wid } => {
             // A round trip of WhatsApp's takes a moment; a page must not count on less.
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -175,7 +180,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     world.tell(connection, ToPage::Refused { id, status });
                 }
                 FromPage::Read { chat } => {
-                    if let Some(chat) = world.person(&chat) {
+                    if let Some(chat) = world.place(&chat) {
                         world.read(&me, &chat, Some(&device));
                     }
                 }
@@ -186,19 +191,33 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     body,
                     kind,
                     quoted,
+                    mentions,
                 } => {
-                    let (Ok(id), Some(recipient)) = (WireId::new(&id), world.person(&to)) else {
+                    let (Ok(id), Some(recipient)) = (WireId::new(&id), world.place(&to)) else {
                         return;
                     };
+                    // Who is not in a group cannot write there.
+                    if let Place::Group(group) = &recipient
+                        && !world.is_in(group, &me)
+                    {
+                        return;
+                    }
                     // Fact sheet §4.3: the sender's address has to be of the chat's kind.
                     let own = world.person(&from).as_ref() == Some(&me);
-                    let unknown_sender = !own || from.ends_with("@lid") != to.ends_with("@lid");
+                    let by_lid = match &recipient {
+                        Place::Person(_) => to.ends_with("@lid"),
+                        Place::Group(_) => world.groups_by_lid(),
+                    };
+                    let unknown_sender = !own || from.ends_with("@lid") != by_lid;
+                    let mentions = mentions.iter().filter_map(|one| world.person(one));
                     let sending = Sending {
                         id,
                         to: recipient,
                         body,
                         kind,
                         quoted,
+                        mentions: mentions.collect(),
+                        fields: serde_json::Map::new(),
                         unknown_sender,
                     };
                     world.send(&me, Some(&device), sending);

@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::*;
-use crate::id::PhoneNumber;
+use crate::id::{PhoneNumber, WireId};
+
+mod happenings;
 
 mod holds;
 

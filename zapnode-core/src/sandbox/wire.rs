@@ -35,11 +35,15 @@ pub(super) enum FromPage {
         body: String,
         kind: String,
         quoted: Option<String>,
+        #[serde(default)]
+        mentions: Vec<String>,
     },
     /// Somebody types in a chat, or stopped.
     ChatState { chat: String, composing: bool },
     /// The account is shown as being there, or away.
     Presence { available: bool },
+    /// The page asks for messages that it could not decrypt.
+    Resend { ids: Vec<String> },
     /// Everything up to this number has arrived and is stored.
     Got { n: u64 },
     /// The chat's messages were seen on this device.
@@ -92,6 +96,10 @@ pub(super) enum ToPage {
     Faults { faults: Box<Faults>, revision: u64 },
     /// The page loads itself anew.
     Reload,
+    /// The account's phone asked the writers again: these can be decrypted now.
+    Resent { ids: Vec<String> },
+    /// Somebody calls; it rings on the pages that run.
+    Call { call: CallFrame },
     /// A socket state is forced on this page, or no longer.
     ForceState { state: Option<String> },
 }
@@ -117,13 +125,85 @@ pub(super) struct Person {
 #[serde(tag = "k", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(super) enum ItemFrame {
     /// A new message.
-    Msg { msg: MsgFrame },
-    /// How far own messages of a chat are.
-    Ack { chat: String, id: WireId, ack: i8 },
+    Msg { msg: Box<MsgFrame> },
+    /// How far an own message of a chat is.
+    Ack {
+        chat: String,
+        participant: Option<String>,
+        id: WireId,
+        ack: i8,
+    },
     /// The phone's older messages, once after linking.
     History { msgs: Vec<MsgFrame> },
     /// The chat was read on another device.
     Seen { chat: String },
+    /// A message's text was changed.
+    Edit {
+        key: KeyFrame,
+        body: String,
+        at_ms: i64,
+    },
+    /// A message was taken back.
+    Revoke {
+        key: KeyFrame,
+        by: String,
+        by_admin: bool,
+    },
+    /// A message was deleted on this account.
+    Delete { key: KeyFrame },
+    /// A row of the page's table of reactions.
+    Reaction {
+        key: KeyFrame,
+        reaction: WireId,
+        by: String,
+        by_me: bool,
+        emoji: String,
+        at_ms: i64,
+    },
+}
+
+/// The parts of a message's key.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct KeyFrame {
+    pub(super) from_me: bool,
+    pub(super) chat: String,
+    pub(super) id: WireId,
+    /// In a group, who wrote it.
+    pub(super) participant: Option<String>,
+}
+
+/// A call as a page sees it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CallFrame {
+    pub(super) id: String,
+    pub(super) from: String,
+    pub(super) video: bool,
+    pub(super) group: bool,
+    pub(super) participants: Vec<String>,
+}
+
+/// A group as a page sees it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GroupFrame {
+    pub(super) subject: String,
+    pub(super) description: String,
+    pub(super) owner: String,
+    /// Unix seconds.
+    pub(super) created: i64,
+    /// Whether its members are addressed by LID.
+    pub(super) by_lid: bool,
+    pub(super) members: Vec<MemberFrame>,
+}
+
+/// A group's member.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MemberFrame {
+    pub(super) id: String,
+    pub(super) admin: bool,
 }
 
 /// A message as a page sees it.
@@ -142,6 +222,17 @@ pub(super) struct MsgFrame {
     pub(super) quoted: Option<String>,
     /// The writer's own name for themselves.
     pub(super) name: String,
-    /// The chat's other address, when messages carry it.
+    /// The writer's other address, when messages carry it.
     pub(super) also: Option<String>,
+    /// In a group, who wrote it.
+    pub(super) participant: Option<String>,
+    pub(super) group: Option<GroupFrame>,
+    /// A notice's word, and whom it concerns.
+    pub(super) subtype: Option<String>,
+    pub(super) recipients: Vec<String>,
+    pub(super) mentions: Vec<String>,
+    /// Who wrote what it quotes.
+    pub(super) quoted_from: Option<String>,
+    pub(super) fields: serde_json::Map<String, serde_json::Value>,
+    pub(super) revoked: bool,
 }

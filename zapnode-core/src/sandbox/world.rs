@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::account::{Account, Device};
 use super::faults::{Addressing, Faults, Hold, Servers};
+use super::groups::{Group, GroupId, Place};
 use super::linking::Pairing;
 use super::wire::{Person, ToPage};
 use crate::id::PhoneNumber;
@@ -45,6 +46,8 @@ pub(super) enum Role {
 pub(super) struct Kept {
     pub(super) accounts: Vec<Account>,
     pub(super) devices: Vec<Device>,
+    #[serde(default)]
+    pub(super) groups: Vec<Group>,
 }
 
 /// The simulated WhatsApp.
@@ -52,6 +55,7 @@ pub(super) struct Kept {
 pub(super) struct World {
     pub(super) accounts: BTreeMap<PhoneNumber, Account>,
     pub(super) devices: BTreeMap<String, Device>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
     pub(super) connections: BTreeMap<u64, Connection>,
     last_connection: u64,
     /// Who sees whom typing, and since when.
@@ -78,6 +82,11 @@ impl World {
                 .into_iter()
                 .map(|device| (device.id.clone(), device))
                 .collect(),
+            groups: kept
+                .groups
+                .into_iter()
+                .map(|group| (group.id.clone(), group))
+                .collect(),
             connections: BTreeMap::new(),
             last_connection: 0,
             typing: BTreeMap::new(),
@@ -100,6 +109,7 @@ impl World {
         Kept {
             accounts: self.accounts.values().cloned().collect(),
             devices: self.devices.values().cloned().collect(),
+            groups: self.groups.values().cloned().collect(),
         }
     }
 
@@ -155,6 +165,15 @@ impl World {
                 .map(|account| account.number.clone()),
             _ => None,
         }
+    }
+
+    /// Which chat a page means by an id.
+    pub(super) fn place(&mut self, wid: &str) -> Option<Place> {
+        if wid.ends_with("@g.us") {
+            let group = self.groups.keys().find(|group| group.as_str() == wid);
+            return group.cloned().map(Place::Group);
+        }
+        self.person(wid).map(Place::Person)
     }
 
     /// Answers `queryWidExists`.

@@ -25,7 +25,7 @@ use crate::driver::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, Evidence, LinkState, LoginPrompt,
     LogoutReason, OpenRequest, Opened, Resources, StoredLogin,
 };
-use crate::event::{Event, EventKind};
+use crate::event::{Happening, Signal, SignalKind, StatusTeller};
 use crate::id::SessionId;
 use crate::options::{Care, Deadlines, SessionOptions};
 use crate::optout::OptOuts;
@@ -127,7 +127,8 @@ pub(crate) struct Context {
     pub(crate) records: Records,
     /// Of sessions that have none of their own.
     pub(crate) pace: Pace,
-    pub(crate) bus: broadcast::Sender<Event>,
+    /// For those in this program who want to know how things stand.
+    pub(crate) bus: broadcast::Sender<Signal>,
     /// Sessions to be removed, for the manager.
     pub(crate) removals: mpsc::UnboundedSender<SessionId>,
     pub(crate) opt_outs: OptOuts,
@@ -157,6 +158,7 @@ pub(crate) struct Actor {
     misses: u32,
     links_seen: u64,
     reasons: VecDeque<PastReason>,
+    teller: StatusTeller,
     stored: (bool, bool),
     waiting: Vec<oneshot::Sender<SessionInfo>>,
     ending: Option<Ending>,
@@ -215,6 +217,7 @@ impl Actor {
             misses: 0,
             links_seen: 0,
             reasons: VecDeque::new(),
+            teller: StatusTeller::default(),
             stored: (parts.linked, parts.wanted),
             waiting: Vec::new(),
             ending: None,
@@ -372,11 +375,16 @@ impl Actor {
             // The outbox stores it and tells it, once.
             Some(DriverEvent::Message(message)) => {
                 self.used();
-                let _ = self.outbox.send(outbox::Input::Appeared(Box::new(message)));
+                let _ = self.outbox.send(outbox::Input::Appeared(message));
             }
+            Some(DriverEvent::Waiting(waiting)) => self.happened(Happening::Waiting(waiting)),
+            Some(DriverEvent::Edited(edit)) => self.happened(Happening::Edited(edit)),
+            Some(DriverEvent::Revoked(revoke)) => self.happened(Happening::Revoked(revoke)),
+            Some(DriverEvent::Reaction(one)) => self.happened(Happening::Reaction(one)),
+            Some(DriverEvent::Call(call)) => self.happened(Happening::Call(call)),
+            Some(DriverEvent::Group(notice)) => self.happened(Happening::Group(notice)),
             Some(DriverEvent::Ack(change)) => {
-                let _ = self.outbox.send(outbox::Input::Ack(change.clone()));
-                self.tell(EventKind::Ack(change));
+                let _ = self.outbox.send(outbox::Input::Ack(change));
             }
             Some(DriverEvent::SendRefused(refusal)) => {
                 let _ = self.outbox.send(outbox::Input::Refused(refusal));
@@ -687,7 +695,7 @@ impl Actor {
         });
         let info = self.info.borrow().clone();
         if changed {
-            self.tell(EventKind::Status(Box::new(info.clone())));
+            self.tell(SignalKind::Status(Box::new(info.clone())));
         }
         Ok(info)
     }
@@ -759,8 +767,24 @@ impl Actor {
         if changed {
             let info = self.info.borrow().clone();
             self.record(&before, &info);
-            self.tell(EventKind::Status(Box::new(info)));
+            if let Some(event) = self.teller.tell(&info) {
+                // In the store's queue when this returns; so events keep their order.
+                let written = self.context.store.tell(self.id.clone(), event);
+                let id = self.id.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = written.await {
+                        tracing::error!(session = %id, %error, "a state could not be told");
+                    }
+                });
+            }
+            self.tell(SignalKind::Status(Box::new(info)));
         }
+    }
+
+    /// Hands on what happened, in the order in which the messages go, so that nothing is told
+    /// before the message it is about.
+    fn happened(&self, happening: Happening) {
+        let _ = self.outbox.send(outbox::Input::Happened(happening));
     }
 
     fn public_state(&self) -> SessionState {
@@ -826,9 +850,9 @@ impl Actor {
         }
     }
 
-    fn tell(&self, kind: EventKind) {
+    fn tell(&self, kind: SignalKind) {
         // Nobody may be listening.
-        let _ = self.context.bus.send(Event {
+        let _ = self.context.bus.send(Signal {
             session: self.id.clone(),
             kind,
         });
@@ -853,7 +877,7 @@ impl Actor {
         }
         match self.ending.take() {
             Some(Ending::Removed(done)) => {
-                self.tell(EventKind::Removed);
+                self.tell(SignalKind::Removed);
                 let _ = done.send(());
                 true
             }

@@ -15,7 +15,7 @@ use super::messages::{self, COLUMNS as MESSAGE, Key, insert_many, own_message, w
 use super::optouts;
 use super::people::note_person;
 use super::sessions::{from_millis, millis, unreadable};
-use super::{Store, StoreError};
+use super::{Store, StoreError, events};
 use crate::bulk::{BulkJob, Counts, JobState, Skipped};
 use crate::id::{SessionId, WireId};
 use crate::outbox::queue::Standing;
@@ -223,12 +223,23 @@ impl Store {
                      WHERE batch = ?1 AND state IN ('queued', 'sending'))",
                 [&text],
             )?;
-            let taken = t.execute(
-                "UPDATE messages SET state = 'cancelled', updated_at = ?2
-                 WHERE batch = ?1 AND state = 'queued' AND attempted_at IS NULL",
-                params![text, millis(super::now())],
-            )?;
-            Ok(find(t, id)?.map(|job| (job, taken as u64)))
+            let queued = {
+                let mut query = t.prepare(&format!(
+                    "SELECT {MESSAGE} FROM messages
+                     WHERE batch = ?1 AND state = 'queued' AND attempted_at IS NULL ORDER BY seq"
+                ))?;
+                let rows = query.query_map([&text], messages::read)?;
+                rows.collect::<Result<Vec<_>, _>>()?
+            };
+            let taken = queued.len() as u64;
+            for before in queued {
+                let mut after = before.clone();
+                after.state = MessageState::Cancelled;
+                after.updated_at = super::now();
+                write_progress(t, &after)?;
+                events::message_progressed(t, &before, &after)?;
+            }
+            Ok(find(t, id)?.map(|job| (job, taken)))
         })
         .await
     }
@@ -293,6 +304,7 @@ pub(super) fn cancel_for(t: &Transaction<'_>, person: &Person) -> Result<Vec<Mes
 }
 
 fn take_back(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreError> {
+    let before = message.clone();
     message.state = MessageState::Cancelled;
     message.failure = Some(Failure {
         code: FailureCode::OptedOut,
@@ -300,6 +312,7 @@ fn take_back(t: &Transaction<'_>, mut message: Message) -> Result<Message, Store
     });
     message.updated_at = super::now();
     write_progress(t, &message)?;
+    events::message_progressed(t, &before, &message)?;
     Ok(message)
 }
 

@@ -1,5 +1,7 @@
 //! The table of messages, and the keys that make a repeated send harmless.
 
+use std::sync::Arc;
+
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, Transaction, params, params_from_iter};
 use time::OffsetDateTime;
@@ -9,8 +11,10 @@ use super::bulk::is_key_of_job;
 use super::optouts::{self, NewOptOut};
 use super::outbox::standing_of;
 use super::sessions::{from_millis, millis, unreadable};
-use super::{Store, StoreError};
+use super::{Store, StoreError, events};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
+use crate::message::{Ack, IncomingMessage};
+use crate::outbox::intake::Heard;
 use crate::outbox::queue::Standing;
 use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState, Priority};
 
@@ -25,13 +29,13 @@ pub enum Accepted {
     Mismatch,
 }
 
-/// What [`Store::insert_appeared`] stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appeared {
-    /// The message.
-    pub message: Message,
-    /// What bulk jobs had queued for its writer, who wants no more of it.
-    pub taken_back: Vec<Message>,
+/// What came of [`Store::take_in`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TakenIn {
+    /// Messages of ours that came further.
+    pub(crate) changed: Vec<Message>,
+    /// What bulk jobs had queued for people who want no more of it.
+    pub(crate) taken_back: Vec<Message>,
 }
 
 /// An idempotency key and what was asked under it.
@@ -45,7 +49,7 @@ pub struct Key {
 
 pub(super) const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
                        reason, detail, kind, body, created_at, updated_at, send_at, priority, \
-                       batch, paced, attempted_at";
+                       batch, paced, attempted_at, reply_to";
 
 impl Store {
     /// Stores a message to be sent, with its key if it has one, unless the key is known.
@@ -98,47 +102,41 @@ impl Store {
         self.run(move |t| known_by_key(t, &key)).await
     }
 
-    /// Stores a message that appeared on the page, with the opt-out that it is, if it is one. One
-    /// that is known by its wire id is left alone and `None` is returned. While the store cannot
-    /// write it waits there.
+    /// Stores and tells what came in on a session, in order and all of it or nothing, with the
+    /// opt-outs that are in it. What is known already is left alone. While the store cannot write
+    /// it waits there.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub fn insert_appeared(
+    pub(crate) fn take_in(
         &self,
-        message: Message,
-        opt_out: Option<NewOptOut>,
-    ) -> impl Future<Output = Result<Option<Appeared>, StoreError>> + Send + use<> {
+        session: SessionId,
+        what: Arc<Vec<Heard>>,
+    ) -> impl Future<Output = Result<TakenIn, StoreError>> + Send + use<> {
         let kept = self.keep(move |t| {
-            let known = t
-                .query_row(
-                    "SELECT 1 FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = ?3",
-                    params![
-                        message.session.as_str(),
-                        message.wire_id.as_str(),
-                        message.from_me
-                    ],
-                    |_| Ok(()),
-                )
-                .optional()?;
-            if known.is_some() {
-                return Ok(None);
+            let mut taken = TakenIn::default();
+            for heard in what.iter() {
+                match heard {
+                    Heard::Message(message, opt_out) => {
+                        let back = appeared(t, &session, message, opt_out.as_deref())?;
+                        taken.taken_back.extend(back);
+                    }
+                    Heard::Happening(happening) => events::happened(t, &session, happening)?,
+                    Heard::Ack { id, ack, failure } => {
+                        taken
+                            .changed
+                            .extend(acknowledged(t, &session, id, *ack, failure)?);
+                    }
+                }
             }
-            let taken_back = match &opt_out {
-                Some(opt_out) => optouts::opt_out(t, opt_out)?.taken_back,
-                None => vec![],
-            };
-            let message = insert(t, message.clone())?;
-            Ok(Some(Appeared {
-                message,
-                taken_back,
-            }))
+            Ok(taken)
         });
         kept.stored()
     }
 
-    /// Changes a session's own message, found by its wire id, and gives it as it is then. `None`
-    /// when there is none, or `change` leaves it alone. While the store cannot write it waits there.
+    /// Changes a session's own message, found by its wire id, tells what came of it, and gives it
+    /// as it is then. `None` when there is none, or `change` leaves it alone. While the store cannot
+    /// write it waits there.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -159,21 +157,24 @@ impl Store {
                 let (Some(mut message), Some(change)) = (found, change.take()) else {
                     return Ok(None);
                 };
+                let before = message.clone();
                 if change(&mut message) {
                     message.updated_at = super::now();
-                    changed = Some(message);
+                    changed = Some((before, message));
                 }
             }
             // Once more after a failed commit: on the same row, since changes keep their order.
-            if let Some(message) = &changed {
-                write_progress(t, message)?;
-            }
-            Ok(changed.clone())
+            let Some((before, message)) = &changed else {
+                return Ok(None);
+            };
+            write_progress(t, message)?;
+            events::message_progressed(t, before, message)?;
+            Ok(Some(message.clone()))
         });
         kept.stored()
     }
 
-    /// Ends many of a session's own open messages at once; gives those that it ended. While the
+    /// Ends many of a session's own open messages at once, and tells it; gives those that it ended. While the
     /// store cannot write it waits there.
     ///
     /// # Errors
@@ -194,15 +195,29 @@ impl Store {
                 if !message.state.is_open() {
                     continue;
                 }
+                let before = message.clone();
                 message.state = state;
                 message.failure.clone_from(&failure);
                 message.updated_at = super::now();
                 write_progress(t, &message)?;
+                events::message_progressed(t, &before, &message)?;
                 ended.push(message);
             }
             Ok(ended)
         });
         kept.stored()
+    }
+
+    /// A session's own message by its id on the wire.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn own_message(
+        &self,
+        session: SessionId,
+        wire_id: WireId,
+    ) -> Result<Option<Message>, StoreError> {
+        self.run(move |t| own_message(t, &session, &wire_id)).await
     }
 
     /// The first of what a session still has to send, in the order of acceptance, at most `limit`.
@@ -305,6 +320,107 @@ impl Store {
     }
 }
 
+/// Stores and tells a message that appeared on the page. One that is known by its wire id was told
+/// by an earlier page or an earlier run. Gives what its writer's opt-out took back.
+fn appeared(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    told: &IncomingMessage,
+    opt_out: Option<&NewOptOut>,
+) -> Result<Vec<Message>, StoreError> {
+    if by_wire_id(t, session, &told.id)?.is_some() {
+        return Ok(vec![]);
+    }
+    let row = Message {
+        seq: 0,
+        id: Ulid::new(),
+        session: session.clone(),
+        from_me: told.from_me,
+        recipient: told.from.to_string(),
+        chat: Some(told.chat.clone()),
+        wire_id: told.id.wire_id(),
+        message_id: Some(told.id.clone()),
+        state: if told.from_me {
+            MessageState::Sent
+        } else {
+            MessageState::Received
+        },
+        failure: None,
+        kind: told.kind.clone(),
+        text: told.text.clone(),
+        created_at: told.at,
+        updated_at: super::now(),
+        send_at: None,
+        priority: Priority::Direct,
+        batch: None,
+        paced: false,
+        attempted_at: None,
+        reply_to: None,
+    };
+    let row = insert(t, row)?;
+    events::message_appeared(t, &row, told)?;
+    match opt_out {
+        Some(opt_out) => Ok(optouts::opt_out(t, opt_out)?.taken_back),
+        None => Ok(vec![]),
+    }
+}
+
+/// Notes an ack that WhatsApp told of an own message, as far as it leads it further.
+fn acknowledged(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    id: &MessageId,
+    ack: Ack,
+    failure: &Option<Failure>,
+) -> Result<Option<Message>, StoreError> {
+    let Some(before) = by_wire_id(t, session, id)? else {
+        return Ok(None);
+    };
+    let mut message = before.clone();
+    if let Some(state) = before.state.after_ack(ack) {
+        message.state = state;
+        message.failure.clone_from(failure);
+        message.message_id = Some(id.clone());
+        message.updated_at = super::now();
+        write_progress(t, &message)?;
+        events::message_progressed(t, &before, &message)?;
+    }
+    if ack == Ack::Played {
+        events::message_played(t, &message)?;
+    }
+    Ok((before != message).then_some(message))
+}
+
+/// A session's message by WhatsApp's key, under whatever address its chat has now.
+pub(super) fn by_wire_id(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    id: &MessageId,
+) -> Result<Option<Message>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM messages WHERE session = ?1 AND wire_id = ?2 AND from_me = ?3"
+    );
+    let mut query = t.prepare_cached(&sql)?;
+    let found = query.query_row(
+        params![session.as_str(), id.wire_id().as_str(), id.from_me()],
+        read,
+    );
+    Ok(found.optional()?)
+}
+
+/// Writes the text that a message has after an edit.
+pub(super) fn change_text(
+    t: &Transaction<'_>,
+    seq: i64,
+    text: Option<&str>,
+) -> Result<(), StoreError> {
+    t.execute(
+        "UPDATE messages SET body = ?2 WHERE seq = ?1",
+        params![seq, text],
+    )?;
+    Ok(())
+}
+
 fn known_by_key(t: &Transaction<'_>, key: &Key) -> Result<Option<Accepted>, StoreError> {
     let found: Option<(String, String)> = t
         .query_row(
@@ -334,7 +450,7 @@ pub(super) fn is_key_of_message(t: &Transaction<'_>, key: &str) -> Result<bool, 
     Ok(found.is_some())
 }
 
-fn open_messages(
+pub(super) fn open_messages(
     t: &Transaction<'_>,
     session: &SessionId,
     limit: usize,
@@ -379,9 +495,9 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
     let mut statement = t.prepare_cached(
         "INSERT INTO messages (id, session, from_me, recipient, chat, wire_id, message_id, state,
                                reason, detail, kind, body, created_at, updated_at, send_at,
-                               priority, batch, paced, attempted_at)
+                               priority, batch, paced, attempted_at, reply_to)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19)",
+                 ?19, ?20)",
     )?;
     message.seq = statement.insert(params![
         message.id.to_string(),
@@ -402,7 +518,8 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
         message.priority as i64,
         message.batch.map(|batch| batch.to_string()),
         message.paced,
-        message.attempted_at.map(millis)
+        message.attempted_at.map(millis),
+        message.reply_to.as_ref().map(MessageId::as_str)
     ])?;
     Ok(message)
 }
@@ -514,6 +631,9 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
             .transpose()?,
         paced: row.get("paced")?,
         attempted_at: maybe_at("attempted_at")?,
+        reply_to: optional("reply_to")?
+            .map(|id| MessageId::new(&id).map_err(|e| unreadable(19, e)))
+            .transpose()?,
     })
 }
 

@@ -4,6 +4,9 @@
 //! being made durable are put into the next one together, so that a hundred accepted messages
 //! cost one flush to disk and not a hundred. A caller is answered after the commit, never before.
 //!
+//! A second thread reads the event log through a connection of its own, so that readers far behind
+//! never delay a write.
+//!
 //! The tables are in `migrations/`, numbered, never edited after a release. A database from an
 //! older version is brought up when it is opened; one from a newer version is refused.
 //!
@@ -18,12 +21,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
 mod bulk;
+mod chatwoot;
+mod contacts;
 mod copy;
+mod events;
 mod health;
 mod history;
 mod maintenance;
@@ -34,17 +40,22 @@ mod outbox;
 mod people;
 mod pools;
 mod sessions;
+mod webhooks;
 mod writer;
 
 pub use bulk::{AcceptedBulk, NewJob};
 pub(crate) use bulk::{Beginning, Begun};
+pub use chatwoot::BridgeRow;
+pub(crate) use chatwoot::{Call, Pair, Thread};
 pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
-pub use messages::{Accepted, Appeared, Key};
+pub(crate) use messages::TakenIn;
+pub use messages::{Accepted, Key};
 pub use optouts::{NewOptOut, OptedOut};
 pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
+pub(crate) use webhooks::{Queued, Recorded, Requeued};
 pub(crate) use writer::Kept;
 
 use writer::{Ask, Keep, Once, Writer};
@@ -60,6 +71,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_bulk.sql"),
     include_str!("../../migrations/0005_history.sql"),
     include_str!("../../migrations/0006_message_age.sql"),
+    include_str!("../../migrations/0007_events.sql"),
+    include_str!("../../migrations/0008_webhooks.sql"),
+    include_str!("../../migrations/0009_chatwoot.sql"),
 ];
 
 /// The version of the tables that this program writes.
@@ -129,9 +143,14 @@ impl From<rusqlite::Error> for StoreError {
 #[derive(Clone, Debug)]
 pub struct Store {
     asks: mpsc::Sender<Ask>,
+    reads: mpsc::Sender<Reading>,
+    newest_event: watch::Receiver<i64>,
     health: watch::Receiver<StoreHealth>,
     folder: PathBuf,
 }
+
+/// A job for the thread that only reads.
+type Reading = Box<dyn FnOnce(&Connection) + Send>;
 
 impl Store {
     /// Opens the store in `folder`, making or upgrading it. A file of up to 256 MiB is looked
@@ -145,17 +164,29 @@ impl Store {
         let (opened, answer) = oneshot::channel();
         let (health, watched) = watch::channel(StoreHealth::well());
         let writes_in = folder.to_owned();
+        let (newest, newest_event) = watch::channel(0);
+        let (reads, readings) = mpsc::channel::<Reading>();
         thread::Builder::new()
             .name("zapnode-store".to_owned())
-            .spawn(move || match open::connect(&path) {
-                Ok(connection) => {
+            .spawn(move || match open::connect_both(&path) {
+                Ok((connection, reader)) => {
                     let writer = Writer {
                         connection,
                         folder: writes_in,
                         health,
                         waiting: VecDeque::new(),
+                        newest,
                     };
-                    if opened.send(Ok(())).is_ok() {
+                    writer.announce();
+                    let reading = thread::Builder::new()
+                        .name("zapnode-reader".to_owned())
+                        .spawn(move || {
+                            for reading in readings {
+                                reading(&reader);
+                            }
+                        });
+                    let outcome = reading.map(|_| ()).map_err(|_| StoreError::Closed);
+                    if opened.send(outcome).is_ok() {
                         writer.work(&queue);
                     }
                 }
@@ -168,9 +199,39 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)??;
         Ok(Self {
             asks,
+            reads,
+            newest_event,
             health: watched,
             folder: folder.to_owned(),
         })
+    }
+
+    /// Reads beside the writing: sees what was committed when it begins.
+    pub(crate) fn read<T, F>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let reading: Reading = Box::new(move |connection| {
+            // One whose caller is gone already is not worth the reading.
+            if !reply.is_closed() {
+                let _ = reply.send(work(connection));
+            }
+        });
+        let queued = self.reads.send(reading).map_err(|_| StoreError::Closed);
+        async move {
+            queued?;
+            answer.await.map_err(|_| StoreError::Closed)?
+        }
+    }
+
+    /// The sequence of the newest event that can be read.
+    pub(crate) fn newest_event(&self) -> watch::Receiver<i64> {
+        self.newest_event.clone()
     }
 
     /// Runs `work` in a transaction and returns once it is durable.

@@ -48,6 +48,16 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// The connection that writes, and one that only reads.
+pub(super) fn connect_both(path: &Path) -> Result<(Connection, Connection), StoreError> {
+    let writer = connect(path)?;
+    let reader = Connection::open(path)?;
+    reader.busy_timeout(Duration::from_secs(10))?;
+    reader.pragma_update(None, "temp_store", "MEMORY")?;
+    reader.pragma_update(None, "query_only", true)?;
+    Ok((writer, reader))
+}
+
 fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
 }

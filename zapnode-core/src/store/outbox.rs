@@ -209,10 +209,12 @@ impl Store {
             if !message.state.is_open() {
                 return Ok(None);
             }
+            let before = message.clone();
             message.state = MessageState::Queued;
             message.attempted_at = None;
             message.updated_at = super::now();
             super::messages::write_progress(t, &message)?;
+            super::events::message_progressed(t, &before, &message)?;
             t.execute(
                 "UPDATE messages SET first_contact = 0 WHERE seq = ?1",
                 [message.seq],

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Store, StoreError};
 use crate::id::SessionId;
 use crate::options::SessionOptions;
-use crate::outbox::FailureCode;
+use crate::outbox::{Failure, FailureCode, MessageState};
 
 /// A session as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,8 +123,8 @@ impl Store {
         .await
     }
 
-    /// Forgets a session. What it still had to send has failed and stays readable. While the store
-    /// cannot write it waits there, and this returns.
+    /// Forgets a session, and tells it. What it still had to send has failed and stays readable.
+    /// While the store cannot write it waits there, and this returns.
     ///
     /// # Errors
     /// As [`Store::run`].
@@ -132,7 +132,10 @@ impl Store {
         let forgotten = self.keep(move |t| {
             fail_open_messages(t, &id)?;
             super::outbox::forget(t, &id)?;
-            t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
+            let gone = t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
+            if gone > 0 {
+                super::events::session_removed(t, &id)?;
+            }
             Ok(())
         });
         forgotten.stored_or_waiting().await.map(|_| ())
@@ -140,16 +143,18 @@ impl Store {
 }
 
 fn fail_open_messages(t: &Transaction<'_>, session: &SessionId) -> Result<(), StoreError> {
-    t.execute(
-        "UPDATE messages SET state = 'failed', reason = ?2, detail = 'the session was removed',
-                             updated_at = ?3
-         WHERE session = ?1 AND state IN ('queued', 'sending')",
-        params![
-            session.as_str(),
-            FailureCode::SessionRemoved.as_str(),
-            millis(now())
-        ],
-    )?;
+    let failure = Failure {
+        code: FailureCode::SessionRemoved,
+        detail: "the session was removed".to_owned(),
+    };
+    for before in super::messages::open_messages(t, session, usize::MAX)? {
+        let mut after = before.clone();
+        after.state = MessageState::Failed;
+        after.failure = Some(failure.clone());
+        after.updated_at = now();
+        super::messages::write_progress(t, &after)?;
+        super::events::message_progressed(t, &before, &after)?;
+    }
     Ok(())
 }
 

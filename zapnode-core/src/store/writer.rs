@@ -165,6 +165,8 @@ pub(super) struct Writer {
     pub(super) folder: PathBuf,
     pub(super) health: watch::Sender<StoreHealth>,
     pub(super) waiting: VecDeque<Box<dyn Job>>,
+    /// The sequence of the newest event, for the readers of the log.
+    pub(super) newest: watch::Sender<i64>,
 }
 
 impl Writer {
@@ -241,6 +243,7 @@ impl Writer {
             let Some(error) = error else {
                 if wrote {
                     self.recovered();
+                    self.announce();
                 }
                 settle_all(batch);
                 continue;
@@ -256,6 +259,18 @@ impl Writer {
             for job in not_begun.into_iter().rev() {
                 jobs.push_front(job);
             }
+        }
+    }
+
+    /// Tells the readers of the event log what they can read now: before the callers know, so that
+    /// who hears of a change finds its event in the log.
+    pub(super) fn announce(&self) {
+        match super::events::newest(&self.connection) {
+            Ok(now) => {
+                self.newest
+                    .send_if_modified(|known| std::mem::replace(known, now) != now);
+            }
+            Err(error) => tracing::error!(%error, "the newest event is not known"),
         }
     }
 
@@ -316,6 +331,9 @@ impl Writer {
             );
             match attempted.error {
                 None => {
+                    if attempted.wrote {
+                        self.announce();
+                    }
                     settle_all(batch);
                     if attempted.wrote {
                         self.recovered();

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
 use zapnode_core::driver::{
@@ -156,7 +158,7 @@ impl Session {
     pub(crate) async fn wait_message(&mut self, text: &str) -> IncomingMessage {
         self.wait(&format!("the message {text:?}"), |event| match event {
             DriverEvent::Message(message) if message.text.as_deref() == Some(text) => {
-                Some(message.clone())
+                Some((**message).clone())
             }
             _ => None,
         })
@@ -208,6 +210,29 @@ pub(crate) fn text(chat: &ChatId, body: &str) -> OutgoingText {
         wire_id: WireId::choose(),
         reply_to: None,
     }
+}
+
+/// A small web server: the same page for every path. Returns its address and what was asked.
+pub(crate) async fn serve(page: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let log = Arc::clone(&log);
+            tokio::spawn(async move {
+                let mut request = vec![0; 16 << 10];
+                let length = stream.read(&mut request).await.unwrap_or(0);
+                let text = String::from_utf8_lossy(&request[..length]).into_owned();
+                log.lock().expect("not poisoned").push(text);
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close";
+                let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+                stream.write_all(answer.as_bytes()).await.ok();
+            });
+        }
+    });
+    (format!("http://{address}/"), asked)
 }
 
 /// The browsers' main processes that have a profile open.

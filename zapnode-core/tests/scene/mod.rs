@@ -6,10 +6,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use zapnode_core::driver::scripted::ScriptedDriver;
-use zapnode_core::event::Event;
+use zapnode_core::event::{Event, EventStream, Signal};
 use zapnode_core::session::{Prompt, ReasonCode};
 use zapnode_core::{
     ManagerOptions, PhoneNumber, SessionHandle, SessionId, SessionInfo, SessionManager,
@@ -95,11 +96,21 @@ pub(crate) fn code(info: &SessionInfo) -> Option<ReasonCode> {
 }
 
 pub(crate) async fn next(
-    events: &mut broadcast::Receiver<Event>,
-    so: impl Fn(&Event) -> bool,
-) -> Event {
+    events: &mut broadcast::Receiver<Signal>,
+    so: impl Fn(&Signal) -> bool,
+) -> Signal {
     loop {
         let event = events.recv().await.expect("events go on");
+        if so(&event) {
+            return event;
+        }
+    }
+}
+
+/// Waits for an event of the log.
+pub(crate) async fn told(events: &mut EventStream, so: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        let event = events.next().await.expect("events go on").expect("read");
         if so(&event) {
             return event;
         }

@@ -6,22 +6,22 @@ use std::io::{IsTerminal, Write};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use zapnode_core::SessionId;
-use zapnode_core::event::{Event, EventKind};
+use zapnode_core::event::{Signal, SignalKind};
 use zapnode_core::session::{Prompt, SessionInfo, SessionState};
 use zapnode_http::qr;
 use zapnode_http::settings::LogFormat;
 
 /// Shows every prompt once, until the manager is gone.
-pub(super) async fn follow(mut events: Receiver<Event>, format: LogFormat, url: String) {
+pub(super) async fn follow(mut signals: Receiver<Signal>, format: LogFormat, url: String) {
     let mut shown: HashMap<SessionId, Prompt> = HashMap::new();
     loop {
-        let event = match events.recv().await {
-            Ok(event) => event,
+        let signal = match signals.recv().await {
+            Ok(signal) => signal,
             // What was missed was replaced by something newer.
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
-        let EventKind::Status(info) = event.kind else {
+        let SignalKind::Status(info) = signal.kind else {
             continue;
         };
         match prompt(&info) {

@@ -100,8 +100,15 @@ pub(crate) async fn run(
 
     // Subscribed before the first session starts, so that no QR is missed. The sessions exist and
     // are starting, though not up, when the address is told: who reads it may ask for them.
-    let events = manager.events();
+    let signals = manager.signals();
     start_sessions(&manager, settings).await;
+    // The bridges go on where they were, whether or not somebody asks for them.
+    if let Err(error) = app.chatwoot().await {
+        tracing::error!(
+            error = with_causes(&error),
+            "the bridges to Chatwoot could not be started"
+        );
+    }
 
     match settings.log_format {
         LogFormat::Text => banner::print(&banner::Banner {
@@ -114,13 +121,14 @@ pub(crate) async fn run(
         LogFormat::Json => banner::log(&url, sandbox.as_ref()),
     }
 
-    let console = tokio::spawn(console::follow(events, settings.log_format, url));
+    let console = tokio::spawn(console::follow(signals, settings.log_format, url));
 
-    Server::new(app, ServerOptions::default())
+    Server::new(app.clone(), ServerOptions::default())
         .serve(listener, shutdown)
         .await;
 
     tracing::info!("stopping: closing the browsers, so that logins survive");
+    app.close().await;
     manager.shutdown().await;
     console.abort();
     if let Some(sandbox) = sandbox {
@@ -189,6 +197,7 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
         } else {
             Hosts::Any
         },
+        allow_private: settings.allow_private_addresses,
         ..AppOptions::new(settings.session_name.clone())
     }
 }

@@ -109,6 +109,7 @@ struct Endpoints {
     health: &'static str,
     sessions: &'static str,
     webhook: &'static str,
+    events: &'static str,
     live: &'static str,
     ready: &'static str,
 }
@@ -123,6 +124,7 @@ impl Default for Welcome {
                 health: "/health",
                 sessions: "/sessions",
                 webhook: "/webhook",
+                events: "/events",
                 live: "/livez",
                 ready: "/readyz",
             },

@@ -10,6 +10,7 @@ mod optout;
 mod pool;
 mod queue;
 mod session;
+mod webhook;
 
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
@@ -23,6 +24,10 @@ pub use queue::QueueAnswer;
 pub use session::{
     OneSession, PairingCode, QrAnswer, ReasonModel, SessionAnswer, SessionList, SessionModel,
     StatusAnswer,
+};
+pub use webhook::{
+    DeliveryPage, OneDelivery, OneWebhook, ReplayAnswer, SecretAnswer, TestAnswer, WebhookList,
+    WebhookModel,
 };
 
 use serde::Serialize;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use zapnode_core::SessionId;
 use zapnode_core::driver::Identity;
+use zapnode_core::ignore::IgnoreChoice;
 use zapnode_core::options::Care;
 use zapnode_core::outbox::Pace;
 use zapnode_core::session::{Reason, SessionInfo, SessionState};
@@ -46,6 +47,8 @@ struct OptionsModel {
     headless: Option<bool>,
     #[serde(flatten)]
     care: Care,
+    #[serde(skip_serializing_if = "IgnoreChoice::is_empty")]
+    ignore: IgnoreChoice,
 }
 
 /// The account, as a person would name it.
@@ -114,6 +117,7 @@ impl From<SessionInfo> for SessionModel {
             options: OptionsModel {
                 headless: info.options.headless,
                 care: info.options.care,
+                ignore: info.options.ignore,
             },
             reason: info.reason.map(OwnedReason::from),
             me: info.me.map(MeModel::from),

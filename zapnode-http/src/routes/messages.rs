@@ -12,11 +12,11 @@ use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
 use zapnode_core::outbox::{MessageFilter, MessageState, NewMessage, Submitted};
 use zapnode_core::session::MAX_TEXT_CHARACTERS;
-use zapnode_core::{ChatId, Error, MessageId, SessionId};
+use zapnode_core::{Error, MessageId, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{JsonBody, PathSession, ReadQuery, recipient};
+use crate::extract::{JsonBody, PathSession, ReadQuery, chat_named, recipient};
 use crate::model::{MessagePage, OneMessage, QueueAnswer, Sent, state_from};
 
 /// The longest an answer may wait for a state, in milliseconds: proxies give up later.
@@ -194,13 +194,7 @@ pub(super) struct Query {
 
 impl Query {
     fn filter(&self) -> Result<MessageFilter, ApiError> {
-        let chat = self.chat.as_deref().map(|chat| {
-            let named = ChatId::new(chat).ok();
-            named.or_else(|| match recipient(chat) {
-                Ok(zapnode_core::message::Recipient::Phone(phone)) => Some(ChatId::from(&phone)),
-                _ => None,
-            })
-        });
+        let chat = self.chat.as_deref().map(chat_named);
         let state = self.state.as_deref().map(state_of).transpose()?;
         let from_me = match self.direction.as_deref() {
             None => None,

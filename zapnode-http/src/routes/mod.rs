@@ -10,13 +10,16 @@ use crate::error::ApiError;
 use crate::layers;
 
 mod bulk;
+mod chatwoot;
 mod database;
+mod events;
 mod health;
 mod messages;
 mod optouts;
 mod pools;
 mod sessions;
 mod webhook;
+mod webhooks;
 
 /// Every path with what may be done there.
 fn table() -> Vec<(&'static str, MethodRouter<App>)> {
@@ -73,7 +76,38 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
             "/pools/{name}",
             get(pools::one).put(pools::put).delete(pools::delete),
         ),
-        ("/webhook", post(webhook::chatwoot)),
+        ("/webhooks", get(webhooks::list).post(webhooks::create)),
+        (
+            "/webhooks/{id}",
+            get(webhooks::one)
+                .patch(webhooks::change)
+                .delete(webhooks::delete),
+        ),
+        ("/webhooks/{id}/secret", get(webhooks::secret)),
+        (
+            "/webhooks/{id}/rotate-secret",
+            post(webhooks::rotate_secret),
+        ),
+        ("/webhooks/{id}/test", post(webhooks::test)),
+        ("/webhooks/{id}/replay", post(webhooks::replay)),
+        ("/webhooks/{id}/deliveries", get(webhooks::deliveries)),
+        (
+            "/webhooks/{id}/deliveries/{delivery}/retry",
+            post(webhooks::retry),
+        ),
+        ("/events", get(events::all)),
+        ("/sessions/{id}/events", get(events::of_session)),
+        ("/ws", get(events::web_socket)),
+        (
+            "/chatwoot/{id}",
+            get(chatwoot::one)
+                .put(chatwoot::set)
+                .delete(chatwoot::remove),
+        ),
+        ("/chatwoot/{id}/check", post(chatwoot::check)),
+        ("/chatwoot/{id}/webhook/{secret}", post(chatwoot::webhook)),
+        ("/webhook", post(webhook::chatwoot).get(webhook::path)),
+        ("/webhook/{secret}", post(webhook::with_secret)),
         ("/webhook/test", post(webhook::test)),
         // Where the original really served them: it mounted its router twice.
         ("/webhook/webhook", post(webhook::chatwoot)),
@@ -100,8 +134,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn not_found() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not_found", "there is no such route")
-        .hint("GET / names the routes there are.")
+    ApiError::no_such_route()
 }
 
 async fn method_not_allowed() -> ApiError {

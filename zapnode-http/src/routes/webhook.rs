@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 use zapnode_core::SessionId;
 
 use super::messages::{Wish, number_and_message, send_text};
@@ -37,6 +38,27 @@ pub(super) async fn chatwoot(
     let mut wish = Wish::read(&headers, &body, app.options().send_wait)?;
     wish.wait = wish.wait.min(CHATWOOT_WAIT);
     send_text(&app, id, to, text, wish).await
+}
+
+/// `POST /webhook/{secret}`: the same for Chatwoot, which cannot send a key. Where no key is needed
+/// there is no such secret.
+pub(super) async fn with_secret(
+    State(app): State<App>,
+    Path(_checked): Path<String>,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    // The guard let it in for its secret, or for the key.
+    if app.webhook_path().is_none() {
+        return Err(ApiError::no_such_route());
+    }
+    chatwoot(State(app), headers, body).await
+}
+
+/// `GET /webhook`: where Chatwoot is to call.
+pub(super) async fn path(State(app): State<App>) -> Json<Value> {
+    let path = app.webhook_path();
+    Json(json!({"success": true, "path": path.as_deref().unwrap_or("/webhook")}))
 }
 
 /// `POST /webhook/test`

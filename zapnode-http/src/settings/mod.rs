@@ -12,11 +12,12 @@ use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
 use zapnode_core::driver::chrome::ChromeOptions;
-use zapnode_core::options::Care;
-
-use crate::care;
+use zapnode_core::ignore::Ignore;
+use zapnode_core::options::{Care, EventsKept};
 use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
+
+use crate::care;
 
 mod args;
 mod dotenv;
@@ -59,6 +60,27 @@ pub mod names {
     pub const AUTO_CLEANUP: Spec = Spec::variable("AUTO_CLEANUP_ON_LOGOUT");
     /// Whether `/webhook` works.
     pub const WEBHOOK_ENABLED: Spec = Spec::variable("WEBHOOK_ENABLED");
+    /// Where events go.
+    pub const WEBHOOK_URL: Spec = Spec::variable("ZAPNODE_WEBHOOK_URL").or("WHATSAPP_HOOK_URL");
+    /// Which events go there.
+    pub const WEBHOOK_EVENTS: Spec =
+        Spec::variable("ZAPNODE_WEBHOOK_EVENTS").or("WHATSAPP_HOOK_EVENTS");
+    /// What signs them.
+    pub const WEBHOOK_SECRET: Spec = Spec::variable("ZAPNODE_WEBHOOK_SECRET")
+        .or("WHATSAPP_HOOK_HMAC_KEY")
+        .secret();
+    /// Whether addresses that callers name may be private.
+    pub const ALLOW_PRIVATE: Spec = Spec::variable("ZAPNODE_ALLOW_PRIVATE_ADDRESSES");
+    /// Whether groups are not listened to.
+    pub const IGNORE_GROUPS: Spec = Spec::variable("IGNORE_GROUPS");
+    /// Whether status posts are not listened to.
+    pub const IGNORE_STATUS: Spec = Spec::variable("IGNORE_STATUS");
+    /// Whether channels are not listened to.
+    pub const IGNORE_NEWSLETTERS: Spec = Spec::variable("IGNORE_NEWSLETTERS");
+    /// For how many days events are kept.
+    pub const EVENTS_DAYS: Spec = Spec::variable("ZAPNODE_EVENTS_DAYS");
+    /// How many events are kept.
+    pub const EVENTS_MAX: Spec = Spec::variable("ZAPNODE_EVENTS_MAX");
     /// The page to open.
     pub const WEB_URL: Spec = Spec::flag("ZAPNODE_WEB_URL", "--web-url");
     /// The data folder.
@@ -131,6 +153,18 @@ pub struct Settings {
     pub auto_cleanup_on_logout: bool,
     /// Whether `/webhook` works.
     pub webhook_enabled: bool,
+    /// Where events go, of all sessions.
+    pub webhook_url: Option<String>,
+    /// Which events, by name; `*` is all.
+    pub webhook_events: Vec<String>,
+    /// What signs them; made if absent.
+    pub webhook_secret: Option<String>,
+    /// Whether webhooks that callers make may lead into private networks.
+    pub allow_private_addresses: bool,
+    /// Which chats sessions do not listen to, where they chose nothing else.
+    pub ignore: Ignore,
+    /// How many events are kept.
+    pub events_kept: EventsKept,
     /// The page to open. In the sandbox the sandbox's own address takes its place.
     pub web_url: String,
     /// The data folder.
@@ -244,6 +278,20 @@ impl Settings {
             headless: r.required(names::HEADLESS, "true", value::boolean)?,
             auto_cleanup_on_logout: r.required(names::AUTO_CLEANUP, "true", value::boolean)?,
             webhook_enabled: r.required(names::WEBHOOK_ENABLED, "true", value::boolean)?,
+            webhook_url: r.optional(names::WEBHOOK_URL, "none", value::webhook_url)?,
+            webhook_events: r.required(names::WEBHOOK_EVENTS, "*", value::event_names)?,
+            webhook_secret: r.optional(names::WEBHOOK_SECRET, "made", value::webhook_secret)?,
+            allow_private_addresses: r.required(names::ALLOW_PRIVATE, "false", value::boolean)?,
+            ignore: Ignore {
+                groups: r.required(names::IGNORE_GROUPS, "false", value::boolean)?,
+                status: r.required(names::IGNORE_STATUS, "true", value::boolean)?,
+                newsletters: r.required(names::IGNORE_NEWSLETTERS, "true", value::boolean)?,
+                ..Ignore::default()
+            },
+            events_kept: EventsKept {
+                age: r.required(names::EVENTS_DAYS, "7", value::event_days)?,
+                count: r.required(names::EVENTS_MAX, "1000000", value::event_limit)?,
+            },
             web_url: r.required(names::WEB_URL, ChromeOptions::WHATSAPP_WEB, value::web_url)?,
             bridge_dir: r.optional(names::BRIDGE_DIR, "built in", value::folder)?,
             max_sessions: r.optional(names::MAX_SESSIONS, "no limit", value::session_limit)?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::options::ManagerOptions;
+use zapnode_core::webhook::{ConfiguredWebhook, WebhookOptions};
 
 use super::{Settings, Surroundings};
 
@@ -24,7 +25,24 @@ impl Settings {
             pace: self.pace,
             idempotency_keys_kept: self.idempotency_keys_kept,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
+            webhooks: self.webhook_options(),
+            ignore: self.ignore.clone(),
+            events_kept: self.events_kept,
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
+        }
+    }
+
+    /// How webhooks shall work.
+    fn webhook_options(&self) -> WebhookOptions {
+        let configured = self.webhook_url.as_ref().map(|url| ConfiguredWebhook {
+            url: url.clone(),
+            events: self.webhook_events.clone(),
+            secret: self.webhook_secret.clone(),
+        });
+        WebhookOptions {
+            allow_private: self.allow_private_addresses,
+            configured,
+            ..WebhookOptions::default()
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Spec {
     pub flag: Option<&'static str>,
     /// Whether its value is never shown.
     pub is_secret: bool,
+    /// Another program's name for it, which counts where ours is not set.
+    pub alias: Option<&'static str>,
 }
 
 impl Spec {
@@ -24,6 +26,7 @@ impl Spec {
             name,
             flag: None,
             is_secret: false,
+            alias: None,
         }
     }
 
@@ -33,7 +36,14 @@ impl Spec {
             name,
             flag: Some(flag),
             is_secret: false,
+            alias: None,
         }
+    }
+
+    /// The same, also found under this name.
+    pub(super) const fn or(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
     }
 
     /// The same, never shown.
@@ -250,8 +260,12 @@ impl<'a> Reader<'a> {
     fn find(&self, spec: Spec) -> Option<(&'a str, Source)> {
         // An empty flag was typed by somebody and is judged; an empty variable is not set.
         let flag = self.flags.0.get(spec.name).map(String::as_str);
-        let environment = self.environment.get(spec.name);
-        let dotenv = self.dotenv.get(spec.name);
+        let either = |variables: &'a Variables| {
+            let alias = || spec.alias.and_then(|alias| variables.get(alias));
+            variables.get(spec.name).or_else(alias)
+        };
+        let environment = either(self.environment);
+        let dotenv = either(self.dotenv);
         flag.map(|text| (text, Source::Flag))
             .or(environment.map(|text| (text, Source::Environment)))
             .or(dotenv.map(|text| (text, Source::DotEnv)))
@@ -269,8 +283,9 @@ impl<'a> Reader<'a> {
 
 fn error(spec: Spec, text: &str, source: Source, allowed: &str) -> SettingError {
     SettingError {
-        name: match (source, spec.flag) {
-            (Source::Flag, Some(flag)) => flag.to_owned(),
+        name: match (source, spec.flag, spec.alias) {
+            (Source::Flag, Some(flag), _) => flag.to_owned(),
+            (_, _, Some(alias)) => format!("{} (or {alias})", spec.name),
             _ => spec.name.to_owned(),
         },
         value: masked(spec, text),

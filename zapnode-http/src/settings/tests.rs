@@ -53,12 +53,16 @@ fn the_defaults_are_the_guides() {
         Path::new("/home/ana/.local/share/zapnode/.wwebjs_auth")
     );
     assert_eq!(s.sandbox_port, 3900);
+    // Groups are heard, unlike in the original.
+    assert!(!s.ignore.groups && s.ignore.status && s.ignore.newsletters);
+    assert_eq!(s.events_kept.age, Duration::from_secs(7 * 24 * 3600));
+    assert_eq!(s.events_kept.count, 1_000_000);
     assert!(s.is_local());
     assert!(s.shown().iter().all(|s| s.source == Source::Default));
     assert_eq!(s.retention_days, 0, "messages are kept");
     assert_eq!(s.pace, Pace::OFF);
     assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
-    assert_eq!(s.shown().len(), 29, "every setting is shown once");
+    assert_eq!(s.shown().len(), 38, "every setting is shown once");
 }
 
 #[test]
@@ -350,4 +354,51 @@ fn stop_words_are_the_usual_ones_or_others_or_none() {
     assert_eq!(shown(&none, name).1, Source::DotEnv);
     let long = "x".repeat(65);
     assert!(from_environment(&[(name, &long)]).is_err());
+}
+
+#[test]
+fn a_webhook_by_our_names_and_by_waha_s() {
+    let ours = from_environment(&[
+        ("ZAPNODE_WEBHOOK_URL", "http://chatwoot:3000/hook"),
+        ("ZAPNODE_WEBHOOK_EVENTS", "message, session.status"),
+        ("ZAPNODE_WEBHOOK_SECRET", "my-secret-key"),
+        ("WHATSAPP_HOOK_URL", "http://not-this-one/"),
+    ])
+    .expect("good");
+    let options = ours.manager_options().webhooks;
+    let hook = options.configured.expect("configured");
+    assert_eq!(hook.url, "http://chatwoot:3000/hook");
+    assert_eq!(hook.events, ["message", "session.status"]);
+    assert_eq!(hook.secret.as_deref(), Some("my-secret-key"));
+    assert!(!options.allow_private);
+    assert_eq!(
+        shown(&ours, "ZAPNODE_WEBHOOK_SECRET").0,
+        "********",
+        "a secret is not shown"
+    );
+
+    let theirs = from_environment(&[
+        ("WHATSAPP_HOOK_URL", "https://example.com/hook"),
+        ("WHATSAPP_HOOK_EVENTS", "message"),
+        ("WHATSAPP_HOOK_HMAC_KEY", "their-secret-key"),
+        ("ZAPNODE_ALLOW_PRIVATE_ADDRESSES", "true"),
+    ])
+    .expect("good");
+    let options = theirs.manager_options().webhooks;
+    assert!(options.allow_private);
+    let hook = options.configured.expect("configured");
+    assert_eq!(hook.url, "https://example.com/hook");
+    assert_eq!(hook.secret.as_deref(), Some("their-secret-key"));
+
+    let none = from_environment(&[]).expect("good");
+    assert!(none.manager_options().webhooks.configured.is_none());
+    for (name, value) in [
+        ("ZAPNODE_WEBHOOK_URL", "chatwoot"),
+        ("WHATSAPP_HOOK_URL", "https://user:password@example.com/"),
+        ("ZAPNODE_WEBHOOK_EVENTS", "mesage"),
+        ("ZAPNODE_WEBHOOK_SECRET", "short"),
+    ] {
+        let error = from_environment(&[(name, value)]).expect_err(name);
+        assert!(error.name.contains(name), "{error}");
+    }
 }

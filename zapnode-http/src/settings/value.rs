@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use zapnode_core::SessionId;
+use zapnode_core::net::check_url;
 use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
+use zapnode_core::webhook::{Events, WebhookSecret};
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
@@ -78,6 +80,29 @@ pub(super) fn web_url(text: &str) -> Value<String> {
     Ok(text.to_owned())
 }
 
+pub(super) fn webhook_url(text: &str) -> Value<String> {
+    match check_url(text) {
+        Ok(url) => Ok(url.into()),
+        Err(_) => Err("an address that begins with http:// or https://, without user and password"),
+    }
+}
+
+/// `message,session.status`
+pub(super) fn event_names(text: &str) -> Value<Vec<String>> {
+    let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    match Events::parse(&names) {
+        Ok(_) => Ok(names),
+        Err(_) => Err("* or names of events separated by commas, as message,session.status"),
+    }
+}
+
+pub(super) fn webhook_secret(text: &str) -> Value<String> {
+    match WebhookSecret::lenient(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("whsec_ and 24 to 64 bytes in base64, or 8 to 256 visible ASCII characters"),
+    }
+}
+
 pub(super) fn session_limit(text: &str) -> Value<usize> {
     match text.parse() {
         Ok(limit @ 1..=100_000) => Ok(limit),
@@ -90,6 +115,20 @@ pub(super) fn days(text: &str) -> Value<u32> {
     match text.parse() {
         Ok(days @ 0..=36_500) => Ok(days),
         _ => Err("a number of days from 1 to 36500, or 0 to keep messages for ever"),
+    }
+}
+
+pub(super) fn event_days(text: &str) -> Value<Duration> {
+    match text.parse() {
+        Ok(days @ 1..=3650) => Ok(Duration::from_secs(days * 24 * 3600)),
+        _ => Err("a number of days from 1 to 3650"),
+    }
+}
+
+pub(super) fn event_limit(text: &str) -> Value<u64> {
+    match text.parse() {
+        Ok(limit @ 1000..=100_000_000) => Ok(limit),
+        _ => Err("a number from 1000 to 100000000"),
     }
 }
 

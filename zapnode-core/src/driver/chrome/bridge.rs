@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::heard::{
+    PageCall, PageEdit, PageGroup, PageMessage, PageReaction, PageRevoke, PageWaiting,
+};
 use super::profile::storage;
 use super::snapshot::Snapshot;
 use crate::driver::{DriverError, Probe};
@@ -16,14 +19,21 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 19] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
     ("page.js", include_str!("inject/page.js")),
     ("login.js", include_str!("inject/login.js")),
     ("hearing.js", include_str!("inject/hearing.js")),
+    ("wrap.js", include_str!("inject/wrap.js")),
+    ("read.js", include_str!("inject/read.js")),
+    ("missed.js", include_str!("inject/missed.js")),
     ("receive.js", include_str!("inject/receive.js")),
+    ("waiting.js", include_str!("inject/waiting.js")),
+    ("changes.js", include_str!("inject/changes.js")),
+    ("reactions.js", include_str!("inject/reactions.js")),
+    ("calls.js", include_str!("inject/calls.js")),
     ("send.js", include_str!("inject/send.js")),
     ("refusals.js", include_str!("inject/refusals.js")),
     ("typing.js", include_str!("inject/typing.js")),
@@ -92,6 +102,18 @@ pub(crate) enum BridgeEvent {
     },
     /// A message appeared.
     Message(Box<PageMessage>),
+    /// A message cannot be read yet.
+    Waiting(PageWaiting),
+    /// A message has another text.
+    Edited(PageEdit),
+    /// A message is gone.
+    Revoked(PageRevoke),
+    /// A reaction.
+    Reaction(PageReaction),
+    /// A call comes in.
+    Call(PageCall),
+    /// A notice of a group.
+    Group(PageGroup),
     /// A sent message came further.
     Ack { id: String, ack: i64 },
     /// WhatsApp's server refused a message.
@@ -104,23 +126,6 @@ pub(crate) enum BridgeEvent {
     Restricted { words: String },
     /// The page says that it was unlinked.
     Logout { reason: Option<String> },
-}
-
-/// A message as the bridge reads it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PageMessage {
-    pub(crate) id: String,
-    pub(crate) chat: String,
-    pub(crate) from: String,
-    pub(crate) from_phone: Option<String>,
-    pub(crate) from_lid: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) from_me: bool,
-    pub(crate) kind: String,
-    pub(crate) text: Option<String>,
-    /// Unix seconds.
-    pub(crate) at: Option<i64>,
 }
 
 /// An event in its envelope.
@@ -187,6 +192,7 @@ impl Command {
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
     pub(crate) const RECONNECT: Self = Self::new("reconnect", "reconnect", 10);
     pub(crate) const TYPING: Self = Self::new("typing", "typing", 5);
+    pub(crate) const HEARD_UNTIL: Self = Self::new("tell what was heard", "heardUntil", 10);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 
     /// The expression that calls it. The page's own clock is this machine's, so it can tell that
@@ -342,7 +348,9 @@ mod tests {
         std::fs::write(folder.path().join("else.js"), "// unknown\n").expect("written");
         let script = script(Some(folder.path()), "out").expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
-        assert!(!script.contains(FILES[7].1) && script.contains(FILES[6].1));
+        for (name, text) in FILES {
+            assert_eq!(script.contains(text), name != "send.js", "{name}");
+        }
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
         let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
         assert!(matches!(error, DriverError::Storage { path, .. } if path.ends_with("ids.js")));

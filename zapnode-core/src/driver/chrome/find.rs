@@ -149,7 +149,6 @@ mod tests {
     fn session(path: &str) -> SessionOptions {
         SessionOptions {
             chrome_path: Some(PathBuf::from(path)),
-            headless: None,
             ..SessionOptions::default()
         }
     }
@@ -216,7 +215,6 @@ mod tests {
     fn a_window_needs_a_display() {
         let visible = SessionOptions {
             headless: Some(false),
-            chrome_path: None,
             ..SessionOptions::default()
         };
         let mut options = options();

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::channel::{CallError, Channel, Event};
 use super::connection::ChromeConnection;
 use super::launch::{BrowserProcess, Launch, blocking};
+use super::mark::{self, Keeper};
 use super::page::{Pump, PumpState, Shared, navigation};
 use super::{ChromeOptions, bridge, flags, profile};
 use crate::driver::{DriverError, OpenRequest, Opened};
@@ -40,10 +41,12 @@ pub(crate) async fn open(
     // Not a name that a page could know; one per session does.
     let binding = format!("zn{}", ulid::Ulid::new().to_string().to_lowercase());
     let name = binding.clone();
-    let script = blocking(move || {
+    let (script, heard_until) = blocking(move || {
         profile::make(&prepared)?;
         profile::claim(&prepared)?;
-        bridge::script(bridge_dir.as_deref(), &name)
+        let heard_until = mark::read(&prepared);
+        let script = bridge::script(bridge_dir.as_deref(), &name)?;
+        Ok::<_, DriverError>((script, heard_until))
     })
     .await??;
 
@@ -70,6 +73,7 @@ pub(crate) async fn open(
             return Err(error);
         }
     };
+    shared.tracker().heard_before(heard_until.clone());
     let (tab, pid) = (browser.tab.clone(), browser.pid);
     let (to_session, events) = mpsc::channel(EVENTS);
     let pump = Pump {
@@ -79,6 +83,7 @@ pub(crate) async fn open(
         binding,
         from_browser,
         to_session,
+        mark: Keeper::start(&folder, heard_until),
         state: PumpState::default(),
     };
     tokio::spawn(pump.run());

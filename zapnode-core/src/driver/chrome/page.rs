@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
+use super::mark::{Keeper, Mark};
 use super::tracker::{self, Tracker};
 use super::words::Words;
 use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
@@ -244,6 +245,7 @@ pub(crate) struct Pump {
     pub(crate) binding: String,
     pub(crate) from_browser: mpsc::UnboundedReceiver<Event>,
     pub(crate) to_session: mpsc::Sender<DriverEvent>,
+    pub(crate) mark: Keeper,
     pub(crate) state: PumpState,
 }
 
@@ -284,6 +286,7 @@ impl Pump {
         self.browser.release(asked);
         let all_gone = self.browser.ended().await;
         drop(self.browser);
+        self.mark.finish().await;
         self.shared.closed.send_replace(Some(all_gone));
         let closed = DriverEvent::Closed(match end {
             End::Asked => DriverClosed::Asked,
@@ -438,8 +441,14 @@ impl Pump {
                 if let Some(text) = &message.text {
                     self.shared.words().keep_out(text);
                 }
-                Vec::from_iter(tracker.message(*message))
+                Vec::from_iter(tracker.heard(*message))
             }
+            BridgeEvent::Waiting(waiting) => Vec::from_iter(tracker.heard(waiting)),
+            BridgeEvent::Edited(edit) => Vec::from_iter(tracker.heard(edit)),
+            BridgeEvent::Revoked(revoke) => Vec::from_iter(tracker.heard(revoke)),
+            BridgeEvent::Reaction(reaction) => Vec::from_iter(tracker.heard(reaction)),
+            BridgeEvent::Call(call) => Vec::from_iter(tracker.heard(call)),
+            BridgeEvent::Group(notice) => Vec::from_iter(tracker.heard(notice)),
             BridgeEvent::Ack { id, ack } => Vec::from_iter(tracker::ack(&id, ack)),
             BridgeEvent::SendRefused { id, status, words } => {
                 Vec::from_iter(tracker::refused(&id, status, words))
@@ -447,6 +456,7 @@ impl Pump {
             BridgeEvent::Restricted { words } => vec![DriverEvent::Restricted(words)],
             BridgeEvent::Logout { reason } => Vec::from_iter(tracker.logged_out(reason)),
         };
+        self.mark.set(tracker.heard_until());
         drop(tracker);
         self.tell(events);
     }
@@ -501,6 +511,17 @@ impl Pump {
             self.state.navigation_due = true;
         }
         self.state.document = Some(document);
+        // By this the bridge knows what it has to look for, and what is old.
+        let shared = Arc::clone(&self.shared);
+        let until = shared.tracker().heard_until().map(Mark::until);
+        tokio::spawn(async move {
+            let arguments = serde_json::json!({ "until": until });
+            let told: Result<(), _> = shared.command(Command::HEARD_UNTIL, &arguments).await;
+            // The next document is told anew.
+            if let Err(error) = told {
+                tracing::debug!(%error, "the bridge was not told what was heard");
+            }
+        });
     }
 
     fn document_changed(&mut self) {

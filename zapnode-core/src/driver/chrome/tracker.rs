@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::bridge::PageMessage;
+use super::heard::Heard;
+use super::mark::{Mark, milliseconds};
 use super::snapshot::{Memory, Snapshot, judge};
 use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason, SendRefusal};
-use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, AckChange, IncomingMessage};
+use crate::id::{MessageId, PhoneNumber, WireId};
+use crate::message::{Ack, AckChange};
 
 /// How many ids are remembered of messages told and sent.
 const REMEMBERED: usize = 10_000;
@@ -36,6 +37,12 @@ pub(crate) struct Tracker {
     at_logout_address: bool,
     told: Recent,
     sent: Recent,
+    /// Until when everything has been heard under this login.
+    heard_until: Option<Mark>,
+    /// The login was lost in this connection: what is older than the next one is its history.
+    lost_login: bool,
+    /// When the login that followed was ready, in Unix milliseconds.
+    login_since: Option<i64>,
 }
 
 impl Tracker {
@@ -50,6 +57,9 @@ impl Tracker {
             at_logout_address: false,
             told: Recent::default(),
             sent: Recent::default(),
+            heard_until: None,
+            lost_login: false,
+            login_since: None,
         }
     }
 
@@ -105,6 +115,8 @@ impl Tracker {
         }
         self.logout_told = true;
         self.linked = false;
+        self.heard_until = None;
+        (self.lost_login, self.login_since) = (true, None);
         let reason = if std::mem::take(&mut self.logout_asked) {
             LogoutReason::Asked
         } else {
@@ -138,7 +150,12 @@ impl Tracker {
             self.unpaired = self.logout_told;
         }
         let link = judge(snapshot, self.memory);
-        self.memory.was_ready |= matches!(link, LinkState::Ready(_));
+        if matches!(link, LinkState::Ready(_)) {
+            self.memory.was_ready = true;
+            let now = OffsetDateTime::now_utc();
+            self.heard_until.get_or_insert_with(|| Mark::from(now));
+            self.login_since.get_or_insert(milliseconds(now));
+        }
         if self.link.as_ref() != Some(&link) {
             self.link = Some(link.clone());
             events.push(DriverEvent::Link(link));
@@ -146,45 +163,95 @@ impl Tracker {
         events
     }
 
-    /// A message appeared on the page.
-    pub(crate) fn message(&mut self, message: PageMessage) -> Option<DriverEvent> {
-        let read = incoming(message)?;
-        let own = read.from_me && self.sent.has(read.id.wire_id().as_str());
-        (!own && self.told.add(read.id.as_str())).then_some(DriverEvent::Message(read))
+    /// What an earlier run had heard.
+    pub(crate) fn heard_before(&mut self, mark: Option<Mark>) {
+        for key in mark.iter().flat_map(Mark::told) {
+            self.told.add(key);
+        }
+        self.heard_until = mark;
+    }
+
+    /// Until when everything has been heard under this login; none before it is there.
+    pub(crate) fn heard_until(&self) -> Option<&Mark> {
+        self.heard_until.as_ref()
+    }
+
+    /// Something happened on the page. What was told already is not told again.
+    pub(crate) fn heard(&mut self, heard: impl Heard) -> Option<DriverEvent> {
+        let now = OffsetDateTime::now_utc();
+        let (name, is_old) = (heard.name(), heard.is_old());
+        let Some(event) = heard.read(now) else {
+            tracing::warn!(name, "something with strange ids is left out");
+            return None;
+        };
+        if let DriverEvent::Message(message) = &event
+            && message.from_me
+            && self.sent.has(message.id.wire_id().as_str())
+        {
+            return None;
+        }
+        if self.lost_login && (is_old || self.is_before_login(&event)) {
+            return None;
+        }
+        let Some(key) = key_of(&event) else {
+            return Some(event);
+        };
+        if !self.told.add(&key) {
+            return None;
+        }
+        if let Some(at) = time_of(&event) {
+            // A clock that is ahead must not make deaf for what comes until then.
+            let at = at.min(now);
+            let mark = self.heard_until.get_or_insert_with(|| Mark::from(at));
+            mark.heard(&key, at);
+        }
+        Some(event)
     }
 }
 
-/// Checks what the page says of a message. A strange one is left out: nothing could be done with it.
-fn incoming(message: PageMessage) -> Option<IncomingMessage> {
-    let chat = |text: &str| ChatId::new(text).ok();
-    let optional = |text: &Option<String>| text.as_deref().and_then(chat);
-    let at = match message.at {
-        Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).ok(),
-        None => None,
-    };
-    let read = || {
-        Some(IncomingMessage {
-            id: MessageId::new(&message.id).ok()?,
-            chat: chat(&message.chat)?,
-            from: chat(&message.from)?,
-            from_phone: optional(&message.from_phone),
-            from_lid: optional(&message.from_lid),
-            name: message.name.clone(),
-            from_me: message.from_me,
-            kind: message.kind.clone(),
-            text: message.text.clone(),
-            at: at.unwrap_or_else(OffsetDateTime::now_utc),
-        })
-    };
-    let read = read();
-    if read.is_none() {
-        tracing::warn!(
-            id = message.id,
-            chat = message.chat,
-            "a message with strange ids is left out"
-        );
+impl Tracker {
+    /// Reactions are written anew when a page syncs, also those of before the login.
+    fn is_before_login(&self, event: &DriverEvent) -> bool {
+        let DriverEvent::Reaction(reaction) = event else {
+            return false;
+        };
+        let since = self.login_since;
+        since.is_none_or(|since| milliseconds(reaction.at) < since)
     }
-    read
+}
+
+/// By what a thing is known as the same one. An edit has nothing: its text may go back and forth.
+fn key_of(event: &DriverEvent) -> Option<String> {
+    Some(match event {
+        DriverEvent::Message(message) => message.id.to_string(),
+        DriverEvent::Group(notice) => notice.id.to_string(),
+        DriverEvent::Waiting(waiting) => format!("{:?} {}", waiting.decryption, waiting.id),
+        // The same message has another key once its chat has moved from number to LID.
+        DriverEvent::Revoked(revoke) => {
+            let (own, wire) = (revoke.from_me, revoke.id.wire_id());
+            format!("revoked {:?} {own} {wire}", revoke.revoked_for)
+        }
+        DriverEvent::Reaction(reaction) => {
+            let (message, from) = (reaction.message.wire_id(), &reaction.from.id);
+            let emoji = reaction.emoji.as_deref().unwrap_or_default();
+            format!(
+                "reaction {message} {from} {emoji} {}",
+                milliseconds(reaction.at)
+            )
+        }
+        DriverEvent::Call(call) => format!("call {}", call.id),
+        _ => return None,
+    })
+}
+
+/// When a thing happened by WhatsApp's clock. A message that cannot be read yet is not heard.
+fn time_of(event: &DriverEvent) -> Option<OffsetDateTime> {
+    match event {
+        DriverEvent::Message(message) => Some(message.at),
+        DriverEvent::Group(notice) => Some(notice.at),
+        DriverEvent::Reaction(reaction) => Some(reaction.at),
+        _ => None,
+    }
 }
 
 /// Reads an ack of the page.
@@ -253,179 +320,4 @@ impl Recent {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_oldest_are_forgotten() {
-        let mut recent = Recent::default();
-        assert!(recent.add("first") && !recent.add("first"));
-        for n in 1..REMEMBERED {
-            assert!(recent.add(&n.to_string()));
-        }
-        assert!(recent.has("first") && !recent.has("other"));
-        assert!(recent.add("one too many"));
-        assert!(!recent.has("first") && recent.has("1"));
-        assert_eq!(recent.members.len(), REMEMBERED);
-    }
-
-    fn page(state: &str) -> Snapshot {
-        let linked = state == "CONNECTED";
-        Snapshot {
-            state: Some(state.to_owned()),
-            has_synced: Some(linked),
-            mode: linked.then(|| "MAIN".to_owned()),
-            phone: linked.then(|| "244929782402@c.us".to_owned()),
-            receiving: true,
-            ..Snapshot::default()
-        }
-    }
-
-    /// What the tracker says to these states, without the link's changes.
-    fn logouts(tracker: &mut Tracker, states: &[&str]) -> Vec<DriverEvent> {
-        let told = states
-            .iter()
-            .flat_map(|state| tracker.snapshot(&page(state)));
-        told.filter(|event| matches!(event, DriverEvent::LoggedOut(_)))
-            .collect()
-    }
-
-    fn remote(reason: Option<&str>) -> DriverEvent {
-        DriverEvent::LoggedOut(LogoutReason::Remote(reason.map(str::to_owned)))
-    }
-
-    #[test]
-    fn a_link_is_told_once_and_anew_in_a_new_document() {
-        let mut tracker = Tracker::new();
-        assert_eq!(
-            tracker.snapshot(&Snapshot::default()),
-            [DriverEvent::Link(LinkState::Connecting)]
-        );
-        assert!(tracker.snapshot(&page("OPENING")).is_empty());
-        assert_eq!(tracker.snapshot(&page("CONNECTED")).len(), 1);
-        assert!(tracker.snapshot(&page("CONNECTED")).is_empty());
-        tracker.document_began();
-        assert_eq!(tracker.snapshot(&page("CONNECTED")).len(), 1);
-    }
-
-    #[test]
-    fn offline_is_only_what_was_ready_in_this_document() {
-        let mut tracker = Tracker::new();
-        tracker.snapshot(&page("CONNECTED"));
-        tracker.snapshot(&page("TIMEOUT"));
-        assert_eq!(tracker.link(), Some(&LinkState::Offline));
-        tracker.document_began();
-        tracker.snapshot(&page("OPENING"));
-        assert_eq!(tracker.link(), Some(&LinkState::Connecting));
-    }
-
-    #[test]
-    fn one_logout_is_told_once_whatever_says_it() {
-        let url = "https://web.whatsapp.com/?post_logout=1&logout_reason=0";
-        // The event first, its older name too, then the address, then the state.
-        let mut tracker = Tracker::new();
-        tracker.snapshot(&page("CONNECTED"));
-        let told = tracker.logged_out(Some("md_opt_out".to_owned()));
-        assert_eq!(told, Some(remote(Some("md_opt_out"))));
-        assert_eq!(tracker.logged_out(None), None);
-        assert!(logouts(&mut tracker, &["CONNECTED", "OPENING"]).is_empty());
-        tracker.document_began();
-        assert_eq!(tracker.address(url), None);
-        assert!(logouts(&mut tracker, &["OPENING", "UNPAIRED", "UNPAIRED_IDLE"]).is_empty());
-        assert_eq!(tracker.address(url), None);
-        // A new login can be lost anew.
-        assert!(logouts(&mut tracker, &["OPENING", "PAIRING", "CONNECTED"]).is_empty());
-        assert_eq!(logouts(&mut tracker, &["UNPAIRED"]), [remote(None)]);
-        assert_eq!(tracker.logged_out(None), None);
-
-        // The address alone.
-        let mut tracker = Tracker::new();
-        tracker.snapshot(&page("CONNECTED"));
-        tracker.document_began();
-        assert_eq!(tracker.address(url), Some(remote(None)));
-        assert!(logouts(&mut tracker, &["UNPAIRED"]).is_empty());
-        // It stays through the next login and a reload of that one.
-        assert!(logouts(&mut tracker, &["PAIRING", "CONNECTED"]).is_empty());
-        tracker.document_began();
-        assert_eq!(tracker.address(url), None);
-        assert_eq!(tracker.address("chrome-error://chromewebdata/"), None);
-        assert_eq!(tracker.address(url), None);
-        assert!(logouts(&mut tracker, &["OPENING", "CONNECTED"]).is_empty());
-        // Gone there anew.
-        assert_eq!(tracker.address("https://web.whatsapp.com/"), None);
-        assert_eq!(tracker.address(url), Some(remote(None)));
-    }
-
-    #[test]
-    fn a_logout_we_asked_for_says_so() {
-        let mut tracker = Tracker::new();
-        tracker.snapshot(&page("CONNECTED"));
-        tracker.asked_logout(true);
-        let told = tracker.logged_out(Some("user_initiated".to_owned()));
-        assert_eq!(told, Some(DriverEvent::LoggedOut(LogoutReason::Asked)));
-    }
-
-    #[test]
-    fn a_profile_that_was_unlinked_while_closed() {
-        // With the page's word: its login is worthless, and that is told.
-        let mut tracker = Tracker::new();
-        assert!(logouts(&mut tracker, &["OPENING"]).is_empty());
-        assert_eq!(tracker.logged_out(None), Some(remote(None)));
-        // A fresh one that was never linked has nothing to lose.
-        let mut tracker = Tracker::new();
-        assert!(logouts(&mut tracker, &["OPENING", "UNPAIRED"]).is_empty());
-        assert_eq!(tracker.logged_out(None), None);
-        assert_eq!(
-            tracker.address("https://web.whatsapp.com/?post_logout=1"),
-            None
-        );
-    }
-
-    #[test]
-    fn an_address_is_read_by_its_whole_pair() {
-        let mut tracker = Tracker::new();
-        assert_eq!(
-            tracker.address("https://web.whatsapp.com/?post_logout=10"),
-            None
-        );
-        assert_eq!(
-            tracker.address("https://web.whatsapp.com/post_logout=1"),
-            None
-        );
-        assert!(
-            tracker
-                .address("https://web.whatsapp.com/#a&post_logout=1")
-                .is_some()
-        );
-    }
-
-    fn message(id: &str, from_me: bool) -> PageMessage {
-        PageMessage {
-            id: id.to_owned(),
-            chat: "244929782402@c.us".to_owned(),
-            from: "244929782402@c.us".to_owned(),
-            from_phone: None,
-            from_lid: Some("strange".to_owned()),
-            name: None,
-            from_me,
-            kind: "chat".to_owned(),
-            text: Some("oi".to_owned()),
-            at: Some(1_800_000_000),
-        }
-    }
-
-    #[test]
-    fn no_message_is_told_twice_nor_one_of_ours() {
-        let mut tracker = Tracker::new();
-        let theirs = "false_244929782402@c.us_3EB0AABBCCDDEEFF";
-        assert!(tracker.message(message(theirs, false)).is_some());
-        assert!(tracker.message(message(theirs, false)).is_none());
-        let ours = "true_244929782402@c.us_3EB0112233445566";
-        tracker.sending(&WireId::new("3EB0112233445566").expect("an id"));
-        assert!(tracker.message(message(ours, true)).is_none());
-        // Written on the phone.
-        let phone = "true_244929782402@c.us_3A00112233445566";
-        assert!(tracker.message(message(phone, true)).is_some());
-        assert!(tracker.message(message("rubbish", false)).is_none());
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ fn item(seq: i64, to: u8) -> Item {
         priority: Priority::Direct,
         batch: None,
         paced: false,
+        reply_to: None,
     }
 }
 

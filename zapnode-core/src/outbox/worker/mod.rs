@@ -18,12 +18,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use ulid::Ulid;
 
 use crate::driver::SendRefusal;
-use crate::event::Event;
+use crate::event::{Happening, Signal};
 use crate::id::{MessageId, SessionId, WireId};
+use crate::ignore::Ignore;
 use crate::message::{AckChange, Contact, IncomingMessage, Recipient, SentMessage};
 use crate::optout::OptOuts;
 use crate::outbox::catch_up;
 use crate::outbox::hand_over::{Manner, Trouble, hand_over};
+use crate::outbox::intake::{Heard, Intake};
 use crate::outbox::pace::{Pace, Recent};
 use crate::outbox::queue::{Counts, Item, Kind, Queue, Standing};
 use crate::outbox::state::{Verdict, counts_as_attempt, judge};
@@ -70,6 +72,8 @@ pub(crate) enum Input {
     Restricted(String),
     /// A message appeared on the page.
     Appeared(Box<IncomingMessage>),
+    /// Something happened to messages, or around them.
+    Happened(Happening),
     /// Why do these wait? In the same order; none for those that are over.
     Explain(Vec<WireId>, oneshot::Sender<Vec<Option<Wait>>>),
     /// How does the queue stand?
@@ -130,9 +134,10 @@ pub(crate) struct Worker {
     shared: Weak<Shared>,
     info: watch::Receiver<SessionInfo>,
     store: Store,
-    bus: broadcast::Sender<Event>,
+    bus: broadcast::Sender<Signal>,
     opt_outs: OptOuts,
     progress: broadcast::Sender<Progress>,
+    intake: Intake,
     inbox: mpsc::UnboundedReceiver<Input>,
     queue: Queue,
     handing: JoinSet<(WireId, Outcome)>,
@@ -163,9 +168,10 @@ pub(crate) struct Parts {
     pub(crate) shared: Weak<Shared>,
     pub(crate) info: watch::Receiver<SessionInfo>,
     pub(crate) store: Store,
-    pub(crate) bus: broadcast::Sender<Event>,
+    pub(crate) bus: broadcast::Sender<Signal>,
     pub(crate) opt_outs: OptOuts,
     pub(crate) progress: broadcast::Sender<Progress>,
+    pub(crate) ignore: Ignore,
     pub(crate) inbox: mpsc::UnboundedReceiver<Input>,
     pub(crate) load: watch::Sender<Load>,
 }
@@ -193,6 +199,7 @@ pub(crate) fn fresh(session: &SessionId, new: &NewMessage) -> Message {
         batch: new.batch,
         paced: new.paced,
         attempted_at: None,
+        reply_to: new.reply_to.clone(),
     }
 }
 
@@ -210,12 +217,14 @@ pub(crate) fn item_of(message: &Message) -> Option<Item> {
         priority: message.priority,
         batch: message.batch,
         paced: message.paced,
+        reply_to: message.reply_to.clone(),
     })
 }
 
 impl Worker {
     pub(crate) fn new(parts: Parts) -> Self {
         let session = parts.info.borrow().id.clone();
+        let intake = Intake::new(parts.store.clone(), parts.info.clone(), parts.ignore);
         Self {
             session,
             shared: parts.shared,
@@ -224,6 +233,7 @@ impl Worker {
             bus: parts.bus,
             opt_outs: parts.opt_outs,
             progress: parts.progress,
+            intake,
             inbox: parts.inbox,
             queue: Queue::default(),
             handing: JoinSet::new(),
@@ -264,6 +274,7 @@ impl Worker {
                     }
                 }
                 Some(_) = self.writing.join_next() => {}
+                taken = self.intake.work() => self.taken_in(taken),
                 input = self.inbox.recv() => match input {
                     Some(Input::End { code, done }) => {
                         self.fail_all(code);
@@ -291,7 +302,10 @@ impl Worker {
 
     /// Waits until what is on its way to the store is there.
     async fn written(&mut self) {
-        let all = async { while self.writing.join_next().await.is_some() {} };
+        let all = async {
+            while self.writing.join_next().await.is_some() {}
+            self.intake.finish().await;
+        };
         if tokio::time::timeout(WRITTEN_WITHIN, all).await.is_err() {
             tracing::warn!(session = %self.session, "the store has not written all changes yet");
             self.writing.detach_all();
@@ -359,7 +373,8 @@ impl Worker {
             Input::Ack(change) => self.acknowledged(&change.id.wire_id(), change.ack, change.id),
             Input::Refused(refusal) => self.refused(refusal),
             Input::Restricted(words) => self.pause(FailureCode::AccountRestricted, words),
-            Input::Appeared(message) => self.appeared(*message),
+            Input::Appeared(message) => self.appeared(message),
+            Input::Happened(happening) => self.intake.take(Heard::Happening(happening)),
             Input::Explain(wire_ids, reply) => {
                 let now = OffsetDateTime::now_utc();
                 let waits = self.with_facts(now, |facts| {

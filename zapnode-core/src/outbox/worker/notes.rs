@@ -4,14 +4,14 @@ use std::future::Future;
 
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
-use ulid::Ulid;
 
-use super::Worker;
-use crate::event::{Event, EventKind};
+use super::{Progress, Worker};
+use crate::event::{Signal, SignalKind};
 use crate::id::ChatId;
 use crate::message::{Contact, IncomingMessage};
-use crate::outbox::{Message, MessageState, Priority};
-use crate::store::{self, Acquaintance, StoreError};
+use crate::outbox::Message;
+use crate::outbox::intake::Heard;
+use crate::store::{Acquaintance, StoreError, TakenIn};
 
 impl Worker {
     /// Lets a write that is in the store's queue already finish in the background.
@@ -91,62 +91,33 @@ impl Worker {
         self.write_silently(write);
     }
 
-    pub(super) fn appeared(&mut self, message: IncomingMessage) {
+    /// A message appeared: it is stored and told in its turn, unless its chat is ignored.
+    pub(super) fn appeared(&mut self, message: Box<IncomingMessage>) {
         self.heard(&message);
-        let state = if message.from_me {
-            MessageState::Sent
-        } else {
-            MessageState::Received
-        };
-        let row = Message {
-            seq: 0,
-            id: Ulid::new(),
-            session: self.session.clone(),
-            from_me: message.from_me,
-            recipient: message.from.to_string(),
-            chat: Some(message.chat.clone()),
-            wire_id: message.id.wire_id(),
-            message_id: Some(message.id.clone()),
-            state,
-            failure: None,
-            kind: message.kind.clone(),
-            text: message.text.clone(),
-            created_at: message.at,
-            updated_at: store::now(),
-            send_at: None,
-            priority: Priority::Direct,
-            batch: None,
-            paced: false,
-            attempted_at: None,
-        };
         let opt_out = self.opt_outs.in_message(&self.session, &message);
-        let write = self.store.insert_appeared(row, opt_out);
-        let opt_outs = self.opt_outs.clone();
-        let bus = self.bus.clone();
-        let session = self.session.clone();
-        self.writing.spawn(async move {
-            let told = match write.await {
-                // Known already: told by an earlier page or an earlier run.
-                Ok(None) => return,
-                Ok(Some(stored)) => {
-                    opt_outs.tell(stored.taken_back);
-                    message
-                }
-                Err(error) => {
-                    tracing::error!(%session, %error, "a message was not stored");
-                    message
-                }
-            };
-            let kind = EventKind::Message(Box::new(told));
-            let _ = bus.send(Event { session, kind });
-        });
+        self.intake
+            .take(Heard::Message(message, opt_out.map(Box::new)));
+    }
+
+    /// Tells of messages that were led further by what came in from outside a send.
+    pub(super) fn taken_in(&self, taken: TakenIn) {
+        self.opt_outs.tell(taken.taken_back);
+        for message in taken.changed {
+            let _ = self.progress.send(Progress {
+                wire_id: message.wire_id.clone(),
+                state: message.state,
+                message_id: message.message_id.clone(),
+                failure: message.failure.clone(),
+            });
+            announce(&self.bus, message);
+        }
     }
 }
 
-pub(super) fn announce(bus: &broadcast::Sender<Event>, message: Message) {
+pub(super) fn announce(bus: &broadcast::Sender<Signal>, message: Message) {
     // Nobody may be listening.
-    let _ = bus.send(Event {
+    let _ = bus.send(Signal {
         session: message.session.clone(),
-        kind: EventKind::Outbox(Box::new(message)),
+        kind: SignalKind::Outbox(Box::new(message)),
     });
 }

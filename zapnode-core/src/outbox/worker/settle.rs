@@ -10,7 +10,8 @@ use super::notes::announce;
 use super::{MAX_ATTEMPTS, Outcome, Progress, RELOADED_EVERY, Which, Worker};
 use crate::driver::SendRefusal;
 use crate::id::{MessageId, WireId};
-use crate::message::Ack;
+use crate::message::{Ack, Person};
+use crate::outbox::intake::Heard;
 use crate::outbox::pace::{LOCKS_IN_A_ROW, lock_pause};
 use crate::outbox::state::{Patience, Verdict, patience, refusal};
 use crate::outbox::{Failure, FailureCode, MessageState};
@@ -27,6 +28,13 @@ impl Worker {
                 let ours = self.queue.is_under_way(wire_id);
                 self.queue.handed(wire_id);
                 self.met(&contact, now);
+                let person = Person {
+                    id: contact.chat.clone(),
+                    phone: contact.phone,
+                    lid: contact.lid,
+                };
+                let learnt = self.store.learn_person(self.session.clone(), person);
+                self.write_silently(learnt);
                 let chat = contact.chat;
                 let id = sent.id.clone();
                 let write = self.store.change_message(
@@ -259,7 +267,11 @@ impl Worker {
                 }
             }
             // Of an earlier run, or settled long ago: the store knows.
-            None => self.record_ack(wire_id, ack, id, None),
+            None => self.intake.take(Heard::Ack {
+                id,
+                ack,
+                failure: None,
+            }),
         }
     }
 
@@ -272,7 +284,11 @@ impl Worker {
                     self.became(wire_id, state, Some(id), Some(failure));
                 }
             }
-            None => self.record_ack(wire_id, Ack::Failed, id, Some(failure)),
+            None => self.intake.take(Heard::Ack {
+                id,
+                ack: Ack::Failed,
+                failure: Some(failure),
+            }),
         }
     }
 
@@ -313,43 +329,6 @@ impl Worker {
                     true
                 });
         self.write(write);
-    }
-
-    pub(super) fn record_ack(
-        &mut self,
-        wire_id: &WireId,
-        ack: Ack,
-        id: MessageId,
-        failure: Option<Failure>,
-    ) {
-        let write =
-            self.store
-                .change_message(
-                    self.session.clone(),
-                    wire_id.clone(),
-                    move |message| match message.state.after_ack(ack) {
-                        Some(state) => {
-                            message.state = state;
-                            message.failure = failure;
-                            message.message_id = Some(id);
-                            true
-                        }
-                        None => false,
-                    },
-                );
-        let progress = self.progress.clone();
-        let bus = self.bus.clone();
-        self.writing.spawn(async move {
-            if let Ok(Some(message)) = write.await {
-                let _ = progress.send(Progress {
-                    wire_id: message.wire_id.clone(),
-                    state: message.state,
-                    message_id: message.message_id.clone(),
-                    failure: message.failure.clone(),
-                });
-                announce(&bus, message);
-            }
-        });
     }
 
     pub(super) fn tell(

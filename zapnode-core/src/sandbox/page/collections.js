@@ -9,7 +9,8 @@ if (!window.__sandboxRefused) {
       static fields = [
         'id', 'ack', 'body', 'type', 'subtype', 't', 'from', 'to', 'author', 'notifyName', 'isNewMsg', 'caption',
         'local', 'self', 'star', 'broadcast', 'isForwarded', 'quotedMsg', 'quotedStanzaID', 'quotedParticipant',
-        'protocolMessageKey', 'latestEditMsgKey', 'isUnsentMedia', 'hasReaction', 'pendingAckUpdate',
+        'protocolMessageKey', 'latestEditMsgKey', 'latestEditSenderTimestampMs', 'isUnsentMedia', 'hasReaction',
+        'pendingAckUpdate', 'recipients', 'mentionedJidList',
       ];
       get isStatusV3() {
         return false;
@@ -26,7 +27,7 @@ if (!window.__sandboxRefused) {
         return {
           quotedMsg: { type: this.type, body: this.body },
           quotedStanzaID: this.id.id,
-          quotedParticipant: this.id.fromMe ? require('WAWebUserPrefsMeUser').getMaybeMePnUser() : this.from,
+          quotedParticipant: this.id.fromMe ? require('WAWebUserPrefsMeUser').getMaybeMePnUser() : (this.author ?? this.from),
           quotedRemoteJid: undefined,
         };
       }
@@ -48,6 +49,10 @@ if (!window.__sandboxRefused) {
         }
         return { messages: found };
       }
+      // Where the page takes in what is no message to show.
+      async processMultipleMessages(_chatId, given) {
+        for (const message of given) require('SandboxHappenings').process(message);
+      }
       async search(query, _page, count, chatId) {
         const all = await messages().stored();
         const hits = all.filter((one) => one.body.includes(query) && (!chatId || one.chat === String(chatId)));
@@ -64,7 +69,7 @@ if (!window.__sandboxRefused) {
         return this.name ?? this.id.user;
       }
       get isGroup() {
-        return false;
+        return this.id.isGroup();
       }
     }
 
@@ -139,6 +144,8 @@ if (!window.__sandboxRefused) {
     exports.findOrCreateLatestChat = async (wid, _origin) => {
       if (!(wid instanceof Wid)) throw new Error('findOrCreateLatestChat: not a wid');
       await null;
+      // Groups cannot be made by naming them.
+      if (wid.isGroup() && !Chat.get(wid)) throw new Error('findOrCreateLatestChat: no such group');
       let address = wid;
       if (wid.server === 'c.us' && map.byLid(wid)) {
         address = map.lidOf(wid);

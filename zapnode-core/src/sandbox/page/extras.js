@@ -99,46 +99,16 @@ if (!window.__sandboxRefused) {
     exports.sendChatStatePaused = (wid) => tell(wid, false);
   });
 
-  __d('WAWebSyncGatingUtils', (_require, exports) => {
-    exports.isPlaceholderMessageResendEnabled = () => false;
-  });
-  __d('WAWebNonMessageDataRequestPlaceholderMessageResendUtils', (_require, exports) => {
-    exports.handlePlaceholderMsgsSeen = async () => {};
-  });
   __d('WAWebBackendJobsCommon', (_require, exports) => {
     exports.mediaTypeFromProtobuf = () => null;
   });
   __d('WAWebE2EProtoUtils', (_require, exports) => {
     exports.typeAttributeFromProtobuf = () => 'text';
   });
-  __d('WAWebAddonReactionTableMode', (_require, exports) => {
-    exports.reactionTableMode = { bulkUpsert: async () => {} };
-  });
-  __d('WAWebAddonPollVoteTableMode', (_require, exports) => {
-    exports.pollVoteTableMode = { bulkUpsert: async () => {} };
-  });
-
-  // Fact sheet §5.5: in a lazy chunk.
-  __d('WAWebCallCollection', (require, _exports, module) => {
-    const { Emitter } = require('SandboxModels');
-    if (require('SandboxLoader').config.faults.callCollection === 'throws') throw new Error('WAWebCallCollection failed');
-    class CallCollection extends Emitter {
-      calls = new Map();
-      setActiveCall(call) {
-        if (call) this.calls.set(call.id, call);
-      }
-    }
-    module.exports = new CallCollection();
-  }, { stage: 'calls', plain: true });
-
-  __d('WAWebVoipStackInterface', (_require, exports) => {
-    exports.getVoipStackInterface = async () => ({ rejectCall() {}, acceptCall() {}, endCall() {} });
-  }, { stage: 'calls' });
-
   // After the login only (§8.2).
   __d('WAWebGroupCreateJob', (_require, exports) => {
     exports.createGroup = async () => {
-      throw new Error('the sandbox has no groups');
+      throw new Error('in the sandbox, phones found groups');
     };
   }, { stage: 'login' });
   __d('WAWebRevokeStatusAction', (_require, exports) => {

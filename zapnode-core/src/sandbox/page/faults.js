@@ -1,7 +1,7 @@
 // The switches that act on a living page (fact sheet Appendix B).
 if (!window.__sandboxRefused)
   __d('SandboxFaults', (require, exports) => {
-    const { config, openStage } = require('SandboxLoader');
+    const { config } = require('SandboxLoader');
     const wire = require('SandboxWire');
     const { Socket } = require('WAWebSocketModel');
 
@@ -29,7 +29,8 @@ if (!window.__sandboxRefused)
       const { createWid, MsgKey } = require('SandboxIds');
       const { Msg } = require('WAWebCollections');
       const chat = require('SandboxChats').chatOf(createWid('15550000000@c.us'), 'History');
-      const stamp = Date.now();
+      // From before this device was linked.
+      const stamp = Date.now() - 86_400_000;
       for (let n = 0; n < count; n++) {
         const id = new MsgKey({ fromMe: n % 2 === 0, remote: chat.id, id: `3EB0${stamp.toString(16).toUpperCase()}${n}` });
         const model = new Msg.modelClass({
@@ -92,7 +93,7 @@ if (!window.__sandboxRefused)
       if (faults.historyBurst) burst(faults.historyBurst);
       if (faults.reloadAfterReadyMs) setTimeout(() => once('ready', () => location.reload()), faults.reloadAfterReadyMs);
       if (faults.blockMs) setTimeout(() => once('block', () => block(faults.blockMs)), 200);
-      if (faults.callCollection === 'late') setTimeout(() => openStage('calls'), faults.callCollectionMs);
+      if (faults.callCollection === 'late') setTimeout(require('SandboxHappenings').callsLoaded, faults.callCollectionMs);
       if (faults.hasSynced === 'flips') {
         setTimeout(() => Socket.set({ hasSynced: false }), 300);
         setTimeout(() => Socket.set({ hasSynced: true }), 600);

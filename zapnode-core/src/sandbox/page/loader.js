@@ -139,6 +139,7 @@
   define('SandboxLoader', (_require, exports) => {
     exports.config = config;
     exports.openStage = (stage) => openStages.add(stage);
+    exports.isOpen = (stage) => openStages.has(stage);
     exports.publish = () => {
       window.require = outerRequire;
       window.importNamespace = importNamespace;

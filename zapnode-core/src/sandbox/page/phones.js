@@ -17,9 +17,24 @@ const words = {
     chats: 'Chats',
     noChats: 'No messages yet.',
     read: 'Mark as read',
-    writeTo: 'Write to (number)',
+    writeTo: 'Write to (number or group)',
     text: 'Message',
     send: 'Send',
+    edit: 'Edit',
+    editPrompt: 'The new text',
+    revoke: 'Take back',
+    remove: 'Delete here',
+    react: 'React',
+    reactPrompt: 'An emoji; nothing takes the reaction away',
+    call: 'Call',
+    groups: 'Groups',
+    newGroup: 'Name of a new group',
+    members: 'Members (numbers, separated by blanks)',
+    create: 'Create',
+    leave: 'Leave',
+    join: 'Join',
+    edited: 'edited',
+    revoked: 'This message was taken back',
     logout: 'Remove linked devices',
     goOffline: 'Go offline',
     goOnline: 'Go online',
@@ -49,9 +64,24 @@ const words = {
     chats: 'Conversas',
     noChats: 'Ainda não há mensagens.',
     read: 'Marcar como lidas',
-    writeTo: 'Escrever para (número)',
+    writeTo: 'Escrever para (número ou grupo)',
     text: 'Mensagem',
     send: 'Enviar',
+    edit: 'Editar',
+    editPrompt: 'O novo texto',
+    revoke: 'Apagar para todos',
+    remove: 'Apagar só aqui',
+    react: 'Reagir',
+    reactPrompt: 'Um emoji; nada retira a reação',
+    call: 'Ligar',
+    groups: 'Grupos',
+    newGroup: 'Nome de um novo grupo',
+    members: 'Membros (números, separados por espaços)',
+    create: 'Criar',
+    leave: 'Sair',
+    join: 'Entrar',
+    edited: 'editada',
+    revoked: 'Esta mensagem foi apagada',
     logout: 'Remover aparelhos ligados',
     goOffline: 'Ficar sem rede',
     goOnline: 'Voltar à rede',
@@ -120,7 +150,6 @@ function drawPhones() {
       return make('li', {}, button);
     }),
   );
-  at('numbers').replaceChildren(...state.phones.map((phone) => make('option', { value: phone.number, label: phone.name })));
 }
 
 function drawPhone(phone, messages) {
@@ -140,14 +169,42 @@ function drawPhone(phone, messages) {
         })
       : [make('li', { textContent: say.noQr })]),
   );
-  const chats = Map.groupBy(messages, (message) => message.chat);
+  const chats = Map.groupBy(messages, (message) => message.group ?? message.chat);
+  drawGroups();
   at('chats').replaceChildren(...(chats.size ? [...chats].map(drawChat) : [make('p', { textContent: say.noChats })]));
   for (const list of document.querySelectorAll('.messages')) list.scrollTop = list.scrollHeight;
 }
 
+// One of the open phone's acts as a button.
+function actButton(text, act) {
+  const button = make('button', { type: 'button', textContent: text });
+  button.onclick = act;
+  return button;
+}
+
+const nameOf = (phone) => state.phones.find((one) => one.number === phone)?.name ?? `+${phone}`;
+
+function drawGroups() {
+  at('groups').replaceChildren(
+    ...state.groups.map((group) => {
+      const inside = group.members.includes(number);
+      const text = `${group.subject}: ${group.members.map(nameOf).join(', ')}`;
+      const button = actButton(inside ? say.leave : say.join, () => act('group', { act: inside ? 'leave' : 'join', group: group.id }));
+      return make('li', { className: 'row' }, button, text);
+    }),
+  );
+  const groups = state.groups.filter((group) => group.members.includes(number));
+  at('places').replaceChildren(
+    ...state.phones.map((phone) => make('option', { value: phone.number, label: phone.name })),
+    ...groups.map((group) => make('option', { value: group.id, label: group.subject })),
+  );
+}
+
 function drawChat([chat, messages]) {
-  const name = state.phones.find((phone) => phone.number === chat)?.name ?? '';
-  const heading = make('header', {}, make('strong', { textContent: `${name} +${chat}` }));
+  const group = state.groups.find((one) => one.id === chat);
+  const title = group ? group.subject : `${state.phones.find((phone) => phone.number === chat)?.name ?? ''} +${chat}`;
+  const heading = make('header', {}, make('strong', { textContent: title }));
+  heading.append(actButton(say.call, () => act('call', { to: chat })));
   if (messages.some((message) => !message.fromMe && message.ack < 3)) {
     const button = make('button', { type: 'button', textContent: say.read });
     button.onclick = () => act('read', { chat });
@@ -158,7 +215,13 @@ function drawChat([chat, messages]) {
 }
 
 function drawMessage(message) {
+  if (message.notice) {
+    const { word, members } = message.notice;
+    const text = [nameOf(message.chat), word, members.map(nameOf).join(', '), message.text].filter(Boolean).join(' · ');
+    return make('div', { className: 'notice' }, text);
+  }
   const about = make('small', { textContent: `${clock(message.at)} ` });
+  if (message.group && !message.fromMe) about.prepend(`${nameOf(message.chat)} · `);
   if (message.fromMe) {
     const ticks = make('span', { className: message.ack >= 3 ? 'ticks read' : 'ticks', textContent: message.ack >= 2 ? '✓✓' : '✓' });
     ticks.title = say[`ack${Math.max(0, Math.min(3, message.ack))}`];
@@ -166,14 +229,40 @@ function drawMessage(message) {
   }
   if (message.unknownSender) about.append(` · ${say.unknownSender}`);
   if (message.deliveries > 1) about.append(` · ${say.twice} (${message.deliveries})`);
-  return make('div', { className: message.fromMe ? 'message own' : 'message' }, message.text, about);
+  if (message.edited) about.append(` · ${say.edited}`);
+  const reactions = Object.values(message.reactions);
+  if (reactions.length) about.append(` ${reactions.join(' ')}`);
+  const text = message.revoked ? make('em', { textContent: say.revoked }) : message.text;
+  const element = make('div', { className: message.fromMe ? 'message own' : 'message' }, text, about);
+  if (!message.revoked) element.append(drawActs(message));
+  return element;
+}
+
+function drawActs({ id, fromMe, text }) {
+  const acts = [
+    actButton(say.react, () => {
+      const emoji = prompt(say.reactPrompt, '👍');
+      if (emoji !== null) act('react', { id, emoji });
+    }),
+    actButton(say.remove, () => act('delete', { id })),
+  ];
+  if (fromMe) {
+    acts.push(
+      actButton(say.edit, () => {
+        const now = prompt(say.editPrompt, text);
+        if (now) act('edit', { id, text: now });
+      }),
+      actButton(say.revoke, () => act('revoke', { id })),
+    );
+  }
+  return make('span', { className: 'acts' }, ...acts);
 }
 
 async function draw() {
   const phone = state.phones.find((one) => one.number === number);
   const messages = phone ? (await ask(`phones/${number}/messages`)).messages : [];
   // Drawing anew would take the focus from a button, so only what changed is drawn.
-  const now = JSON.stringify([number, state.phones, state.waiting, messages]);
+  const now = JSON.stringify([number, state.phones, state.groups, state.waiting, messages]);
   if (now === drawn) return;
   drawn = now;
   drawPhones();
@@ -208,6 +297,11 @@ at('paste').onsubmit = async (event) => {
 at('write').onsubmit = async (event) => {
   event.preventDefault();
   if (await act('deliver', { to: at('write-to').value, text: at('write-text').value })) at('write-text').value = '';
+};
+at('new-group').onsubmit = async (event) => {
+  event.preventDefault();
+  const members = at('group-members').value.split(/[\s,;]+/).filter(Boolean);
+  if (await act('group', { act: 'create', subject: at('group-name').value, members })) event.target.reset();
 };
 at('logout').onclick = () => act('logout');
 

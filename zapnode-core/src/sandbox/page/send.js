@@ -17,6 +17,7 @@ if (!window.__sandboxRefused) {
         body: String(model.body ?? '').toWellFormed(),
         kind: model.type,
         quoted: model.quotedStanzaID ?? null,
+        mentions: (model.mentionedJidList ?? []).map(String),
       });
 
     exports.result = (id) =>
@@ -83,6 +84,8 @@ if (!window.__sandboxRefused) {
       if (!(id instanceof MsgKey)) throw new Error('addAndSendMsgToChat: the id is no MsgKey');
       if (!(chat?.id instanceof Wid)) throw new Error('addAndSendMsgToChat: not a chat');
       if (!id.fromMe || !id.remote.equals(chat.id)) throw new Error('addAndSendMsgToChat: the key is of another chat');
+      // Fact sheet §4.3: in groups a key names its writer.
+      if (chat.id.isGroup() && !(id.participant instanceof Wid)) throw new Error('addAndSendMsgToChat: no participant');
       if (!(message.from instanceof Wid)) throw new Error('addAndSendMsgToChat: no from');
       const model = Chat.get(chat.id);
       // Fact sheet §9: what ids of live models that were written to lead to.

@@ -33,12 +33,14 @@ if (!window.__sandboxRefused) {
     }
 
     exports.start = async () => {
+      // It listens to the wire.
+      require('SandboxHappenings');
       await storage.start();
       await keys.start();
       login = await keys.login();
       if (login) await messages.loadStored();
       // A login that was lost, as by a kill right after linking, leaves nothing to whoever links next.
-      else await storage.empty(['message', 'lidmap']);
+      else await storage.empty(['message', 'lidmap', 'reaction', 'group']);
       if (config.faults.outdatedBuild) {
         show('DISCONNECTED', 'DEPRECATED_VERSION', 'OFFLINE');
         Stream.set({ needsUpdate: true });
@@ -115,7 +117,7 @@ if (!window.__sandboxRefused) {
     let confirm = 0;
     let confirming = false;
     wire.events.on('stored', (frame) => {
-      messages.take(frame);
+      messages.take(frame, !(toCome && config.faults.backlogAsHistory));
       confirm = frame.n;
       if (toCome) {
         come += 1;
@@ -151,6 +153,7 @@ if (!window.__sandboxRefused) {
       Socket.set({ hasSynced: true });
       const first = !everSynced;
       everSynced = true;
+      if (first) require('SandboxHappenings').replay();
       setTimeout(() => {
         if (!wire.isOpen()) return;
         Stream.set({ mode: 'MAIN', info: 'NORMAL', displayInfo: 'NORMAL' });

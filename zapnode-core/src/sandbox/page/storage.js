@@ -3,16 +3,17 @@
 // localStorage alone restores no session.
 if (!window.__sandboxRefused)
   __d('SandboxStorage', (_require, exports) => {
-    const names = { 'signal-storage': ['keys'], 'model-storage': ['message', 'lidmap'] };
-    const home = { keys: 'signal-storage', message: 'model-storage', lidmap: 'model-storage' };
+    const names = { 'signal-storage': ['keys'], 'model-storage': ['message', 'lidmap', 'reaction', 'group'] };
+    const home = Object.fromEntries(Object.entries(names).flatMap(([name, stores]) => stores.map((store) => [store, name])));
     const open = {};
     let memory = null; // stands in where the profile's folder is gone
 
     function openOne(name) {
       return new Promise((resolve, reject) => {
-        const request = indexedDB.open(name, 1);
+        const request = indexedDB.open(name, 2);
         request.onupgradeneeded = () => {
-          for (const store of names[name]) request.result.createObjectStore(store, { keyPath: 'id' });
+          const there = request.result.objectStoreNames;
+          for (const store of names[name]) if (!there.contains(store)) request.result.createObjectStore(store, { keyPath: 'id' });
         };
         request.onsuccess = () => resolve(request.result);
         request.onerror = () => reject(request.error);
@@ -58,7 +59,10 @@ if (!window.__sandboxRefused)
         const batch = waiting;
         waiting = new Map();
         if (memory) {
-          for (const [key, { record }] of batch) memory.set(key, record);
+          for (const [key, { record }] of batch) {
+            if (record) memory.set(key, record);
+            else memory.delete(key);
+          }
           continue;
         }
         const stores = Map.groupBy(batch.values(), (one) => one.store);
@@ -66,7 +70,10 @@ if (!window.__sandboxRefused)
           await request(
             store,
             (one) => {
-              for (const { record } of records) one.put(record);
+              for (const { id, record } of records) {
+                if (record) one.put(record);
+                else one.delete(id);
+              }
             },
             'readwrite',
           ).catch((error) => console.warn('not stored', error));
@@ -75,11 +82,13 @@ if (!window.__sandboxRefused)
       writing = null;
     }
 
-    exports.put = (store, record) => {
+    function enqueue(store, id, record) {
       if (cleared) return;
-      waiting.set(`${store}/${record.id}`, { store, record });
+      waiting.set(`${store}/${id}`, { store, id, record });
       writing ??= Promise.resolve().then(write);
-    };
+    }
+    exports.put = (store, record) => enqueue(store, record.id, record);
+    exports.drop = (store, id) => enqueue(store, id, null);
     // Everything put so far is stored.
     exports.stored = async () => {
       while (writing) await writing;

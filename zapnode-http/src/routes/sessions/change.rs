@@ -8,9 +8,10 @@ use crate::care::CareChange;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathSession};
 use crate::model::SessionAnswer;
+use crate::routes::sessions::ignore;
 
 /// `PATCH /sessions/{id}`: what is named holds from now on and is stored; what is not named stays.
-/// `pace`, `hibernateAfter`, `wakeEvery`, `memorySoftMb`, `memoryHardMb` as in `POST /sessions`;
+/// `pace`, `hibernateAfter`, `wakeEvery`, `memorySoftMb`, `memoryHardMb`, `ignore` as in `POST /sessions`;
 /// `null` gives it what is chosen for all sessions.
 pub(in crate::routes) async fn change(
     State(app): State<App>,
@@ -21,9 +22,11 @@ pub(in crate::routes) async fn change(
     let change = CareChange::read(&body)?;
     let paced = body.has("pace");
     let pace = body.pace("pace")?;
-    if change.is_empty() && !paced {
+    let ignores = body.has("ignore");
+    let ignore = ignore::read(&body)?;
+    if change.is_empty() && !paced && !ignores {
         return Err(ApiError::invalid(
-            "name what is to be changed: pace, hibernateAfter, wakeEvery, memorySoftMb, memoryHardMb",
+            "name what is to be changed: pace, ignore, hibernateAfter, wakeEvery, memorySoftMb, memoryHardMb",
         ));
     }
     // Judged before anything is changed.
@@ -32,6 +35,9 @@ pub(in crate::routes) async fn change(
         options.care = care;
         if paced {
             options.pace = pace;
+        }
+        if ignores {
+            options.ignore = ignore.unwrap_or_default();
         }
     });
     let info = chosen.await?;

@@ -13,6 +13,7 @@ use crate::care::CareChange;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::model::SessionAnswer;
+use crate::routes::sessions::ignore;
 
 /// `POST /sessions`. Answers at once; the QR comes later. Since sessions are restored at start and
 /// the original's clients create theirs again at each boot, one that exists with the same options
@@ -29,6 +30,7 @@ pub(in crate::routes) async fn create(
         chrome_path: chrome_path.map(PathBuf::from),
         care: CareChange::read(&body)?.applied(Care::default())?,
         pace: body.pace("pace")?,
+        ignore: ignore::read(&body)?.unwrap_or_default(),
     };
     let created = app.manager().create(id, options).await?;
     let info = created.session.info();

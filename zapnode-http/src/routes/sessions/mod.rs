@@ -4,5 +4,6 @@ pub(super) mod change;
 pub(super) mod control;
 pub(super) mod create;
 pub(super) mod diagnose;
+mod ignore;
 pub(super) mod login;
 pub(super) mod read;

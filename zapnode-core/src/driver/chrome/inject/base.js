@@ -10,6 +10,9 @@ const native = {
   random: Math.random,
 };
 
+/** When this document began. */
+const STARTED = native.now();
+
 /** Names this document, so that a late event of an earlier one is known as such. */
 const DOCUMENT = Array.from({ length: 3 }, () => native.random().toString(36).slice(2, 10)).join("");
 

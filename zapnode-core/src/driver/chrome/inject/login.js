@@ -27,6 +27,7 @@ function tendLogin({ state }) {
     }
     return;
   }
+  forgetHeard();
   if (pairing) {
     if (native.now() - pairing.at > CODE_RENEWAL_MS) guarded("code", () => renewCode());
     return;

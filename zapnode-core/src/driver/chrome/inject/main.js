@@ -14,11 +14,7 @@ const hooks = [
       const messages = needed("messages");
       if (!listen(messages, "add", "message", messageAdded)) return;
       // What came before we listened; that of history is not new, here as there.
-      guarded("messages", () => {
-        for (const message of messages.getModelsArray?.() ?? []) {
-          guarded("message", () => messageAdded(message));
-        }
-      });
+      guarded("messages", () => tellPresent(messages));
     },
   },
   {
@@ -33,8 +29,8 @@ const hooks = [
     needed: true,
     attach: () => {
       const socket = needed("socket");
-      listen(socket, "change:state", "state", publish);
-      listen(socket, "change:hasSynced", "state", publish);
+      listen(socket, "change:state", "state", lookAnew);
+      listen(socket, "change:hasSynced", "state", lookAnew);
     },
   },
   {
@@ -49,7 +45,7 @@ const hooks = [
     attach: () => {
       const stream = needed("stream");
       for (const field of ["mode", "info", "displayInfo"]) {
-        listen(stream, `change:${field}`, "state", publish);
+        listen(stream, `change:${field}`, "state", lookAnew);
       }
     },
   },
@@ -95,9 +91,13 @@ const hooks = [
       if (!watchPairingEvents()) throw missing("WAWebLinkDeviceEvents");
     },
   },
+  ...missedHooks,
+  ...changeHooks,
+  ...reactionHooks,
+  ...waitingHooks,
+  ...callHooks,
 ];
 const attached = new Set();
-const STARTED = native.now();
 
 function hooked(name) {
   return attached.has(name);
@@ -113,6 +113,12 @@ function attachHooks() {
       note(`fault.hook.${name}`, words(error));
     }
   }
+}
+
+/** Some listeners are for after the login or the sync, and what came meanwhile follows at once. */
+function lookAnew() {
+  guarded("hooks", attachHooks);
+  publish();
 }
 
 function reasonText(reason) {

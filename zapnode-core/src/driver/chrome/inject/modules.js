@@ -28,9 +28,12 @@ function holders(id) {
  * What the bridge needs of the page. Each has places in order of preference: the module's id and
  * the member's names; `itself` is a module that is the thing (fact sheet §0.1). A dotted name goes
  * through a member. Without a `needed` one a session cannot work; the others only take their
- * feature with them.
+ * feature with them. Those that the page itself does not need before the login are left alone until
+ * then: a factory that runs too early throws, and may do so for ever (§0.1).
  */
 const itself = Symbol("the module itself");
+/** A module that is an object one can listen to. */
+const anEmitter = Symbol("the module itself, an emitter");
 const PARTS = {
   socket: { feature: "state", needed: true, at: [["WAWebSocketModel", "Socket"]] },
   stream: { feature: "state", at: [["WAWebStreamModel", "Stream"]] },
@@ -121,6 +124,32 @@ const PARTS = {
   composingPaused: { feature: "typing", at: [["WAWebChatStateBridge", "sendChatStatePaused"]] },
   presenceAvailable: { feature: "typing", at: [["WAWebPresenceChatAction", "sendPresenceAvailable"]] },
   presenceUnavailable: { feature: "typing", at: [["WAWebPresenceChatAction", "sendPresenceUnavailable"]] },
+  loadEarlier: {
+    afterLogin: true,
+    feature: "missed messages",
+    at: [["WAWebChatLoadMessages", "loadEarlierMsgs"]],
+  },
+  messageBatches: { feature: "revokes", at: [["WAWebCollections", "Msg.processMultipleMessages"]] },
+  reactionTable: {
+    afterLogin: true,
+    feature: "reactions",
+    at: [
+      ["WAWebAddonReactionTableMode", "reactionTableMode.bulkUpsert"],
+      ["WAWebDBCreateOrUpdateReactions", "createOrUpdateReactions"],
+    ],
+  },
+  incomingCall: { afterLogin: true, feature: "calls", at: [["WAWebCallCollection", "setActiveCall", "processIncomingCall"]] },
+  calls: { afterLogin: true, feature: "calls", at: [["WAWebCallCollection", anEmitter]] },
+  askForPlaceholders: {
+    afterLogin: true,
+    feature: "late messages",
+    at: [["WAWebNonMessageDataRequestPlaceholderMessageResendUtils", "handlePlaceholderMsgsSeen"]],
+  },
+  resendGate: {
+    afterLogin: true,
+    feature: "late messages",
+    at: [["WAWebSyncGatingUtils", "isPlaceholderMessageResendEnabled"]],
+  },
   canReply: { feature: "reply", at: [["WAWebMsgReply", "canReplyMsg"]] },
 
   lidOf: {
@@ -140,8 +169,9 @@ const PARTS = {
   alternate: { feature: "identities", at: [["WAWebApiContact", "getAlternateUserWid"]] },
 };
 
-/** Whether a value can be the module itself: a constructor or a function. */
+/** What lies in a holder under a name; the module itself must be a constructor or a function. */
 function pick(holder, name) {
+  if (name === anEmitter) return typeof holder?.on === "function" ? { owner: undefined, value: holder } : null;
   if (name === itself) return typeof holder === "function" ? { owner: undefined, value: holder } : null;
   let owner = holder;
   const path = name.split(".");
@@ -149,12 +179,14 @@ function pick(holder, name) {
     owner = owner[step];
     if (owner === undefined || owner === null) return null;
   }
-  const value = owner[path[path.length - 1]];
-  return value === undefined || value === null ? null : { owner, value };
+  const member = path[path.length - 1];
+  const value = owner[member];
+  return value === undefined || value === null ? null : { owner, member, value };
 }
 
-/** Every place where a part is found, best first: `{value, owner, where}`. */
+/** Every place where a part is found, best first: `{value, owner, member, where}`. */
 function* found(name) {
+  if (isTooEarly(name)) return;
   for (const [id, ...names] of PARTS[name].at) {
     for (const member of names) {
       for (const holder of holders(id)) {
@@ -165,12 +197,20 @@ function* found(name) {
           // A getter that throws is as good as none.
         }
         if (hit) {
-          yield { ...hit, where: member === itself ? id : `${id}.${member}` };
+          yield { ...hit, where: typeof member === "symbol" ? id : `${id}.${member}` };
           break;
         }
       }
     }
   }
+}
+
+let loggedIn = false;
+
+function isTooEarly(name) {
+  if (PARTS[name].afterLogin !== true) return false;
+  loggedIn ||= socketState() === "CONNECTED";
+  return !loggedIn;
 }
 
 /** A part's first place, or `undefined`. */
@@ -213,7 +253,7 @@ function attempt(name, ...args) {
 
 function placeOf(name) {
   const [id, member] = PARTS[name].at[0];
-  return member === itself ? id : `${id}.${member}`;
+  return typeof member === "symbol" ? id : `${id}.${member}`;
 }
 
 /** The needed parts that are not there, by their first place. */

@@ -1,4 +1,5 @@
-// What appears by itself: messages, and how far sent ones have come (fact sheet §5).
+// What appears by itself: messages, notices of groups, and how far sent messages have come (fact
+// sheet §5).
 
 /** Not messages of a person: the page keeps its notices in the same collection (§5.4, §5.6). */
 const NOTICES = new Set([
@@ -6,33 +7,44 @@ const NOTICES = new Set([
   "newsletter_notification", "protocol", "debug", "revoked", "reaction", "call_log", "ciphertext",
 ]);
 
-/** Kinds whose body is a thumbnail, if anything (§5.4). */
-const MEDIA = new Set(["image", "video", "audio", "ptt", "document", "sticker", "album", "ptv"]);
-
 /** Wire ids this connection sends: they are not told as new messages. */
 const ownSends = new Recent(5000);
 const told = new Recent(5000);
-let telling = Promise.resolve();
+let telling = gate;
 
-/** Thousands come when history is loaded, so what is old leaves at the first line. */
+/**
+ * Tells things one after another, in the order in which they happened: finding out who is meant
+ * takes a moment for some. `make` gives what to tell, or nothing.
+ */
+function tellInTurn(event, make) {
+  telling = telling.then(make).then(
+    (data) => data && emit(event, data),
+    (error) => note(`fault.${event}`, words(error)),
+  );
+}
+
+/** Thousands come when history is loaded, so what is old leaves at once. */
 function messageAdded(message) {
   heard.add(message);
-  if (!field(message, "isNewMsg")) return;
+  const isNew = Boolean(field(message, "isNewMsg"));
+  if (field(message, "type") === "ciphertext") {
+    if (!ownSends.has(wireIdOf(field(message, "id")))) awaitPlaintext(message, isNew || wasMissed(message));
+    return;
+  }
+  if (isNew || (wasMissed(message) && !holdMissed(message))) takeMessage(message);
+}
+
+function takeMessage(message) {
   if (ownSends.has(wireIdOf(field(message, "id")))) return;
-  if (field(message, "type") === "ciphertext") awaitPlaintext(message);
+  if (field(message, "type") === "gp2") tellGroup(message);
   else tell(message);
 }
 
-/** Not decrypted yet: told when it is, and never if it turns out revoked (§5.2). */
-function awaitPlaintext(message) {
-  const once = (field(message, "once") ?? message.on).bind(message);
-  once("change:type", () => {
-    // The other fields may be set after this one.
-    later(0, "message", () => {
-      if (message.type === "ciphertext") awaitPlaintext(message);
-      else tell(message);
-    });
-  });
+/** What the page has already when we begin to listen, oldest first. */
+function tellPresent(messages) {
+  const present = [...(messages.getModelsArray?.() ?? [])];
+  present.sort((a, b) => (secondsOf(a) ?? 0) - (secondsOf(b) ?? 0));
+  for (const message of present) guarded("message", () => messageAdded(message));
 }
 
 function tell(message) {
@@ -42,57 +54,30 @@ function tell(message) {
   // Read now: the page may change its model before the identities are found.
   const read = guarded("message", () => readMessage(message, id));
   if (!read) return;
-  // One after another, so that messages are told in their order.
-  telling = telling.then(async () => {
-    const known = await identities(read.wid).catch(() => ({}));
-    delete read.wid;
-    emit("message", { ...read, fromPhone: known.phone ?? null, fromLid: known.lid ?? null });
+  tellInTurn("message", async () => {
+    const [from, mentions, quoted] = await Promise.all([
+      person(read.from),
+      people(read.mentions),
+      person(read.replyTo?.from),
+    ]);
+    if (!from) return null;
+    const replyTo = read.replyTo && { id: read.replyTo.id, from: quoted };
+    return { ...read, from, mentions, replyTo };
   });
 }
 
-function readMessage(message, id) {
-  const own = fromMe(message);
+/** A notice of a group: what happened is its subtype (§5.6). */
+function tellGroup(message) {
+  const id = keyText(message.id);
+  if (!id || !told.add(id)) return;
   const read = (name) => field(message, name);
-  const chat = widText(field(message.id, "remote")) ?? widText(read(own ? "to" : "from"));
-  let writer = widText(read("author")) ?? widText(field(message.id, "participant"));
-  if (!writer && own) {
-    const me = meWids();
-    writer = widText(isLid(chat) ? (me.lid ?? me.phone) : (me.phone ?? me.lid));
-  }
-  writer ??= widText(read("from")) ?? chat;
-  const type = read("type");
-  const at = Number(read("t"));
-  return {
-    id,
-    chat,
-    from: writer,
-    wid: writer,
-    name: textOrNull(read("notifyName")) ?? nameOf(writer),
-    fromMe: own,
-    kind: typeof type === "string" ? type : "unknown",
-    text: bodyOf(message),
-    at: Number.isFinite(at) ? Math.trunc(at) : null,
-  };
-}
-
-function bodyOf(message) {
-  const read = (name) => field(message, name);
-  const body = read("directPath") || MEDIA.has(read("type"))
-    ? read("caption")
-    : read("type") === "location"
-      ? read("loc")
-      : read("body") || read("pollName") || read("eventName");
-  return typeof body === "string" && body !== "" ? body : null;
-}
-
-function nameOf(writer) {
-  try {
-    const contacts = optional("contacts");
-    const contact = contacts?.get(writer) ?? contacts?.get(widFor(writer));
-    return textOrNull(field(contact, "pushname")) ?? textOrNull(field(contact, "name"));
-  } catch {
-    return null;
-  }
+  const isOld = !field(message, "isNewMsg");
+  const notice = { id, isOld, group: chatOfMessage(message), word: textOrNull(read("subtype")) ?? "", text: textOrNull(read("body")), at: secondsOf(message) };
+  const [by, members] = [widText(read("author")), widTexts(read("recipients"))];
+  tellInTurn("group", async () => {
+    const [actor, affected] = await Promise.all([person(by), people(members)]);
+    return { ...notice, by: actor, members: affected };
+  });
 }
 
 function ackChanged(message, ack) {

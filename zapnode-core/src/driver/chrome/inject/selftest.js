@@ -10,7 +10,7 @@ commands.selfTest = async () => {
       needed: Boolean(isNeeded),
       detail: hit
         ? hit.where === placeOf(name) ? null : `found as ${hit.where}`
-        : whyMissing(at[0][0]),
+        : isTooEarly(name) ? "looked for after the login" : whyMissing(at[0][0]),
     };
   });
   for (const { name, feature, needed: isNeeded } of hooks) {

@@ -1,0 +1,175 @@
+//! Until when a login has heard what happens, kept in its profile over closes and crashes.
+//!
+//! When WhatsApp's page syncs it shows old reactions anew, as if they had just been made, and it
+//! may have a message already that no earlier run of ours had the time to tell (fact sheet §5.1).
+//! The mark tells the two apart. It is WhatsApp's own time of the newest thing heard, so that a
+//! wrong clock of this machine does no harm, and it goes with the login: a new one has no past.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const FILE: &str = "zapnode-heard-until.json";
+
+/// How many keys of one second are kept. With more, some may be told twice after a restart.
+const MOST_KEYS: usize = 1_000;
+
+/// Until when everything has been heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// Unix milliseconds.
+    until: i64,
+    /// What of that second has been told: WhatsApp dates messages by the second only.
+    told: Vec<String>,
+}
+
+impl Mark {
+    /// From this moment on.
+    pub(crate) fn from(time: OffsetDateTime) -> Self {
+        Self {
+            until: milliseconds(time),
+            told: Vec::new(),
+        }
+    }
+
+    pub(crate) fn until(&self) -> i64 {
+        self.until
+    }
+
+    pub(crate) fn told(&self) -> &[String] {
+        &self.told
+    }
+
+    /// Something was heard.
+    pub(crate) fn heard(&mut self, key: &str, at: OffsetDateTime) {
+        let at = milliseconds(at);
+        let (second, before) = (at.div_euclid(1_000), self.until.div_euclid(1_000));
+        if second > before {
+            self.told.clear();
+        }
+        if second >= before && self.told.len() < MOST_KEYS {
+            self.told.push(key.to_owned());
+        }
+        self.until = self.until.max(at);
+    }
+}
+
+/// A time in Unix milliseconds.
+pub(crate) fn milliseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+/// Reads a profile's mark. One that cannot be read is as good as none. Blocks.
+pub(crate) fn read(profile: &Path) -> Option<Mark> {
+    let text = std::fs::read(profile.join(FILE)).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Writes the mark whenever it has moved, one write at a time.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    mark: watch::Sender<Option<Mark>>,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    pub(crate) fn start(profile: &Path, mark: Option<Mark>) -> Self {
+        let (sender, mut receiver) = watch::channel(mark);
+        let path = profile.join(FILE);
+        let task = tokio::spawn(async move {
+            while receiver.changed().await.is_ok() {
+                let mark = receiver.borrow_and_update().clone();
+                let written = match mark {
+                    // Plain data; an empty text would be read as none.
+                    Some(mark) => {
+                        let text = serde_json::to_vec(&mark).unwrap_or_default();
+                        tokio::fs::write(&path, text).await
+                    }
+                    None => tokio::fs::remove_file(&path).await,
+                };
+                if let Err(error) = written
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    tracing::warn!(path = %path.display(), %error, "what was heard is not noted");
+                }
+            }
+        });
+        Self { mark: sender, task }
+    }
+
+    pub(crate) fn set(&self, mark: Option<&Mark>) {
+        self.mark.send_if_modified(|known| {
+            let moved = known.as_ref() != mark;
+            if moved {
+                *known = mark.cloned();
+            }
+            moved
+        });
+    }
+
+    /// Returns when the last mark is written.
+    pub(crate) async fn finish(self) {
+        drop(self.mark);
+        // A panic in it would have been told already.
+        self.task.await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(second: i64, millisecond: i64) -> Mark {
+        let mut mark = Mark::from(OffsetDateTime::UNIX_EPOCH);
+        mark.until = second * 1_000 + millisecond;
+        mark
+    }
+
+    fn at(second: i64) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(second).expect("a time")
+    }
+
+    #[test]
+    fn what_was_told_within_the_newest_second_is_kept() {
+        let mut mark = mark(100, 500);
+        for (key, second, until, told) in [
+            ("a", 100, 100_500, &["a"][..]),
+            ("late", 99, 100_500, &["a"]),
+            ("b", 100, 100_500, &["a", "b"]),
+            ("c", 101, 101_000, &["c"]),
+            ("d", 101, 101_000, &["c", "d"]),
+        ] {
+            mark.heard(key, at(second));
+            assert_eq!(
+                (mark.until(), mark.told()),
+                (
+                    until,
+                    &*told.iter().map(ToString::to_string).collect::<Vec<_>>()
+                ),
+                "{key}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn the_mark_outlives_its_keeper_and_goes_with_the_login() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(read(folder.path()), None);
+        let keeper = Keeper::start(folder.path(), None);
+        for second in [1, 2, 1_800_000_000] {
+            keeper.set(Some(&mark(second, 0)));
+        }
+        keeper.finish().await;
+        assert_eq!(read(folder.path()), Some(mark(1_800_000_000, 0)));
+        let keeper = Keeper::start(folder.path(), read(folder.path()));
+        keeper.set(None);
+        keeper.finish().await;
+        assert_eq!(read(folder.path()), None);
+        // Cut short by a crash, or not ours.
+        std::fs::write(folder.path().join(FILE), "{\"until\":1").expect("written");
+        assert_eq!(read(folder.path()), None);
+    }
+}

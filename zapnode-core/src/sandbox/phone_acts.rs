@@ -1,0 +1,175 @@
+//! What else a simulated phone can do: richer messages, changes of messages, calls, groups.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::delivery::Sending;
+use super::groups::{GroupAct, GroupId, Place};
+use super::phone::{Phone, PhoneError, phone_wire_id};
+use super::world::World;
+use crate::id::{PhoneNumber, WireId};
+
+/// A message to write on a phone.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its text.
+    pub text: String,
+    /// WhatsApp's word for its kind.
+    pub kind: String,
+    /// The message it answers.
+    pub quoted: Option<WireId>,
+    /// Who is mentioned in it.
+    pub mentions: Vec<PhoneNumber>,
+    /// More fields of the page's message, as `mimetype` or `lat` (fact sheet §5.4). They reach the
+    /// pages as they are.
+    pub fields: Map<String, Value>,
+}
+
+impl Draft {
+    /// A plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            kind: "chat".to_owned(),
+            quoted: None,
+            mentions: Vec::new(),
+            fields: Map::new(),
+        }
+    }
+
+    /// Of another kind, with fields of its own.
+    #[must_use]
+    pub fn of_kind(mut self, kind: &str, fields: Map<String, Value>) -> Self {
+        kind.clone_into(&mut self.kind);
+        self.fields = fields;
+        self
+    }
+}
+
+impl Phone {
+    /// Writes a message to a person or into a group.
+    ///
+    /// # Errors
+    /// When somebody has no WhatsApp, or this phone is not in the group.
+    pub async fn write(&self, to: impl Into<Place>, draft: Draft) -> Result<WireId, PhoneError> {
+        let to = to.into();
+        let reachable = match &to {
+            Place::Person(person) => World::exists(person),
+            Place::Group(group) => {
+                if !self.hub.look(|world| world.is_in(group, self.number())) {
+                    return Err(PhoneError::NotInGroup);
+                }
+                true
+            }
+        };
+        if !reachable || !World::exists(self.number()) {
+            return Err(PhoneError::NotOnWhatsApp);
+        }
+        let id = phone_wire_id();
+        let sending = Sending {
+            id: id.clone(),
+            to,
+            body: draft.text,
+            kind: draft.kind,
+            quoted: draft.quoted.map(|id| id.to_string()),
+            mentions: draft.mentions,
+            fields: draft.fields,
+            unknown_sender: false,
+        };
+        self.hub
+            .change(|world| world.send(self.number(), None, sending));
+        Ok(id)
+    }
+
+    /// Opens a group: its messages count as read.
+    pub async fn read_group(&self, group: &GroupId) {
+        let place = Place::Group(group.clone());
+        self.hub
+            .change(|world| world.read(self.number(), &place, None));
+    }
+
+    /// Changes the text of a message that was written on this account.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn edit(&self, id: &WireId, text: &str) -> Result<(), PhoneError> {
+        self.hub.change(|world| world.edit(self.number(), id, text))
+    }
+
+    /// Takes a message back for everyone; as an admin of a group also somebody else's.
+    ///
+    /// # Errors
+    /// When there is no such message, or it is not this phone's to take back.
+    pub async fn revoke(&self, id: &WireId) -> Result<(), PhoneError> {
+        self.hub.change(|world| world.revoke(self.number(), id))
+    }
+
+    /// Deletes a message on this account only.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn delete(&self, id: &WireId) -> Result<(), PhoneError> {
+        self.hub.change(|world| world.delete(self.number(), id))
+    }
+
+    /// Puts a reaction on a message; an empty one takes it away.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn react(&self, id: &WireId, emoji: &str) -> Result<(), PhoneError> {
+        self.hub
+            .change(|world| world.react(self.number(), id, emoji))
+    }
+
+    /// Calls a person or a group; gives the call's id. It rings on the pages that run.
+    ///
+    /// # Errors
+    /// When somebody has no WhatsApp, or this phone is not in the group.
+    pub async fn call(&self, to: impl Into<Place>, video: bool) -> Result<String, PhoneError> {
+        let to = to.into();
+        self.hub
+            .change(|world| world.call(self.number(), &to, video))
+    }
+
+    /// Founds a group with others in it.
+    ///
+    /// # Errors
+    /// When somebody has no WhatsApp.
+    pub async fn found_group(
+        &self,
+        subject: &str,
+        members: &[PhoneNumber],
+    ) -> Result<GroupId, PhoneError> {
+        self.hub
+            .change(|world| world.found(self.number(), subject, members))
+    }
+
+    /// Does something in a group.
+    ///
+    /// # Errors
+    /// When there is no such group, or this phone may not do that there.
+    pub async fn act_in_group(&self, group: &GroupId, act: GroupAct) -> Result<(), PhoneError> {
+        self.hub
+            .change(|world| world.act_in_group(self.number(), group, act))
+    }
+
+    /// Waits until so many messages wait for this account's devices; 0: all have arrived there.
+    ///
+    /// # Errors
+    /// When that does not come about within the time.
+    pub async fn wait_for_waiting(&self, count: usize, within: Duration) -> Result<(), PhoneError> {
+        let mut changes = self.hub.changes();
+        let wait = changes.wait_for(|_| {
+            self.hub.look(|world| {
+                let mine = world.devices.values();
+                let mine = mine.filter(|device| device.number == *self.number());
+                mine.map(|device| device.items.len()).sum::<usize>() == count
+            })
+        });
+        match tokio::time::timeout(within, wait).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(PhoneError::TimedOut(within)),
+        }
+    }
+}
