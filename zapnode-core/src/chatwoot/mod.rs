@@ -7,7 +7,7 @@
 //!
 //! - [`config`]: what its owner says. [`words`]: what it says itself.
 //! - [`incoming`]: what a webhook of Chatwoot means; [`outgoing`]: what an event of ours becomes
-//!   there; [`format`]: Markdown to WhatsApp's marks and back. Pure.
+//!   there; [`mod@format`]: Markdown to WhatsApp's marks and back. Pure.
 //! - [`api`]: Chatwoot's account API, typed. [`signature`]: whether a call is Chatwoot's own.
 //! - `bridge`: the one task of each bridge; `threads` finds contacts and conversations, `calls`
 //!   deals with what agents did.
