@@ -266,6 +266,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 /// The simulated WhatsApp, and an account on it to log in with.
 #[cfg(feature = "sandbox")]
 pub(crate) mod simulated {
+    use zapnode_core::driver::DriverError;
     use zapnode_core::sandbox::{Faults, Phone, Sandbox, SandboxOptions};
 
     use super::{Bench, PATIENCE, Session, phone};
@@ -308,7 +309,13 @@ pub(crate) mod simulated {
     pub(crate) async fn talk(sandbox: &Sandbox, session: &mut Session) {
         let chat = session.chat_of(&phone(THEIRS)).await;
         let hello = super::text(&chat, "hello");
-        let sent = session.connection.send_text(&hello).await.expect("sent");
+        let sent = loop {
+            match session.connection.send_text(&hello).await {
+                // A page may sync once more at any time; what came at such a moment was not done.
+                Err(DriverError::WrongMoment { .. }) => session.wait_ready().await,
+                sent => break sent.expect("sent"),
+            }
+        };
         assert_eq!(sent.id.wire_id(), hello.wire_id);
         theirs(sandbox)
             .wait_for_message(|message| message.id == hello.wire_id, PATIENCE)
