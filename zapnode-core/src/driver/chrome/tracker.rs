@@ -13,7 +13,7 @@ use super::mark::{Mark, milliseconds};
 use super::snapshot::{Memory, Snapshot, judge};
 use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason, SendRefusal};
 use crate::id::{MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, AckChange};
+use crate::message::{Ack, AckChange, Decryption};
 
 /// How many ids are remembered of messages told and sent.
 const REMEMBERED: usize = 10_000;
@@ -198,6 +198,16 @@ impl Tracker {
         };
         if !self.told.add(&key) {
             return None;
+        }
+        match (&event, &mut self.heard_until) {
+            (DriverEvent::Waiting(one), Some(mark))
+                if one.decryption != Decryption::Unavailable =>
+            {
+                mark.awaits(&one.id);
+            }
+            (DriverEvent::Message(one), Some(mark)) => mark.came(&one.id),
+            (DriverEvent::Revoked(one), Some(mark)) => mark.came(&one.id),
+            _ => {}
         }
         if let Some(at) = time_of(&event) {
             // A clock that is ahead must not make deaf for what comes until then.
