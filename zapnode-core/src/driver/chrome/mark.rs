@@ -22,6 +22,9 @@ const MOST_KEYS: usize = 1_000;
 /// How many messages that cannot be read yet are kept; of more the oldest are given up.
 const MOST_AWAITED: usize = 200;
 
+/// How many edits are remembered over restarts.
+const MOST_EDITS: usize = 200;
+
 /// Until when everything has been heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
@@ -32,6 +35,9 @@ pub(crate) struct Mark {
     /// What was told as waiting and not as a message yet: it may be read when nobody listens.
     #[serde(default)]
     awaited: Vec<MessageId>,
+    /// The last edits told. They do not move the mark: their dates are their writers'.
+    #[serde(default)]
+    edits: Vec<String>,
 }
 
 impl Mark {
@@ -41,6 +47,7 @@ impl Mark {
             until: milliseconds(time),
             told: Vec::new(),
             awaited: Vec::new(),
+            edits: Vec::new(),
         }
     }
 
@@ -48,8 +55,17 @@ impl Mark {
         self.until
     }
 
-    pub(crate) fn told(&self) -> &[String] {
-        &self.told
+    /// What has been told already and may be met again.
+    pub(crate) fn told(&self) -> impl Iterator<Item = &String> {
+        self.told.iter().chain(&self.edits)
+    }
+
+    /// An edit was told.
+    pub(crate) fn edited(&mut self, key: &str) {
+        if self.edits.len() >= MOST_EDITS {
+            self.edits.remove(0);
+        }
+        self.edits.push(key.to_owned());
     }
 
     pub(crate) fn awaited(&self) -> &[MessageId] {
@@ -173,14 +189,24 @@ mod tests {
         ] {
             mark.heard(key, at(second));
             assert_eq!(
-                (mark.until(), mark.told()),
-                (
-                    until,
-                    &*told.iter().map(ToString::to_string).collect::<Vec<_>>()
-                ),
+                (mark.until(), mark.told().map(String::as_str).collect()),
+                (until, told.to_vec()),
                 "{key}"
             );
         }
+    }
+
+    #[test]
+    fn edits_are_remembered_and_do_not_move_the_mark() {
+        let mut mark = mark(100, 0);
+        mark.heard("a", at(101));
+        for n in 0..=MOST_EDITS {
+            mark.edited(&n.to_string());
+        }
+        assert_eq!(mark.until(), 101_000);
+        let told: Vec<_> = mark.told().collect();
+        assert_eq!(told.len(), 1 + MOST_EDITS);
+        assert_eq!(told[..2], ["a", "1"]);
     }
 
     #[test]

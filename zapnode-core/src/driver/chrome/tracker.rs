@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use super::heard::Heard;
@@ -165,7 +166,7 @@ impl Tracker {
 
     /// What an earlier run had heard.
     pub(crate) fn heard_before(&mut self, mark: Option<Mark>) {
-        for key in mark.iter().flat_map(Mark::told) {
+        for key in mark.iter().flat_map(|mark| mark.told()) {
             self.told.add(key);
         }
         self.heard_until = mark;
@@ -207,6 +208,7 @@ impl Tracker {
             }
             (DriverEvent::Message(one), Some(mark)) => mark.came(&one.id),
             (DriverEvent::Revoked(one), Some(mark)) => mark.came(&one.id),
+            (DriverEvent::Edited(_), Some(mark)) => mark.edited(&key),
             _ => {}
         }
         if let Some(at) = time_of(&event) {
@@ -230,7 +232,7 @@ impl Tracker {
     }
 }
 
-/// By what a thing is known as the same one. An edit has nothing: its text may go back and forth.
+/// By what a thing is known as the same one.
 fn key_of(event: &DriverEvent) -> Option<String> {
     Some(match event {
         DriverEvent::Message(message) => message.id.to_string(),
@@ -248,6 +250,12 @@ fn key_of(event: &DriverEvent) -> Option<String> {
                 "reaction {message} {from} {emoji} {}",
                 milliseconds(reaction.at)
             )
+        }
+        // Its text may go back and forth, and is nothing to keep in a file.
+        DriverEvent::Edited(edit) => {
+            let text = Sha256::digest(edit.text.as_deref().unwrap_or_default());
+            let (wire, at) = (edit.id.wire_id(), milliseconds(edit.at));
+            format!("edited {wire} {at} {text:x}")
         }
         DriverEvent::Call(call) => format!("call {}", call.id),
         _ => return None,

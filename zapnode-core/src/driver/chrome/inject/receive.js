@@ -31,6 +31,7 @@ function messageAdded(message) {
     if (!ownSends.has(wireIdOf(field(message, "id")))) awaitPlaintext(message, isNew || wasMissed(message));
     return;
   }
+  if (!isNew) lookForEdit(message);
   if (isNew || ((wasMissed(message) || isRead(message)) && !holdMissed(message))) takeMessage(message);
 }
 
