@@ -99,10 +99,26 @@ impl Store {
                 [last, millis(before)],
                 |row| row.get(0),
             )?;
-            let too_many = newest(t)?.saturating_sub(keep).min(last);
-            let until = too_old.unwrap_or(0).max(too_many);
+            let surplus = match newest(t)? - oldest {
+                fewer if fewer < keep => 0,
+                // There may be a leap among them, as after a restore, so they are counted.
+                _ => {
+                    t.query_row("SELECT count(*) FROM events", [], |row| {
+                        row.get::<_, i64>(0)
+                    })? - keep
+                }
+            };
+            let too_many: Option<i64> = match surplus.min(PRUNED_AT_ONCE) {
+                ..=0 => None,
+                some => Some(t.query_row(
+                    "SELECT sequence FROM events ORDER BY sequence LIMIT 1 OFFSET ?1",
+                    [some - 1],
+                    |row| row.get(0),
+                )?),
+            };
+            let until = too_old.max(too_many);
             let gone = t.execute("DELETE FROM events WHERE sequence <= ?1", [until])?;
-            Ok(gone > 0 && until == last)
+            Ok(gone > 0 && (until == Some(last) || surplus > PRUNED_AT_ONCE))
         })
         .await
     }
@@ -343,7 +359,12 @@ fn page(c: &Connection, after: i64, limit: usize, filter: &Filter) -> Result<Pag
         forgotten,
     });
     let from = asked.max(forgotten);
-    let until = latest.min(from.saturating_add(LOOKED_THROUGH));
+    // After a restore the numbers leap: what lies between is not looked through.
+    let next: Option<i64> = c
+        .prepare_cached("SELECT min(sequence) FROM events WHERE sequence > ?1")?
+        .query_row([from], |row| row.get(0))?;
+    let begin = next.map_or(latest, |next| next - 1);
+    let until = latest.min(begin.saturating_add(LOOKED_THROUGH));
     let mut page = Page {
         events: Vec::new(),
         next: until.max(from),
