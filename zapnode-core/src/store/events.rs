@@ -507,6 +507,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_leap_of_the_numbers_is_read_over_and_forgets_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        filled(&store, 30).await;
+        let far = 40_000_000_000;
+        let leap = store.run(move |t| {
+            let sql = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'events'";
+            Ok(t.execute(sql, [far])?)
+        });
+        assert_eq!(leap.await.expect("leapt"), 1);
+        filled(&store, 20).await;
+        let log = EventLog::new(store.clone());
+        let everything = Filter::default();
+        let page = log.read(25, 10, &everything).await.expect("read");
+        assert_eq!(
+            (page.events.len(), page.is_last(), page.gap),
+            (5, false, None)
+        );
+        let page = log.read(page.next, 10, &everything).await.expect("read");
+        let sequences: Vec<_> = page.events.iter().map(|e| e.sequence).collect();
+        let expected = (far + 1..=far + 10).collect::<Vec<_>>();
+        assert_eq!((sequences, page.gap), (expected, None));
+        let none = Filter::default().names([EventName::Message]);
+        let page = log.read(0, 10, &none).await.expect("read");
+        assert_eq!((page.next, page.is_last()), (LOOKED_THROUGH, false));
+        let page = log.read(page.next, 10, &none).await.expect("read");
+        assert!(page.is_last(), "in one step over all that is not there");
+
+        let long_ago = OffsetDateTime::UNIX_EPOCH;
+        assert!(!store.prune_events(long_ago, 50).await.expect("pruned"));
+        let page = log.read(0, 100, &Filter::default()).await.expect("read");
+        assert_eq!(page.events.len(), 50, "as many as are kept");
+        assert!(!store.prune_events(long_ago, 35).await.expect("pruned"));
+        let page = log.read(0, 100, &Filter::default()).await.expect("read");
+        assert_eq!((page.events.len(), page.events[0].sequence), (35, 16));
+    }
+
+    #[tokio::test]
     async fn a_page_is_bounded_and_a_filter_never_hides_how_far_it_looked() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(dir.path()).await.expect("opens");
