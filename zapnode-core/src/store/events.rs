@@ -351,14 +351,18 @@ fn set_account(t: &Transaction<'_>, session: &SessionId, me: &Me) -> Result<(), 
 fn page(c: &Connection, after: i64, limit: usize, filter: &Filter) -> Result<Page, StoreError> {
     let latest = newest(c)?;
     let forgotten = oldest(c)?.map_or(latest, |oldest| oldest - 1);
-    // A cursor from the future belongs to another database; what comes is after it all the same.
     let asked = after.max(0);
+    // A cursor from the future is of another log: none of what is here was read by it.
+    let is_of_another = asked > latest;
     // Who begins at the beginning wants what there is and has missed nothing.
-    let gap = (asked > 0 && asked < forgotten).then_some(Gap {
+    let gap = (is_of_another || (asked > 0 && asked < forgotten)).then_some(Gap {
         after: asked,
         forgotten,
     });
-    let from = asked.max(forgotten);
+    let from = match is_of_another {
+        true => forgotten,
+        false => asked.max(forgotten),
+    };
     // After a restore the numbers leap: what lies between is not looked through.
     let next: Option<i64> = c
         .prepare_cached("SELECT min(sequence) FROM events WHERE sequence > ?1")?
@@ -542,6 +546,27 @@ mod tests {
         assert!(!store.prune_events(long_ago, 35).await.expect("pruned"));
         let page = log.read(0, 100, &Filter::default()).await.expect("read");
         assert_eq!((page.events.len(), page.events[0].sequence), (35, 16));
+    }
+
+    #[tokio::test]
+    async fn a_cursor_of_another_log_begins_anew_and_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        filled(&store, 3).await;
+        let log = EventLog::new(store.clone());
+        let gap = Gap {
+            after: 500,
+            forgotten: 0,
+        };
+        assert!(gap.is_of_another_log() && gap.to_string().contains("another log"));
+        let page = log.read(500, 10, &Filter::default()).await.expect("read");
+        assert_eq!((page.gap, page.events.len(), page.next), (Some(gap), 3, 3));
+        let mut stream = log.from(500);
+        assert!(matches!(stream.next().await, Some(Err(ReadError::Gap(g))) if g == gap));
+        for sequence in 1..=3 {
+            let event = stream.next().await.expect("more").expect("read");
+            assert_eq!(event.sequence, sequence);
+        }
     }
 
     #[tokio::test]

@@ -198,7 +198,7 @@ impl Store {
                 }
                 Err(error) => {
                     // Whoever asked may be gone; then nobody wants to know.
-                    let _ = opened.send(Err(error));
+                    let _ = opened.send(Err(writer::with_room(error, &writes_in)));
                 }
             })
             .map_err(|_| StoreError::Closed)?;
