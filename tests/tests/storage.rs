@@ -250,6 +250,28 @@ async fn refused(scene: &Scene) -> Result<(i32, String)> {
 }
 
 #[tokio::test]
+async fn a_start_on_a_full_disk_says_where_and_what_to_do_and_works_once_there_is_room()
+-> Result<()> {
+    let scene = Scene::new().await?;
+    let small = scene.data_dir();
+    let disk = SmallDisk::mount(&small, 4)?;
+    // Nothing is there yet, or only what an earlier run left.
+    for _ in 0..2 {
+        disk.fill()?;
+        let (code, said) = refused(&scene).await?;
+        assert_eq!(code, 9, "{said}");
+        assert!(said.contains("no room is left"), "{said}");
+        assert!(said.contains(&*small.to_string_lossy()), "{said}");
+        assert!(said.contains("hint: Free some room"), "{said}");
+        disk.free()?;
+        let mut daemon = scene.daemon().await?;
+        daemon.client().get("/readyz").await?.expect(200)?;
+        daemon.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_second_daemon_says_whose_the_folder_is_and_a_killed_one_holds_nothing() -> Result<()> {
     let scene = Scene::new().await?;
     let mut daemon = scene.daemon().await?;
