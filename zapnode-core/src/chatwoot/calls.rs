@@ -7,38 +7,44 @@ use serde_json::{Map, Value, json};
 use super::api::ApiError;
 use super::bridge::{Bridge, Stuck};
 use super::format::to_whatsapp;
-use super::incoming::{Addressee, AgentMessage, Attachment, Verdict, judge};
+use super::incoming::{Addressee, AgentMessage, Attachment, SOURCE_PREFIX, Verdict, judge};
 use super::{Shared, belongs};
 use crate::error::{Error, with_causes};
 use crate::id::SessionId;
 use crate::message::Recipient;
+use crate::options::SessionOptions;
 use crate::outbox::NewMessage;
 use crate::session::SessionHandle;
 use crate::store::{Call, Pair};
 
 impl Bridge {
-    /// Deals with every call that is open.
+    /// Deals with every call that is open. What cannot be dealt with now stays, and does not hold
+    /// up the others: the first reason is given at the end.
     pub(super) async fn calls(&mut self) -> Result<(), Stuck> {
         let session = self.row.session.clone();
-        while let Some(call) = self.store().open_call(session.clone()).await? {
-            let pair = self.call(&call).await?;
-            self.store()
-                .call_done(session.clone(), call.seq, pair)
-                .await?;
+        let (mut after, mut first) = (0, Ok(()));
+        while let Some(call) = self.store().open_call(session.clone(), after).await? {
+            after = call.seq;
+            match self.call(&call).await {
+                Ok(pair) => {
+                    self.store()
+                        .call_done(session.clone(), call.seq, pair)
+                        .await?;
+                }
+                Err(stuck) => first = first.and(Err(stuck)),
+            }
         }
-        Ok(())
+        first
     }
 
     async fn call(&mut self, call: &Call) -> Result<Option<Pair>, Stuck> {
         let body: Map<String, Value> = serde_json::from_str(&call.body).unwrap_or_default();
         match judge(&body, &belongs(&self.row)) {
-            Verdict::Send(message) => match message.to.clone() {
-                Addressee::System => {
-                    self.obey(&message).await?;
-                    Ok(None)
-                }
-                Addressee::Chat(to) => self.send(&message, &to).await,
-            },
+            Verdict::Send(message) if message.to == Some(Addressee::System) => {
+                self.obey(&message).await?;
+                Ok(None)
+            }
+            Verdict::Send(message) => self.send(&message).await,
             Verdict::Delete {
                 message,
                 conversation,
@@ -50,16 +56,34 @@ impl Bridge {
         }
     }
 
-    async fn send(&mut self, message: &AgentMessage, to: &str) -> Result<Option<Pair>, Stuck> {
+    /// Where a message goes: into the chat that its conversation is about, else where the contact
+    /// says. Numbers in Chatwoot are edited by hand, and a Brazilian one may have a digit more.
+    async fn recipient(&self, message: &AgentMessage) -> Result<Result<Recipient, String>, Stuck> {
+        let session = self.row.session.clone();
+        let thread = self
+            .store()
+            .thread_of(session, message.conversation)
+            .await?;
+        let told = match &message.to {
+            Some(Addressee::Chat(to)) => Some(to.clone()),
+            _ => None,
+        };
+        let Some(to) = thread.and_then(|thread| thread.chat).or(told) else {
+            return Ok(Err(self.words.no_addressee.to_owned()));
+        };
+        Ok(Recipient::parse(&to).map_err(|error| error.to_string()))
+    }
+
+    async fn send(&mut self, message: &AgentMessage) -> Result<Option<Pair>, Stuck> {
         let session = self.row.session.clone();
         let answered = match message.in_reply_to {
             Some(id) => self.store().pair_by_message(session.clone(), id).await?,
             None => None,
         };
-        let to = match Recipient::parse(to) {
+        let to = match self.recipient(message).await? {
             Ok(to) => to,
-            Err(error) => {
-                self.failed(message, &error.to_string()).await?;
+            Err(why) => {
+                self.failed(message, &why).await?;
                 return Ok(None);
             }
         };
@@ -83,6 +107,7 @@ impl Bridge {
                 wire_id: submitted.message.wire_id,
                 from_me: true,
                 message_id: submitted.message.message_id,
+                revoked: false,
             })),
             Err(Error::Store(error)) => Err(error.into()),
             // The agent reads why, and can send it again.
@@ -132,8 +157,9 @@ impl Bridge {
         else {
             return Ok(());
         };
-        // The contact's own message is theirs to take back.
-        if !pair.from_me {
+        // The contact's own message is theirs to take back, and what is gone on WhatsApp was deleted
+        // here by us.
+        if !pair.from_me || pair.revoked {
             return Ok(());
         }
         let done = match self.shared.manager.get(&session) {
@@ -143,22 +169,34 @@ impl Bridge {
         if let Err(error) = done {
             tracing::info!(%session, %error, "a message that was deleted in Chatwoot was not taken back");
             let body = json!({"content": self.words.not_taken_back, "message_type": "outgoing", "private": true});
-            self.api.push(conversation, body, None).await?;
+            let source_id = format!("{SOURCE_PREFIX}kept/{message}");
+            unless_gone(self.put(conversation, &source_id, body, None).await)?;
         }
         Ok(())
     }
 
     /// What agents tell the bridge itself.
     async fn obey(&mut self, message: &AgentMessage) -> Result<(), Stuck> {
-        let session = self.shared.manager.get(&self.row.session);
+        let manager = &self.shared.manager;
+        let session = manager.get(&self.row.session);
         let word = message
             .content
             .trim()
             .trim_start_matches(['/', '!'])
             .to_lowercase();
+        let source_id = format!("{SOURCE_PREFIX}answer/{}", message.id);
         let outcome = match (word.as_str(), session) {
-            ("qr", Ok(_)) => return self.show_qr(message.conversation, true).await,
+            ("qr", Ok(_)) => {
+                let shown = self.show_qr(message.conversation, true, &source_id);
+                return unless_gone(shown.await);
+            }
             ("start", Ok(session)) => session.start().await.map(|info| info.state.to_string()),
+            // Unlinked from the phone it was removed; the bridge is still there for it.
+            ("start", Err(Error::SessionNotFound { .. })) => {
+                let created = manager.create(self.row.session.clone(), SessionOptions::default());
+                let created = created.await;
+                created.map(|created| created.session.info().state.to_string())
+            }
             ("stop", Ok(session)) => session.stop().await.map(|info| info.state.to_string()),
             ("status", Ok(session)) => {
                 let info = session.info();
@@ -167,13 +205,20 @@ impl Bridge {
                     None => info.state.to_string(),
                 })
             }
-            (_, Err(error)) => Err(error),
+            ("qr" | "stop" | "status", Err(error)) => Err(error),
             _ => Ok(self.words.commands.to_owned()),
         };
         let content = outcome.unwrap_or_else(|error| with_causes(&error));
         let body = json!({"content": content, "message_type": "incoming"});
-        self.api.push(message.conversation, body, None).await?;
-        Ok(())
+        unless_gone(self.put(message.conversation, &source_id, body, None).await)
+    }
+}
+
+/// A conversation that was deleted meanwhile needs no answer.
+fn unless_gone<T>(outcome: Result<T, Stuck>) -> Result<(), Stuck> {
+    match outcome {
+        Err(Stuck::Api(ApiError::Missing { .. } | ApiError::Refused { .. })) => Ok(()),
+        other => other.map(|_| ()),
     }
 }
 

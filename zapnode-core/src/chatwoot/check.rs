@@ -41,10 +41,11 @@ pub(super) async fn check(
     let mut findings = Vec::new();
     let api = Api::new(
         shared.http.clone(),
-        shared.policy(),
+        shared.policy(&url),
         &url,
         config.account_id,
         &config.api_token,
+        shared.paces(&url),
     );
     let inboxes = match api {
         Ok(api) => api.inboxes().await,
