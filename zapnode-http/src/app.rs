@@ -8,7 +8,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zapnode_core::bulk::BulkJob;
-use zapnode_core::chatwoot::{Chatwoot, ChatwootOptions};
+use zapnode_core::chatwoot::{BridgeConfig, Chatwoot, ChatwootOptions};
 use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
 use zapnode_core::store::StoreError;
@@ -41,6 +41,8 @@ pub struct AppOptions {
     pub max_streams: usize,
     /// Whether a Chatwoot in a private network may be spoken to.
     pub allow_private: bool,
+    /// The default session's bridge to Chatwoot, as whoever started this program set it up.
+    pub chatwoot: Option<BridgeConfig>,
 }
 
 impl AppOptions {
@@ -55,6 +57,7 @@ impl AppOptions {
             hosts: Hosts::Any,
             max_streams: 256,
             allow_private: false,
+            chatwoot: None,
         }
     }
 }
@@ -108,12 +111,23 @@ impl App {
     /// # Errors
     /// When the store cannot be read.
     pub async fn chatwoot(&self) -> Result<&Chatwoot, StoreError> {
-        let open = || {
+        let open = async || {
+            let asked = &self.0.options.chatwoot;
             let options = ChatwootOptions {
                 allow_private: self.0.options.allow_private,
+                trusted_url: asked.as_ref().map(|config| config.url.clone()),
                 draw_qr: Some(|text| crate::qr::png(text).ok()),
             };
-            Chatwoot::open(self.0.manager.clone(), options)
+            let chatwoot = Chatwoot::open(self.0.manager.clone(), options).await?;
+            if let Some(config) = asked {
+                let session = self.0.options.default_session.clone();
+                // It was checked with the settings; the others work without it.
+                if let Err(error) = chatwoot.configure(session, config.clone()).await {
+                    let error = zapnode_core::with_causes(&error);
+                    tracing::error!(error, "the bridge of CHATWOOT_URL could not be set up");
+                }
+            }
+            Ok(chatwoot)
         };
         self.0.chatwoot.get_or_try_init(open).await
     }

@@ -370,7 +370,8 @@ impl Chatwoot {
     }
 
     /// Tries address, token, account, inbox and webhook of a bridge's settings, and says what is
-    /// wrong. Changes nothing.
+    /// wrong. Changes nothing. `known_inbox`: the one that was made for this bridge, where the
+    /// settings name none.
     ///
     /// # Errors
     /// [`ChatwootError::Invalid`].
@@ -378,8 +379,9 @@ impl Chatwoot {
         &self,
         config: &BridgeConfig,
         webhook_path: &str,
+        known_inbox: Option<i64>,
     ) -> Result<Report, ChatwootError> {
-        check::check(&self.inner.shared, config, webhook_path).await
+        check::check(&self.inner.shared, config, webhook_path, known_inbox).await
     }
 
     /// Takes a call of Chatwoot's webhook: stores it if it asks for something. Quick, so that

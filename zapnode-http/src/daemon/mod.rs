@@ -198,6 +198,7 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
             Hosts::Any
         },
         allow_private: settings.allow_private_addresses,
+        chatwoot: settings.chatwoot.clone(),
         ..AppOptions::new(settings.session_name.clone())
     }
 }

@@ -59,12 +59,13 @@ pub(super) async fn check(
         Err(error) => return Err(error.into()),
     };
     let path = known.as_ref().map(BridgeInfo::webhook_path);
+    let inbox = known.as_ref().and_then(|info| info.row.inbox);
     let config = match known {
         Some(info) if body.is_empty() => info.row.config,
         _ => config_of(chatwoot, &id, body).await?,
     };
     let path = path.unwrap_or_else(|| format!("/chatwoot/{id}/webhook/<secret>"));
-    let Report { ok, findings } = chatwoot.check(&config, &path).await?;
+    let Report { ok, findings } = chatwoot.check(&config, &path, inbox).await?;
     Ok(Json(
         json!({"success": true, "ok": ok, "findings": findings}),
     ))
