@@ -10,3 +10,8 @@ CREATE INDEX chatwoot_threads_by_conversation ON chatwoot_threads (session, conv
 
 -- 1: it was taken back on WhatsApp, so its deletion in Chatwoot is our own doing.
 ALTER TABLE chatwoot_messages ADD COLUMN revoked INTEGER NOT NULL DEFAULT 0;
+
+-- `done` 2: it was open in a backup that was brought back, so nobody knows whether it was dealt with
+-- after that; whoever wrote it is told.
+DROP INDEX chatwoot_calls_open;
+CREATE INDEX chatwoot_calls_open ON chatwoot_calls (session, seq) WHERE done <> 1;

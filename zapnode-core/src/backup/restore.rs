@@ -448,6 +448,8 @@ fn doubt_open(connection: &Connection) -> Result<(), StoreError> {
 
 fn fail_open(connection: &Connection) -> Result<usize, StoreError> {
     let now = store::millis(store::now());
+    // What agents wrote in Chatwoot and was not in the queue yet.
+    connection.execute("UPDATE chatwoot_calls SET done = 2 WHERE done = 0", [])?;
     Ok(connection.execute(
         "UPDATE messages SET state = 'failed', reason = ?1, updated_at = ?2,
              detail = 'it was not sent when the backup was made; whether it was sent later cannot be known'

@@ -16,6 +16,7 @@ use super::push::Seen;
 use super::words::Words;
 use super::{BridgeState, Shared};
 use crate::event::{Event, Filter};
+use crate::id::WireId;
 use crate::session::machine::pause;
 use crate::store::{BridgeRow, Pair, Store, StoreError};
 
@@ -279,20 +280,20 @@ impl Bridge {
         match plan(event, &self.row.config, self.words) {
             Plan::Nothing => Ok(None),
             Plan::Post(post) => self.post(&post).await,
-            Plan::Status {
-                wire_id,
-                status,
-                error,
-            } => {
-                let Some(pair) = self.store().pair_by_wire(session, wire_id).await? else {
-                    return Ok(None);
+            Plan::Status { wire_id, status } => self.tell_status(wire_id, status, None).await,
+            Plan::Failed { message, error } => {
+                let id = message.parse().ok();
+                let message = match id {
+                    Some(id) => self.store().message(id).await?,
+                    None => None,
                 };
-                let told = self
-                    .api
-                    .set_message_status(pair.conversation, pair.message, status, error.as_deref())
-                    .await;
-                unless_gone(told)?;
-                Ok(None)
+                match message {
+                    Some(message) => {
+                        self.tell_status(message.wire_id, "failed", Some(&error))
+                            .await
+                    }
+                    None => Ok(None),
+                }
             }
             Plan::Delete { wire_id } => {
                 let pair = self.store().pair_by_wire(session.clone(), wire_id).await?;
@@ -312,6 +313,25 @@ impl Bridge {
                 Ok(None)
             }
         }
+    }
+}
+
+impl Bridge {
+    /// Tells how far one of our messages is, if Chatwoot has it.
+    async fn tell_status(
+        &self,
+        wire_id: WireId,
+        status: &str,
+        error: Option<&str>,
+    ) -> Result<Option<Pair>, Stuck> {
+        let session = self.row.session.clone();
+        if let Some(pair) = self.store().pair_by_wire(session, wire_id).await? {
+            let told = self
+                .api
+                .set_message_status(pair.conversation, pair.message, status, error);
+            unless_gone(told.await)?;
+        }
+        Ok(None)
     }
 }
 

@@ -44,6 +44,10 @@ impl Bridge {
                 self.obey(&message).await?;
                 Ok(None)
             }
+            Verdict::Send(message) if call.restored => {
+                self.failed(&message, self.words.restored).await?;
+                Ok(None)
+            }
             Verdict::Send(message) => self.send(&message).await,
             Verdict::Delete {
                 message,

@@ -18,10 +18,15 @@ pub enum Plan {
     Status {
         /// Which one.
         wire_id: WireId,
-        /// Chatwoot's word: `sent`, `delivered`, `read`, `failed`.
+        /// Chatwoot's word: `sent`, `delivered`, `read`.
         status: &'static str,
-        /// Why it failed.
-        error: Option<String>,
+    },
+    /// Tell that a message of this account was not sent and will not be.
+    Failed {
+        /// Our own id of it: WhatsApp's page may never have had it.
+        message: String,
+        /// Why.
+        error: String,
     },
     /// Take a message of this account out of Chatwoot too.
     Delete {
@@ -115,13 +120,9 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
             3.. => status(&ack.id, "read"),
             _ => Plan::Nothing,
         },
-        EventKind::Failed(failed) => match &failed.id {
-            Some(id) => Plan::Status {
-                wire_id: id.wire_id(),
-                status: "failed",
-                error: Some(failed.detail.clone()),
-            },
-            None => Plan::Nothing,
+        EventKind::Failed(failed) => Plan::Failed {
+            message: failed.message.clone(),
+            error: failed.detail.clone(),
         },
         EventKind::Edited(edited) => {
             let text = to_markdown(edited.body.as_deref().unwrap_or_default());
@@ -199,7 +200,6 @@ fn status(id: &MessageId, status: &'static str) -> Plan {
     Plan::Status {
         wire_id: id.wire_id(),
         status,
-        error: None,
     }
 }
 

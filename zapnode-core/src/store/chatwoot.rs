@@ -65,6 +65,8 @@ pub(crate) struct Pair {
 pub(crate) struct Call {
     pub(crate) seq: i64,
     pub(crate) body: String,
+    /// It comes from a backup that was brought back: it may have been dealt with since.
+    pub(crate) restored: bool,
 }
 
 impl Store {
@@ -308,12 +310,13 @@ impl Store {
         after: i64,
     ) -> Result<Option<Call>, StoreError> {
         self.run(move |t| {
-            let sql = "SELECT seq, body FROM chatwoot_calls
-                       WHERE session = ?1 AND done = 0 AND seq > ?2 ORDER BY seq LIMIT 1";
+            let sql = "SELECT seq, body, done = 2 FROM chatwoot_calls
+                       WHERE session = ?1 AND done <> 1 AND seq > ?2 ORDER BY seq LIMIT 1";
             let found = t.query_row(sql, params![session.as_str(), after], |row| {
                 Ok(Call {
                     seq: row.get(0)?,
                     body: row.get(1)?,
+                    restored: row.get(2)?,
                 })
             });
             Ok(found.optional()?)
