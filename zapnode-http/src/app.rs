@@ -35,6 +35,9 @@ pub struct AppOptions {
     pub send_wait: Duration,
     /// Whether `/webhook` works.
     pub webhook_enabled: bool,
+    /// What Chatwoot signs its calls of `/webhook/{secret}` with. `None`: its path's secret is the
+    /// check.
+    pub webhook_signing_secret: Option<Secret>,
     /// The host names that requests may carry.
     pub hosts: Hosts,
     /// How many readers of events may be connected at one time.
@@ -54,6 +57,7 @@ impl AppOptions {
             owner_token: None,
             send_wait: Duration::from_secs(10),
             webhook_enabled: true,
+            webhook_signing_secret: None,
             hosts: Hosts::Any,
             max_streams: 256,
             allow_private: false,

@@ -25,7 +25,7 @@ fn laid_over(mut all: Value, change: &Value) -> Value {
 
 fn message(change: &Value) -> Value {
     let all = json!({
-        "id": "false_244929782402@c.us_3EB0AA", "message": "01JY0000000000000000000000",
+        "id": "false_244929782402@c.us_3EB0AAAAAA", "message": "01JY0000000000000000000000",
         "timestamp": 1_760_522_399, "from": ANA, "to": null, "fromMe": false, "participant": null,
         "chatId": ANA, "contactId": "ctc_1", "phone": ANA, "lid": "8123@lid", "notifyName": "Ana",
         "type": "chat", "body": "Olá *Rita*", "hasMedia": false, "media": null, "ack": 1,
@@ -60,11 +60,11 @@ fn posted(name: &str, payload: Value) -> Post {
 
 #[test]
 fn what_somebody_wrote_comes_from_them_with_their_names() {
-    let post = posted("message", message(&json!({"replyTo": {"id": "3EB0BB", "participant": null}})));
+    let post = posted("message", message(&json!({"replyTo": {"id": "3EB0BBBBBB", "participant": null}})));
     assert!(post.incoming);
     assert_eq!(post.content, "Olá **Rita**");
-    assert_eq!(post.source_id, "WAID:3EB0AA");
-    assert_eq!(post.about.expect("a reply").as_str(), "3EB0BB");
+    assert_eq!(post.source_id, "WAID:3EB0AAAAAA");
+    assert_eq!(post.about.expect("a reply").as_str(), "3EB0BBBBBB");
     assert_eq!(post.written, 1_760_522_399);
     let peer = Peer {
         key: "ctc_1".to_owned(),
@@ -93,17 +93,17 @@ fn whoever_is_known_by_lid_only_is_somebody_too() {
 
 #[test]
 fn what_was_typed_on_the_phone_is_outgoing_and_its_echo_is_known() {
-    let own = message(&json!({"id": "true_244929782402@c.us_3EB0CC", "fromMe": true, "notifyName": "Loja"}));
+    let own = message(&json!({"id": "true_244929782402@c.us_3EB0CCCCCC", "fromMe": true, "notifyName": "Loja"}));
     let post = posted("message.any", own);
     assert!(!post.incoming && !post.peer.named, "{post:?}");
-    assert_eq!(post.source_id, "WAID:3EB0CC");
+    assert_eq!(post.source_id, "WAID:3EB0CCCCCC");
     assert!(post.source.is_some_and(|source| source.from_me));
     // What others wrote comes as `message`; `message.any` is the same again.
     let again = planned("message.any", message(&json!({})), &json!({}));
     assert_eq!(again, Plan::Nothing);
     // Its change too must never be taken for an agent's message.
     let edited = around(&json!({
-        "id": "true_244929782402@c.us_3EB0CC", "editedMessageId": "true_244929782402@c.us_3EB0CC",
+        "id": "true_244929782402@c.us_3EB0CCCCCC", "editedMessageId": "true_244929782402@c.us_3EB0CCCCCC",
         "fromMe": true, "body": "já", "previousBody": null,
     }));
     let post = posted("message.edited", edited);
@@ -157,12 +157,12 @@ fn what_a_text_cannot_show_is_told_in_words() {
 fn acks_and_failures_become_the_status() {
     let ack = |number: i64| {
         let payload = around(&json!({
-            "id": "true_244929782402@c.us_3EB0CC", "message": "01JY0000000000000000000000",
+            "id": "true_244929782402@c.us_3EB0CCCCCC", "message": "01JY0000000000000000000000",
             "to": ANA, "fromMe": true, "ack": number, "ackName": "X",
         }));
         match planned("message.ack", payload, &json!({})) {
             Plan::Status { wire_id, status } => {
-                assert_eq!(wire_id.as_str(), "3EB0CC");
+                assert_eq!(wire_id.as_str(), "3EB0CCCCCC");
                 Some(status)
             }
             Plan::Nothing => None,
@@ -187,21 +187,21 @@ fn acks_and_failures_become_the_status() {
 fn revokes_reactions_and_calls_are_told_as_text() {
     let revoked = |change: &Value| {
         let all = around(&json!({
-            "revokedMessageId": "false_244929782402@c.us_3EB0AA", "revokedFor": "everyone",
+            "revokedMessageId": "false_244929782402@c.us_3EB0AAAAAA", "revokedFor": "everyone",
             "before": null, "after": null,
         }));
         laid_over(all, change)
     };
     let post = posted("message.revoked", revoked(&json!({})));
     assert!(post.incoming && post.content.contains("deleted"));
-    assert_eq!(post.about.expect("the message").as_str(), "3EB0AA");
-    let own = revoked(&json!({"fromMe": true, "revokedMessageId": "true_244929782402@c.us_3EB0CC"}));
+    assert_eq!(post.about.expect("the message").as_str(), "3EB0AAAAAA");
+    let own = revoked(&json!({"fromMe": true, "revokedMessageId": "true_244929782402@c.us_3EB0CCCCCC"}));
     assert!(matches!(planned("message.revoked", own, &json!({})), Plan::Delete { .. }));
     let here_only = revoked(&json!({"revokedFor": "me"}));
     assert_eq!(planned("message.revoked", here_only, &json!({})), Plan::Nothing);
 
     let reacted = |text: &str, own: bool| {
-        around(&json!({"fromMe": own, "reaction": {"text": text, "messageId": "true_244929782402@c.us_3EB0CC"}}))
+        around(&json!({"fromMe": own, "reaction": {"text": text, "messageId": "true_244929782402@c.us_3EB0CCCCCC"}}))
     };
     let post = posted("message.reaction", reacted("👍", false));
     assert!(post.incoming, "the contact did it, also on our message");

@@ -199,6 +199,7 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
         },
         allow_private: settings.allow_private_addresses,
         chatwoot: settings.chatwoot.clone(),
+        webhook_signing_secret: settings.chatwoot_signing_secret.clone().map(Secret::new),
         ..AppOptions::new(settings.session_name.clone())
     }
 }

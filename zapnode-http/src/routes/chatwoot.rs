@@ -1,7 +1,6 @@
 //! The bridge to Chatwoot: its settings, its state, and the webhook that Chatwoot calls.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -10,7 +9,7 @@ use zapnode_core::{Error, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{JsonBody, OptionalJsonBody, PathSession};
+use crate::extract::{JsonBody, OptionalJsonBody, PathSession, SignedBody};
 use crate::model::iso;
 
 /// `PUT /chatwoot/{session}`: sets the bridge up, or changes its settings. What is left away has
@@ -77,7 +76,7 @@ pub(super) async fn webhook(
     State(app): State<App>,
     Path((session, secret)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: SignedBody,
 ) -> Result<Json<Value>, ApiError> {
     let not_found = || ApiError::from(ChatwootError::WrongSecret);
     let session = app.session_id(&session).map_err(|_| not_found())?;
@@ -90,7 +89,7 @@ pub(super) async fn webhook(
             &secret,
             header("x-chatwoot-signature"),
             header("x-chatwoot-timestamp"),
-            &body,
+            &body.bytes,
         )
         .await?;
     Ok(Json(match taken {

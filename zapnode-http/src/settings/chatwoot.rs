@@ -6,8 +6,11 @@ use zapnode_core::chatwoot::{BridgeConfig, InvalidConfig};
 use super::reader::{Reader, SettingError};
 use super::{names, value};
 
-/// The bridge that is asked for, if one is: `CHATWOOT_URL` is what asks.
-pub(super) fn read(r: &mut Reader<'_>) -> Result<Option<BridgeConfig>, SettingError> {
+/// The bridge that is asked for, if one is (`CHATWOOT_URL` is what asks), and what Chatwoot signs
+/// with.
+pub(super) fn read(
+    r: &mut Reader<'_>,
+) -> Result<(Option<BridgeConfig>, Option<String>), SettingError> {
     let url = r.optional(names::CHATWOOT_URL, "no bridge", value::webhook_url)?;
     let account = r.optional(names::CHATWOOT_ACCOUNT_ID, "none", value::number)?;
     let token = r.optional(names::CHATWOOT_API_TOKEN, "none", value::api_key)?;
@@ -17,7 +20,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Option<BridgeConfig>, SettingEr
     let signing = r.optional(names::CHATWOOT_SIGNING_SECRET, "none", value::api_key)?;
     let options = r.optional(names::CHATWOOT_OPTIONS, "defaults", value::object)?;
     let Some(url) = url else {
-        return Ok(None);
+        return Ok((None, signing));
     };
     let Some(account) = account else {
         let allowed = "the number in the address of the account's pages; CHATWOOT_URL needs it";
@@ -41,7 +44,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Option<BridgeConfig>, SettingEr
     let config: BridgeConfig = serde_json::from_value(Value::Object(all))
         .map_err(|error| r.refuse(names::CHATWOOT_OPTIONS, &error.to_string()))?;
     match config.check() {
-        Ok(_) => Ok(Some(config)),
+        Ok(_) => Ok((Some(config), signing)),
         Err(InvalidConfig::Url { field, source }) => {
             Err(r.refuse(names::CHATWOOT_URL, &format!("{field}: {source}")))
         }
@@ -59,7 +62,6 @@ pub(super) fn read(r: &mut Reader<'_>) -> Result<Option<BridgeConfig>, SettingEr
 #[cfg(test)]
 mod tests {
     use super::super::tests::{from_environment, shown};
-    use super::*;
     use zapnode_core::chatwoot::{Language, Resolved};
 
     const WHOLE: [(&str, &str); 4] = [
@@ -80,9 +82,10 @@ mod tests {
         assert_eq!(bridge.url, "http://chatwoot:3000/");
         assert_eq!((bridge.account_id, bridge.inbox_id), (2, Some(7)));
         assert_eq!(bridge.api_token, "agent-token");
-        for secret in ["CHATWOOT_API_TOKEN"] {
-            assert_eq!(shown(&whole, secret).0, "********");
-        }
+        assert_eq!(shown(&whole, "CHATWOOT_API_TOKEN").0, "********");
+        let signed = from_environment(&[("CHATWOOT_SIGNING_SECRET", "s")]).expect("good");
+        assert_eq!(signed.chatwoot_signing_secret.as_deref(), Some("s"));
+        assert_eq!(shown(&signed, "CHATWOOT_SIGNING_SECRET").0, "********");
     }
 
     #[test]

@@ -179,6 +179,8 @@ pub struct Settings {
     pub webhook_secret: Option<String>,
     /// The bridge of the default session to Chatwoot. Its address is trusted: it may be private.
     pub chatwoot: Option<BridgeConfig>,
+    /// What Chatwoot signs with, also where it calls `/webhook/{secret}`.
+    pub chatwoot_signing_secret: Option<String>,
     /// Whether webhooks that callers make may lead into private networks.
     pub allow_private_addresses: bool,
     /// Which chats sessions do not listen to, where they chose nothing else.
@@ -279,7 +281,7 @@ impl Settings {
                 "a number lower than ZAPNODE_MEMORY_HARD_MB, or off",
             ));
         }
-        let chatwoot = chatwoot::read(&mut r)?;
+        let (chatwoot, chatwoot_signing_secret) = chatwoot::read(&mut r)?;
         let log = "info,headless_chrome=warn";
         Ok(Self {
             port: r.required(names::PORT, "3000", value::port)?,
@@ -333,6 +335,7 @@ impl Settings {
             data_dir,
             auth_dir,
             chatwoot,
+            chatwoot_signing_secret,
             shown: r.finish(),
         })
     }
