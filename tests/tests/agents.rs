@@ -79,7 +79,10 @@ async fn a_customer_and_an_agent_talk_through_kills() -> Result<()> {
 
     let question = bruno.send(ana.number(), "Olá *loja*").await?;
     let shown = office.shown("Olá **loja**").await?;
-    assert_eq!(shown.source_id.as_deref(), Some(format!("WAID:{question}").as_str()));
+    assert_eq!(
+        shown.source_id.as_deref(),
+        Some(format!("WAID:{question}").as_str())
+    );
     let answer = AgentWrites {
         content: "**Bom dia**, diga".to_owned(),
         in_reply_to: Some(shown.id),
@@ -97,13 +100,17 @@ async fn a_customer_and_an_agent_talk_through_kills() -> Result<()> {
     assert_eq!(own.message_type, MessageType::Outgoing);
 
     // Killed right after Chatwoot was told that its agent's answer is taken.
-    let taken = office.answers(shown.conversation, AgentWrites::text("já vai")).await?;
+    let taken = office
+        .answers(shown.conversation, AgentWrites::text("já vai"))
+        .await?;
     daemon.kill().await?;
     zapnode_tests::chrome::none_left(scene.folder(), PATIENCE).await?;
     for text in ["um", "dois", "três"] {
         bruno.send(ana.number(), text).await?;
     }
-    let missed = office.answers(shown.conversation, AgentWrites::text("perdida")).await?;
+    let missed = office
+        .answers(shown.conversation, AgentWrites::text("perdida"))
+        .await?;
     office.has_status(missed, "failed").await?;
 
     daemon = office.daemon().await?;
@@ -111,7 +118,9 @@ async fn a_customer_and_an_agent_talk_through_kills() -> Result<()> {
     scene.arrives(BRUNO, "já vai").await?;
     office.has_status(taken, "delivered").await?;
     office.shown("três").await?;
-    office.answers(shown.conversation, AgentWrites::text("de novo")).await?;
+    office
+        .answers(shown.conversation, AgentWrites::text("de novo"))
+        .await?;
     scene.arrives(BRUNO, "de novo").await?;
 
     bruno.edit(&question, "Olá loja!").await?;
@@ -119,13 +128,17 @@ async fn a_customer_and_an_agent_talk_through_kills() -> Result<()> {
     bruno.react(&question, "👍").await?;
     office.shown("Reacted: 👍").await?;
     bruno.revoke(&question).await?;
-    office.shown("🚫 This message was deleted on WhatsApp.").await?;
+    office
+        .shown("🚫 This message was deleted on WhatsApp.")
+        .await?;
     daemon.stop().await?;
 
     let incoming = |m: &&Message| m.message_type == MessageType::Incoming;
     let customer = |world: &World| {
         let all = world.messages_with(&format!("+{BRUNO}")).into_iter();
-        all.filter(|m| incoming(&m)).map(|m| m.content.clone()).collect::<Vec<_>>()
+        all.filter(|m| incoming(&m))
+            .map(|m| m.content.clone())
+            .collect::<Vec<_>>()
     };
     let wanted = [
         "Olá **loja**",
@@ -137,7 +150,12 @@ async fn a_customer_and_an_agent_talk_through_kills() -> Result<()> {
         "🚫 This message was deleted on WhatsApp.",
     ];
     assert_eq!(chatwoot.look(customer), wanted);
-    let texts: Vec<_> = bruno.messages().into_iter().filter(|m| !m.from_me).map(|m| m.text).collect();
+    let texts: Vec<_> = bruno
+        .messages()
+        .into_iter()
+        .filter(|m| !m.from_me)
+        .map(|m| m.text)
+        .collect();
     ensure!(
         texts == ["*Bom dia*, diga", "do telefone", "já vai", "de novo"],
         "on the customer's phone: {texts:?}"

@@ -429,7 +429,10 @@ async fn with_keys_on_chatwoot_calls_a_path_with_a_secret() {
         "conversation": {"meta": {"sender": {"phone_number": "+5511912345678"}}}
     })
     .to_string();
-    let told = api.send(Method::GET, "/webhook", &KEY, "").await.expect(200);
+    let told = api
+        .send(Method::GET, "/webhook", &KEY, "")
+        .await
+        .expect(200);
     let path = told["path"].as_str().unwrap();
     assert!(path.starts_with("/webhook/") && path.len() > 40, "{path}");
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
@@ -452,7 +455,12 @@ async fn with_keys_on_chatwoot_calls_a_path_with_a_secret() {
     }
     let unsigned = api.raw(path, &body).await;
     assert_eq!(unsigned.error(), (401, "unauthorized".to_owned()));
-    let guessed = call("/webhook/0123456789abcdef0123456789abcdef", "inbox-secret", now).await;
+    let guessed = call(
+        "/webhook/0123456789abcdef0123456789abcdef",
+        "inbox-secret",
+        now,
+    )
+    .await;
     assert_eq!(guessed.error(), (401, "unauthorized".to_owned()));
     let without = call("/webhook", "inbox-secret", now).await;
     assert_eq!(without.error(), (401, "unauthorized".to_owned()));

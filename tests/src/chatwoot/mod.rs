@@ -28,7 +28,7 @@ pub const HOOK_SECRET: &str = "hook-secret";
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// The next calls of the API are answered with these statuses and nothing is done; 0: the
-    /// connection is closed without an answer, *after* the work was done.
+    /// connection is closed without an answer, *after* the work was done; 200: it goes well.
     pub next: VecDeque<u16>,
     /// The token is not taken any more.
     pub token_revoked: bool,

@@ -19,8 +19,13 @@ async fn an_agents_answer_goes_out_in_whatsapps_marks() -> Result<()> {
         "**Olá** *Bruno*, ~~10~~ 8:\\\n[a loja](https://loja.example)",
     )?;
     let got = stage.delivered(BRUNO, 1).await?;
-    assert_eq!(got[0].1, "*Olá* _Bruno_, ~10~ 8:\na loja (https://loja.example)");
-    stage.wait_message(|m| m.id == id && m.status == "sent").await?;
+    assert_eq!(
+        got[0].1,
+        "*Olá* _Bruno_, ~10~ 8:\na loja (https://loja.example)"
+    );
+    stage
+        .wait_message(|m| m.id == id && m.status == "sent")
+        .await?;
     stage.bridge_is("working").await?;
     Ok(())
 }
@@ -31,7 +36,10 @@ async fn files_go_as_links_and_places_as_maps() -> Result<()> {
     let (_, shown) = stage.bruno_writes("Oi").await?;
     let file = AgentWrites {
         content: "O menu".to_owned(),
-        attachments: vec![("file".to_owned(), "https://files.example/menu.pdf".to_owned())],
+        attachments: vec![(
+            "file".to_owned(),
+            "https://files.example/menu.pdf".to_owned(),
+        )],
         ..AgentWrites::default()
     };
     stage.chatwoot.agent_writes(shown.conversation, file)?;
@@ -97,8 +105,15 @@ async fn whom_nothing_names_is_told_to_the_agent() -> Result<()> {
     stage.chatwoot.agent_makes_contact(&contact)?;
     let conversation = stage.chatwoot.agent_opens(stage.inbox, "made-by-hand")?;
     let id = stage.agent(conversation, "Olá?")?;
-    let failed = stage.wait_message(|m| m.id == id && m.status == "failed").await?;
-    assert!(failed.external_error.context("words")?.contains("phone number"));
+    let failed = stage
+        .wait_message(|m| m.id == id && m.status == "failed")
+        .await?;
+    assert!(
+        failed
+            .external_error
+            .context("words")?
+            .contains("phone number")
+    );
     // One made by hand with a number is written to, and the answer is in that conversation.
     let contact = json!({"name": "Carla", "phone_number": "+351912345678", "inbox_id": stage.inbox, "source_id": "carla"});
     stage.chatwoot.agent_makes_contact(&contact)?;
@@ -107,7 +122,11 @@ async fn whom_nothing_names_is_told_to_the_agent() -> Result<()> {
     stage.delivered("351912345678", 1).await?;
     let (_, answer) = stage.writes("351912345678", "Olá!").await?;
     assert_eq!(answer.conversation, conversation);
-    assert_eq!(stage.chatwoot.look(|w| w.contacts.len()), 2, "Carla is there once");
+    assert_eq!(
+        stage.chatwoot.look(|w| w.contacts.len()),
+        2,
+        "Carla is there once"
+    );
     Ok(())
 }
 
@@ -127,7 +146,9 @@ async fn the_same_webhook_again_sends_nothing_again() -> Result<()> {
     call.url = stage.chatwoot.look(|w| w.inboxes[0].webhook_url.clone());
     let before = stage.chatwoot.look(|w| w.deliveries.len());
     stage.chatwoot.repeat(call);
-    stage.wait(|w| (w.deliveries.len() > before).then_some(())).await?;
+    stage
+        .wait(|w| (w.deliveries.len() > before).then_some(()))
+        .await?;
     stage.agent(shown.conversation, "outra")?;
     let got = stage.delivered(BRUNO, 2).await?;
     assert_eq!(got[1].1, "outra");
@@ -138,7 +159,10 @@ async fn the_same_webhook_again_sends_nothing_again() -> Result<()> {
 async fn only_chatwoots_own_fresh_calls_are_taken() -> Result<()> {
     let stage = Stage::new().await?;
     let (_, shown) = stage.bruno_writes("Oi").await?;
-    let hook = stage.bridge().await?["webhookPath"].as_str().context("a path")?.to_owned();
+    let hook = stage.bridge().await?["webhookPath"]
+        .as_str()
+        .context("a path")?
+        .to_owned();
     let now = time::OffsetDateTime::now_utc().unix_timestamp();
     let body = json!({
         "event": "message_created", "id": 99_001, "content": "forjada", "message_type": "outgoing",
@@ -148,22 +172,38 @@ async fn only_chatwoots_own_fresh_calls_are_taken() -> Result<()> {
     .to_string();
     let post = async |path: &str, headers: &[(&str, &str)]| {
         let body = Some(body.clone().into());
-        let answer = stage.client().request(Method::POST, path, body, headers).await?;
+        let answer = stage
+            .client()
+            .request(Method::POST, path, body, headers)
+            .await?;
         anyhow::Ok((answer.status.as_u16(), answer.code()))
     };
     let signed = |secret: &str, at: i64| {
         let at = at.to_string();
         (sign(secret, &at, body.as_bytes()), at)
     };
-    for (secret, at) in [(HOOK_SECRET, now - 301), (HOOK_SECRET, now + 301), ("other", now)] {
+    for (secret, at) in [
+        (HOOK_SECRET, now - 301),
+        (HOOK_SECRET, now + 301),
+        ("other", now),
+    ] {
         let (signature, at) = signed(secret, at);
-        let headers = [("x-chatwoot-signature", signature.as_str()), ("x-chatwoot-timestamp", at.as_str())];
-        assert_eq!(post(&hook, &headers).await?, (401, "unauthorized".to_owned()));
+        let headers = [
+            ("x-chatwoot-signature", signature.as_str()),
+            ("x-chatwoot-timestamp", at.as_str()),
+        ];
+        assert_eq!(
+            post(&hook, &headers).await?,
+            (401, "unauthorized".to_owned())
+        );
     }
     assert_eq!(post(&hook, &[]).await?.0, 401, "unsigned");
     let guessed = format!("{}x", &hook[..hook.len() - 1]);
     let (signature, at) = signed(HOOK_SECRET, now);
-    let good = [("x-chatwoot-signature", signature.as_str()), ("x-chatwoot-timestamp", at.as_str())];
+    let good = [
+        ("x-chatwoot-signature", signature.as_str()),
+        ("x-chatwoot-timestamp", at.as_str()),
+    ];
     assert_eq!(post(&guessed, &good).await?.0, 404, "another secret");
     assert_eq!(post("/chatwoot/nobody/webhook/x", &good).await?.0, 404);
     assert!(stage.driver.delivered_to(&phone(BRUNO)).is_empty());
@@ -185,7 +225,10 @@ async fn only_chatwoots_own_fresh_calls_are_taken() -> Result<()> {
 async fn what_is_no_answer_is_answered_and_left() -> Result<()> {
     let stage = Stage::with(json!({"signingSecret": null})).await?;
     let (_, shown) = stage.bruno_writes("Oi").await?;
-    let hook = stage.bridge().await?["webhookPath"].as_str().context("a path")?.to_owned();
+    let hook = stage.bridge().await?["webhookPath"]
+        .as_str()
+        .context("a path")?
+        .to_owned();
     let post = async |change: Value| {
         let mut body = json!({
             "event": "message_created", "id": 99_001, "content": "x", "message_type": "outgoing",
@@ -215,7 +258,10 @@ async fn what_is_no_answer_is_answered_and_left() -> Result<()> {
         let reason = post(change.clone()).await?;
         assert!(!reason.is_empty(), "{change}");
     }
-    let broken = stage.client().request(Method::POST, &hook, Some("{".into()), &[]).await?;
+    let broken = stage
+        .client()
+        .request(Method::POST, &hook, Some("{".into()), &[])
+        .await?;
     assert_eq!(broken.status.as_u16(), 400);
     assert!(stage.sent().await?.is_empty());
     Ok(())

@@ -14,7 +14,9 @@ use zapnode_core::driver::scripted::ScriptedDriver;
 use zapnode_core::message::Ack;
 use zapnode_core::store::Store;
 use zapnode_core::{ManagerOptions, SessionManager, SessionOptions};
-use zapnode_tests::chatwoot::{ACCOUNT, Chatwoot, Faults, HOOK_SECRET, Hold, Message, TOKEN, World};
+use zapnode_tests::chatwoot::{
+    ACCOUNT, Chatwoot, Faults, HOOK_SECRET, Hold, Message, TOKEN, World,
+};
 use zapnode_tests::{ANA, BRUNO, Client, Daemon, DaemonOptions};
 
 use crate::stage::{SOON, answering, phone, shop, told};
@@ -26,7 +28,10 @@ async fn prepare(data: &Path, chatwoot: &Chatwoot, inbox: i64) -> Result<()> {
     let manager = SessionManager::open(Arc::new(driver.clone()), options).await?;
     let created = manager.create(shop(), SessionOptions::default()).await?;
     let qr = |info: &zapnode_core::SessionInfo| {
-        matches!(&info.state, zapnode_core::SessionState::AwaitingLogin { prompt: Some(_) })
+        matches!(
+            &info.state,
+            zapnode_core::SessionState::AwaitingLogin { prompt: Some(_) }
+        )
     };
     created.session.wait_until(SOON, qr).await?;
     driver.scan(&shop(), &phone(ANA)).await;
@@ -61,7 +66,9 @@ async fn prepare(data: &Path, chatwoot: &Chatwoot, inbox: i64) -> Result<()> {
         id: own_id,
         ack: Ack::Read,
     };
-    driver.tell(&shop(), zapnode_core::driver::DriverEvent::Ack(ack)).await;
+    driver
+        .tell(&shop(), zapnode_core::driver::DriverEvent::Ack(ack))
+        .await;
     // In order: once the last is stored, all are.
     let last = driver.write(&shop(), &phone(BRUNO), "fim").await;
     let stored = async {
@@ -85,7 +92,10 @@ async fn daemon(data: &Path) -> Result<Daemon> {
     Daemon::start(&DaemonOptions {
         web_url: "http://127.0.0.1:9/".to_owned(),
         data_dir: data.to_owned(),
-        env: vec![("ZAPNODE_ALLOW_PRIVATE_ADDRESSES".to_owned(), "true".to_owned())],
+        env: vec![(
+            "ZAPNODE_ALLOW_PRIVATE_ADDRESSES".to_owned(),
+            "true".to_owned(),
+        )],
         flags: vec![],
     })
     .await
@@ -95,7 +105,9 @@ const TEXTS: [&str; 6] = ["um", "dois", "três", "✏️ Edited: um!", "quatro",
 
 fn whole(world: &World) -> Option<()> {
     let read = |m: &Message| m.content == "quatro" && m.status == "read";
-    let all = TEXTS.iter().all(|text| world.messages.iter().any(|m| m.content == *text));
+    let all = TEXTS
+        .iter()
+        .all(|text| world.messages.iter().any(|m| m.content == *text));
     (all && world.messages.iter().any(read)).then_some(())
 }
 
@@ -103,11 +115,24 @@ fn each_once(world: &World) -> Result<()> {
     let texts: Vec<_> = world.messages.iter().map(|m| m.content.as_str()).collect();
     ensure!(texts == TEXTS, "in Chatwoot: {texts:?}");
     ensure!(world.contacts.len() == 2, "contacts: {:?}", world.contacts);
-    ensure!(world.conversations.len() == 2, "conversations: {:?}", world.conversations);
-    let id_of = |text: &str| world.messages.iter().find(|m| m.content == text).map(|m| m.id);
+    ensure!(
+        world.conversations.len() == 2,
+        "conversations: {:?}",
+        world.conversations
+    );
+    let id_of = |text: &str| {
+        world
+            .messages
+            .iter()
+            .find(|m| m.content == text)
+            .map(|m| m.id)
+    };
     for answer in ["três", "✏️ Edited: um!"] {
         let found = world.messages.iter().find(|m| m.content == answer);
-        ensure!(found.and_then(|m| m.in_reply_to) == id_of("um"), "{answer} is about the first");
+        ensure!(
+            found.and_then(|m| m.in_reply_to) == id_of("um"),
+            "{answer} is about the first"
+        );
     }
     Ok(())
 }
@@ -172,13 +197,19 @@ async fn killed_while_agents_write_each_answer_is_accepted_once() -> Result<()> 
         let daemon = Daemon::start(&DaemonOptions {
             web_url: "http://127.0.0.1:9/".to_owned(),
             data_dir: data.clone(),
-            env: vec![("ZAPNODE_ALLOW_PRIVATE_ADDRESSES".to_owned(), "true".to_owned())],
+            env: vec![(
+                "ZAPNODE_ALLOW_PRIVATE_ADDRESSES".to_owned(),
+                "true".to_owned(),
+            )],
             flags: vec!["--chrome-path".to_owned(), "/bin/false".to_owned()],
         })
         .await?;
         let client = daemon.client().clone();
         let bridge = client.get("/chatwoot/shop").await?.expect(200)?;
-        let path = bridge["bridge"]["webhookPath"].as_str().context("a path")?.to_owned();
+        let path = bridge["bridge"]["webhookPath"]
+            .as_str()
+            .context("a path")?
+            .to_owned();
         chatwoot.point_inbox(inbox, &format!("{}{path}", client.base()))?;
         anyhow::Ok((daemon, client))
     };
@@ -193,7 +224,8 @@ async fn killed_while_agents_write_each_answer_is_accepted_once() -> Result<()> 
         let id = chatwoot.agent_writes(conversation, answer)?;
         let answered = |world: &World| {
             let mut all = world.deliveries.iter();
-            all.find(|(call, _)| call.message == Some(id)).map(|(_, answer)| answer.clone())
+            all.find(|(call, _)| call.message == Some(id))
+                .map(|(_, answer)| answer.clone())
         };
         let answered = chatwoot.wait_for(SOON, answered).await?;
         ensure!(answered == Ok(200), "{text}: {answered:?}");
@@ -210,9 +242,15 @@ async fn killed_while_agents_write_each_answer_is_accepted_once() -> Result<()> 
         let mut look = tokio::time::interval(Duration::from_millis(50));
         loop {
             look.tick().await;
-            let page = client.get("/sessions/shop/messages?direction=out&limit=200").await?.expect(200)?;
+            let page = client
+                .get("/sessions/shop/messages?direction=out&limit=200")
+                .await?
+                .expect(200)?;
             let all = page["messages"].as_array().context("messages")?;
-            let mut texts: Vec<_> = all.iter().filter_map(|m| m["text"].as_str().map(str::to_owned)).collect();
+            let mut texts: Vec<_> = all
+                .iter()
+                .filter_map(|m| m["text"].as_str().map(str::to_owned))
+                .collect();
             texts.retain(|text| text.starts_with('r'));
             texts.reverse();
             if texts.len() >= ANSWERS {
@@ -220,7 +258,9 @@ async fn killed_while_agents_write_each_answer_is_accepted_once() -> Result<()> 
             }
         }
     };
-    let texts = tokio::time::timeout(SOON, accepted).await.context("all are accepted")??;
+    let texts = tokio::time::timeout(SOON, accepted)
+        .await
+        .context("all are accepted")??;
     assert_eq!(texts, taken, "each once, in order");
     running.kill().await?;
     drop(Store::open(&data).await?);

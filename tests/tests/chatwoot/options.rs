@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use hyper::Method;
 use serde_json::{Value, json};
-use zapnode_tests::chatwoot::{AgentWrites, Message};
 use zapnode_tests::BRUNO;
+use zapnode_tests::chatwoot::{AgentWrites, Message};
 
 use crate::stage::{SOON, Stage, phone, shop, told};
 
@@ -17,7 +17,11 @@ async fn a_resolved_conversation_goes_on_or_a_new_one_begins() -> Result<()> {
     stage.chatwoot.agent_resolves(first.conversation);
     let (_, again) = stage.bruno_writes("Ainda eu").await?;
     assert_eq!(again.conversation, first.conversation);
-    let status = |stage: &Stage, id| stage.chatwoot.look(|w| w.conversation(id).map(|c| c.status.clone()));
+    let status = |stage: &Stage, id| {
+        stage
+            .chatwoot
+            .look(|w| w.conversation(id).map(|c| c.status.clone()))
+    };
     assert_eq!(status(&stage, first.conversation).as_deref(), Some("open"));
 
     stage.set(json!({"resolved": "new"})).await?;
@@ -26,7 +30,10 @@ async fn a_resolved_conversation_goes_on_or_a_new_one_begins() -> Result<()> {
     stage.chatwoot.agent_resolves(first.conversation);
     let (_, new) = stage.bruno_writes("Outra coisa").await?;
     assert_ne!(new.conversation, first.conversation);
-    assert_eq!(status(&stage, first.conversation).as_deref(), Some("resolved"));
+    assert_eq!(
+        status(&stage, first.conversation).as_deref(),
+        Some("resolved")
+    );
     // An agent's answer in the old one still arrives.
     stage.agent(first.conversation, "Sobre a primeira")?;
     stage.delivered(BRUNO, 1).await?;
@@ -37,7 +44,9 @@ async fn a_resolved_conversation_goes_on_or_a_new_one_begins() -> Result<()> {
 async fn new_conversations_may_begin_as_pending() -> Result<()> {
     let stage = Stage::with(json!({"pending": true})).await?;
     let (_, shown) = stage.bruno_writes("Oi").await?;
-    let status = stage.chatwoot.look(|w| w.conversation(shown.conversation).map(|c| c.status.clone()));
+    let status = stage
+        .chatwoot
+        .look(|w| w.conversation(shown.conversation).map(|c| c.status.clone()));
     assert_eq!(status.as_deref(), Some("pending"));
     Ok(())
 }
@@ -54,7 +63,10 @@ async fn agents_sign_what_they_write() -> Result<()> {
         ..AgentWrites::default()
     };
     stage.chatwoot.agent_writes(shown.conversation, file)?;
-    assert_eq!(stage.delivered(BRUNO, 2).await?[1].1, "https://files.example/a");
+    assert_eq!(
+        stage.delivered(BRUNO, 2).await?[1].1,
+        "https://files.example/a"
+    );
     Ok(())
 }
 
@@ -64,10 +76,18 @@ async fn who_is_ignored_stays_out() -> Result<()> {
     let group = told("120363041234567890@g.us", false, "no grupo");
     let message = zapnode_core::driver::DriverEvent::Message(Box::new(group));
     stage.driver.tell(&shop(), message).await;
-    stage.driver.write(&shop(), &phone("351911111111"), "ignorado").await;
+    stage
+        .driver
+        .write(&shop(), &phone("351911111111"), "ignorado")
+        .await;
     // In order: once this one is there, the others were looked at.
     stage.bruno_writes("Oi").await?;
-    let texts = stage.chatwoot.look(|w| w.messages.iter().map(|m| m.content.clone()).collect::<Vec<_>>());
+    let texts = stage.chatwoot.look(|w| {
+        w.messages
+            .iter()
+            .map(|m| m.content.clone())
+            .collect::<Vec<_>>()
+    });
     assert_eq!(texts, ["Oi"]);
     Ok(())
 }
@@ -114,14 +134,21 @@ async fn what_came_before_the_bridge_is_brought_in_once() -> Result<()> {
     stage.set(json!({})).await?;
     stage.bruno_writes("agora").await?;
     let texts = |stage: &Stage| {
-        stage.chatwoot.look(|w| w.messages.iter().map(|m| m.content.clone()).collect::<Vec<_>>())
+        stage.chatwoot.look(|w| {
+            w.messages
+                .iter()
+                .map(|m| m.content.clone())
+                .collect::<Vec<_>>()
+        })
     };
     assert_eq!(texts(&stage), ["agora"]);
     let path = "/chatwoot/shop";
     stage.client().delete(path).await?.expect(200)?;
     assert_eq!(stage.client().get(path).await?.code(), "bridge_not_found");
     // Asked for: all of it, what is there already is known again by its id, and with its own time.
-    stage.set(json!({"importDays": 3, "tellState": true})).await?;
+    stage
+        .set(json!({"importDays": 3, "tellState": true}))
+        .await?;
     let late = stage.wait_message(|m| m.content == "há dias").await?;
     assert_eq!(late.external_created_at, Some(written));
     stage.bruno_writes("fim").await?;
@@ -135,7 +162,9 @@ async fn an_inbox_is_made_once_by_the_bridge_itself() -> Result<()> {
     let url = stage.url().to_owned();
     let own = json!({"inboxId": null, "autoCreateInbox": "Loja", "publicUrl": url});
     stage.set(own.clone()).await?;
-    let made = stage.wait(|w| w.inboxes.iter().find(|i| i.name == "Loja").cloned()).await?;
+    let made = stage
+        .wait(|w| w.inboxes.iter().find(|i| i.name == "Loja").cloned())
+        .await?;
     let bridge = stage.bridge_is("working").await?;
     assert_eq!(bridge["inboxId"], made.id);
     let path = bridge["webhookPath"].as_str().context("a path")?;
@@ -148,7 +177,11 @@ async fn an_inbox_is_made_once_by_the_bridge_itself() -> Result<()> {
     stage.restart().await?;
     let (_, again) = stage.bruno_writes("Oi?").await?;
     assert_eq!(again.conversation, shown.conversation);
-    assert_eq!(stage.chatwoot.look(|w| w.inboxes.len()), 2, "the stage's and this one");
+    assert_eq!(
+        stage.chatwoot.look(|w| w.inboxes.len()),
+        2,
+        "the stage's and this one"
+    );
     Ok(())
 }
 
@@ -157,7 +190,10 @@ async fn settings_are_checked_shown_without_secrets_and_kept() -> Result<()> {
     let stage = Stage::new().await?;
     let put = async |body: Value| {
         let body = Some(body.to_string().into());
-        stage.client().request(Method::PUT, "/chatwoot/shop", body, &[]).await
+        stage
+            .client()
+            .request(Method::PUT, "/chatwoot/shop", body, &[])
+            .await
     };
     for (change, word) in [
         (json!({"url": "chatwoot"}), "url"),
@@ -168,7 +204,10 @@ async fn settings_are_checked_shown_without_secrets_and_kept() -> Result<()> {
     ] {
         let answer = put(stage.settings(change)).await?.expect(400)?;
         assert_eq!(answer["code"], "invalid_request");
-        assert!(answer["error"].as_str().context("words")?.contains(word), "{answer}");
+        assert!(
+            answer["error"].as_str().context("words")?.contains(word),
+            "{answer}"
+        );
     }
     let bridge = stage.bridge().await?;
     assert_eq!(bridge["config"]["apiToken"], "********");
@@ -183,7 +222,10 @@ async fn settings_are_checked_shown_without_secrets_and_kept() -> Result<()> {
     stage.agent(shown.conversation, "Olá")?;
     assert_eq!(stage.delivered(BRUNO, 1).await?[0].1, "*Rita:*\nOlá");
     let nobody = Some(stage.settings(json!({})).to_string().into());
-    let nobody = stage.client().request(Method::PUT, "/chatwoot/nobody", nobody, &[]).await?;
+    let nobody = stage
+        .client()
+        .request(Method::PUT, "/chatwoot/nobody", nobody, &[])
+        .await?;
     assert_eq!(nobody.code(), "session_not_found");
     Ok(())
 }
@@ -197,11 +239,19 @@ async fn another_account_begins_anew() -> Result<()> {
     let inbox = other.make_inbox("");
     let body = stage.settings(json!({"url": other.url(), "inboxId": inbox}));
     let body = Some(body.to_string().into());
-    stage.client().request(Method::PUT, "/chatwoot/shop", body, &[]).await?.expect(200)?;
-    stage.driver.write(&shop(), &phone(BRUNO), "Olá de novo").await;
+    stage
+        .client()
+        .request(Method::PUT, "/chatwoot/shop", body, &[])
+        .await?
+        .expect(200)?;
+    stage
+        .driver
+        .write(&shop(), &phone(BRUNO), "Olá de novo")
+        .await;
     let there = |world: &zapnode_tests::chatwoot::World| {
         let mut all = world.messages.iter();
-        all.find(|m: &&Message| m.content == "Olá de novo").map(|_| ())
+        all.find(|m: &&Message| m.content == "Olá de novo")
+            .map(|_| ())
     };
     other.wait_for(SOON, there).await?;
     assert_eq!(stage.chatwoot.look(|w| w.messages.len()), 1);

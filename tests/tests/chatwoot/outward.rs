@@ -68,7 +68,10 @@ async fn what_is_typed_on_the_phone_is_outgoing_and_never_comes_back() -> Result
     assert!(stage.sent().await?.iter().all(|m| m.wire_id == id));
     // The contact had no name until it wrote.
     let named = format!("Contact {BRUNO}");
-    assert_eq!(stage.chatwoot.look(|w| w.contacts[0].name.clone()), "+5511912345678");
+    assert_eq!(
+        stage.chatwoot.look(|w| w.contacts[0].name.clone()),
+        "+5511912345678"
+    );
     stage.bruno_writes("Obrigado").await?;
     assert_eq!(stage.chatwoot.look(|w| w.contacts[0].name.clone()), named);
     Ok(())
@@ -78,8 +81,14 @@ async fn what_is_typed_on_the_phone_is_outgoing_and_never_comes_back() -> Result
 async fn what_is_sent_by_the_api_is_shown_to_the_agents_too() -> Result<()> {
     let stage = Stage::new().await?;
     let body = json!({"phoneNumber": BRUNO, "message": "O seu pedido saiu"});
-    stage.client().post("/sessions/shop/send", body).await?.expect(200)?;
-    let shown = stage.wait_message(|m| m.content == "O seu pedido saiu").await?;
+    stage
+        .client()
+        .post("/sessions/shop/send", body)
+        .await?
+        .expect(200)?;
+    let shown = stage
+        .wait_message(|m| m.content == "O seu pedido saiu")
+        .await?;
     assert_eq!(shown.message_type, MessageType::Outgoing);
     stage.webhooks_settle(shown.id).await?;
     stage.delivered(BRUNO, 1).await?;
@@ -105,7 +114,9 @@ async fn answers_are_threaded_both_ways() -> Result<()> {
     let quoted = sent.reply_to.expect("a quote");
     assert_eq!(quoted.wire_id(), question);
     // And who answers the agent's message answers that message in Chatwoot.
-    let shown = stage.tell(answering(told(BRUNOS, false, "Caro"), &wire_id)).await?;
+    let shown = stage
+        .tell(answering(told(BRUNOS, false, "Caro"), &wire_id))
+        .await?;
     assert_eq!(shown.in_reply_to, Some(answer));
     Ok(())
 }
@@ -116,13 +127,19 @@ async fn edits_revokes_reactions_and_calls_are_told_as_text() -> Result<()> {
     let (id, shown) = stage.bruno_writes("Quero 2").await?;
     let bruno = phone(BRUNO);
     stage.driver.edit(&shop(), &bruno, &id, "Quero *3*").await;
-    let edited = stage.wait_message(|m| m.content == "✏️ Edited: Quero **3**").await?;
+    let edited = stage
+        .wait_message(|m| m.content == "✏️ Edited: Quero **3**")
+        .await?;
     stage.driver.react(&shop(), &bruno, &id, Some("👍")).await;
     let reacted = stage.wait_message(|m| m.content == "Reacted: 👍").await?;
     stage.driver.react(&shop(), &bruno, &id, None).await;
-    let unreacted = stage.wait_message(|m| m.content.contains("reaction back")).await?;
+    let unreacted = stage
+        .wait_message(|m| m.content.contains("reaction back"))
+        .await?;
     stage.driver.revoke(&shop(), &bruno, &id).await;
-    let revoked = stage.wait_message(|m| m.content.contains("deleted on WhatsApp")).await?;
+    let revoked = stage
+        .wait_message(|m| m.content.contains("deleted on WhatsApp"))
+        .await?;
     for note in [edited, reacted, unreacted, revoked] {
         assert_eq!(note.message_type, MessageType::Incoming, "{note:?}");
         assert_eq!(note.in_reply_to, Some(shown.id), "{note:?}");
@@ -152,11 +169,18 @@ async fn acks_are_the_status_of_what_an_agent_wrote() -> Result<()> {
     let (wire_id, _) = stage.delivered(BRUNO, 1).await?.remove(0);
     for (ack, status) in [(Ack::Device, "delivered"), (Ack::Read, "read")] {
         stage.driver.acknowledge(&shop(), &wire_id, ack).await;
-        stage.wait_message(|m| m.id == id && m.status == status).await?;
+        stage
+            .wait_message(|m| m.id == id && m.status == status)
+            .await?;
     }
     // One message there, not two: the event of its sending is known to be the agent's.
     let outgoing = |m: &&zapnode_tests::chatwoot::Message| m.message_type == MessageType::Outgoing;
-    assert_eq!(stage.chatwoot.look(|w| w.messages.iter().filter(outgoing).count()), 1);
+    assert_eq!(
+        stage
+            .chatwoot
+            .look(|w| w.messages.iter().filter(outgoing).count()),
+        1
+    );
     Ok(())
 }
 
@@ -166,7 +190,9 @@ async fn what_whatsapp_refuses_or_does_not_know_fails_visibly() -> Result<()> {
     let (_, shown) = stage.bruno_writes("Oi").await?;
     stage.driver.refuse_sends(Some((Some(479), "not allowed")));
     let id = stage.agent(shown.conversation, "Olá")?;
-    let failed = stage.wait_message(|m| m.id == id && m.status == "failed").await?;
+    let failed = stage
+        .wait_message(|m| m.id == id && m.status == "failed")
+        .await?;
     assert!(failed.external_error.is_some());
     stage.driver.refuse_sends(None);
     // A number that is not on WhatsApp: the page never has the message.
@@ -174,7 +200,9 @@ async fn what_whatsapp_refuses_or_does_not_know_fails_visibly() -> Result<()> {
     stage.chatwoot.agent_makes_contact(&contact)?;
     let conversation = stage.chatwoot.agent_opens(stage.inbox, "ze")?;
     let id = stage.agent(conversation, "Alô?")?;
-    let failed = stage.wait_message(|m| m.id == id && m.status == "failed").await?;
+    let failed = stage
+        .wait_message(|m| m.id == id && m.status == "failed")
+        .await?;
     assert!(failed.external_error.is_some(), "{failed:?}");
     Ok(())
 }
@@ -193,13 +221,22 @@ async fn a_deletion_on_the_phone_is_one_in_chatwoot_and_comes_back_as_nothing() 
         revoked_for: RevokedFor::Everyone,
         at: time::OffsetDateTime::now_utc(),
     };
-    stage.driver.tell(&shop(), DriverEvent::Revoked(revoke)).await;
-    stage.wait_message(|m| m.id == shown.id && m.deleted).await?;
+    stage
+        .driver
+        .tell(&shop(), DriverEvent::Revoked(revoke))
+        .await;
+    stage
+        .wait_message(|m| m.id == shown.id && m.deleted)
+        .await?;
     // Chatwoot tells us that it was deleted: nobody is told that it could not be taken back.
     let (_, later) = stage.bruno_writes("?").await?;
     stage.webhooks_settle(later.id).await?;
     stage.bruno_writes("??").await?;
-    assert!(stage.chatwoot.look(|w| !w.messages.iter().any(|m| m.private)));
+    assert!(
+        stage
+            .chatwoot
+            .look(|w| !w.messages.iter().any(|m| m.private))
+    );
     Ok(())
 }
 
@@ -217,7 +254,11 @@ async fn groups_and_people_known_by_lid_have_conversations_too() -> Result<()> {
     let eva = stage.tell(by_lid).await?;
     assert_ne!(eva.conversation, shown.conversation);
     stage.chatwoot.look(|world| {
-        let contact = world.contacts.iter().find(|c| c.name == "Eva").expect("Eva");
+        let contact = world
+            .contacts
+            .iter()
+            .find(|c| c.name == "Eva")
+            .expect("Eva");
         assert_eq!(contact.phone_number, None);
         assert_eq!(contact.identifier.as_deref(), Some("81234567890@lid"));
     });
@@ -227,7 +268,10 @@ async fn groups_and_people_known_by_lid_have_conversations_too() -> Result<()> {
     let sent = stage
         .sent_until(|all| all.len() == 2 && all.iter().all(|m| m.message_id.is_some()))
         .await?;
-    let mut chats: Vec<_> = sent.iter().map(|m| m.message_id.as_ref().expect("a key").chat().to_string()).collect();
+    let mut chats: Vec<_> = sent
+        .iter()
+        .map(|m| m.message_id.as_ref().expect("a key").chat().to_string())
+        .collect();
     chats.sort();
     assert_eq!(chats, ["120363041234567890@g.us", "81234567890@lid"]);
     Ok(())
@@ -258,7 +302,12 @@ async fn the_same_again_from_whatsapp_is_there_once() -> Result<()> {
     let (_, later) = stage.bruno_writes("depois").await?;
     stage.webhooks_settle(later.id).await?;
     let same = |m: &&zapnode_tests::chatwoot::Message| m.content == "uma vez";
-    assert_eq!(stage.chatwoot.look(|w| w.messages.iter().filter(same).count()), 1);
+    assert_eq!(
+        stage
+            .chatwoot
+            .look(|w| w.messages.iter().filter(same).count()),
+        1
+    );
     // Reactions by this account are seen on the phone.
     let reaction = Reaction {
         message: MessageId::new(&format!("false_{BRUNOS}_{}", WireId::choose()))?,
@@ -269,8 +318,15 @@ async fn the_same_again_from_whatsapp_is_there_once() -> Result<()> {
         is_orphan: false,
         at: time::OffsetDateTime::now_utc(),
     };
-    stage.driver.tell(&shop(), DriverEvent::Reaction(reaction)).await;
+    stage
+        .driver
+        .tell(&shop(), DriverEvent::Reaction(reaction))
+        .await;
     stage.bruno_writes("fim").await?;
-    assert!(stage.chatwoot.look(|w| !w.messages.iter().any(|m| m.content.contains('❤'))));
+    assert!(
+        stage
+            .chatwoot
+            .look(|w| !w.messages.iter().any(|m| m.content.contains('❤')))
+    );
     Ok(())
 }

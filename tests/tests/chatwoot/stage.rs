@@ -21,9 +21,7 @@ use zapnode_core::{
     WireId,
 };
 use zapnode_http::{App, AppOptions, Server, ServerOptions};
-use zapnode_tests::chatwoot::{
-    ACCOUNT, AgentWrites, Chatwoot, HOOK_SECRET, Message, TOKEN, World,
-};
+use zapnode_tests::chatwoot::{ACCOUNT, AgentWrites, Chatwoot, HOOK_SECRET, Message, TOKEN, World};
 use zapnode_tests::{ANA, BRUNO, Client};
 
 /// How long anything here may take on a busy machine.
@@ -76,10 +74,16 @@ impl Stage {
         };
         stage.start().await?;
         let id = shop();
-        stage.manager().create(id, SessionOptions::default()).await?;
+        stage
+            .manager()
+            .create(id, SessionOptions::default())
+            .await?;
         let session = stage.session();
         let qr = |info: &zapnode_core::SessionInfo| {
-            matches!(&info.state, zapnode_core::SessionState::AwaitingLogin { prompt: Some(_) })
+            matches!(
+                &info.state,
+                zapnode_core::SessionState::AwaitingLogin { prompt: Some(_) }
+            )
         };
         session.wait_until(SOON, qr).await?;
         stage.driver.scan(&shop(), &phone(ANA)).await;
@@ -229,7 +233,8 @@ impl Stage {
         let source_id = format!("WAID:{wire_id}");
         self.wait(move |world| {
             let mut all = world.messages.iter();
-            all.find(|m| m.source_id.as_deref() == Some(&source_id)).cloned()
+            all.find(|m| m.source_id.as_deref() == Some(&source_id))
+                .cloned()
         })
         .await
     }
@@ -268,7 +273,8 @@ impl Stage {
     pub async fn webhooks_settle(&self, message: i64) -> Result<()> {
         let settled = |world: &World| {
             let mut all = world.deliveries.iter();
-            all.any(|(call, _)| call.message == Some(message)).then_some(())
+            all.any(|(call, _)| call.message == Some(message))
+                .then_some(())
         };
         self.wait(settled).await
     }

@@ -8,7 +8,10 @@ use zapnode_tests::chatwoot::{Message, MessageType, World};
 use crate::stage::{SOON, Stage, phone, shop};
 
 fn own(world: &World) -> Vec<&Message> {
-    let contact = world.contacts.iter().find(|c| c.identifier.as_deref() == Some("zapnode-system-shop"));
+    let contact = world
+        .contacts
+        .iter()
+        .find(|c| c.identifier.as_deref() == Some("zapnode-system-shop"));
     let conversations: Vec<_> = world
         .conversations
         .iter()
@@ -48,12 +51,22 @@ async fn agents_see_the_state_and_the_qr_and_can_act_on_it() -> Result<()> {
     said(&stage, |m| m.id > asked && m.content.contains("*status*")).await?;
     // None of it went to anybody, and a restart says nothing twice.
     assert!(stage.sent().await?.is_empty());
-    let count = stage.chatwoot.look(|w| own(w).iter().filter(|m| m.content.contains("unlinked")).count());
+    let count = stage.chatwoot.look(|w| {
+        own(w)
+            .iter()
+            .filter(|m| m.content.contains("unlinked"))
+            .count()
+    });
     assert_eq!(count, 1);
     stage.restart().await?;
     stage.session().wait_ready(SOON).await?;
     stage.bruno_writes("Oi").await?;
-    let again = stage.chatwoot.look(|w| own(w).iter().filter(|m| m.content.contains("unlinked")).count());
+    let again = stage.chatwoot.look(|w| {
+        own(w)
+            .iter()
+            .filter(|m| m.content.contains("unlinked"))
+            .count()
+    });
     assert_eq!(again, 1);
     Ok(())
 }

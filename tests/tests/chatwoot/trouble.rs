@@ -17,7 +17,9 @@ fn by_contact(world: &World) -> BTreeMap<String, Vec<String>> {
     for message in &world.messages {
         let conversation = world.conversation(message.conversation).expect("one");
         let contact = world.contacts.iter().find(|c| c.id == conversation.contact);
-        let number = contact.and_then(|c| c.phone_number.clone()).unwrap_or_default();
+        let number = contact
+            .and_then(|c| c.phone_number.clone())
+            .unwrap_or_default();
         all.entry(number).or_default().push(message.content.clone());
     }
     all
@@ -40,26 +42,40 @@ async fn down_for_five_hundred_messages_all_arrive_once_and_in_order() -> Result
         }
     }
     let waiting = stage.bridge_is("waiting").await?;
-    assert!(waiting["detail"].as_str().context("why")?.contains("502"), "{waiting}");
+    assert!(
+        waiting["detail"].as_str().context("why")?.contains("502"),
+        "{waiting}"
+    );
     assert!(waiting["eventsBehind"].as_i64().context("a number")? > 0);
-    // It comes back badly: every third call fails, some answers are lost after the work was done.
-    let next = (0..300).map(|n| if n % 3 == 0 { [500, 0, 429, 503][n / 3 % 4] } else { 200 });
-    let next = next.filter(|status| *status != 200).take(12).collect();
+    // It comes back badly: of the first calls every fifth fails in one of four ways, of which one
+    // is an answer that is lost after the work was done.
+    let next = (0..60).map(|n| match n % 5 {
+        0 => [500, 0, 429, 503][n / 5 % 4],
+        _ => 200,
+    });
+    let next = next.collect();
     stage.chatwoot.set_faults(Faults {
         next,
         ..Faults::default()
     });
     let whole = |world: &World| {
         let all = by_contact(world);
-        (all.len() == PEOPLE + 1 && all.values().map(Vec::len).sum::<usize>() > PEOPLE * EACH).then_some(())
+        (all.len() == PEOPLE + 1 && all.values().map(Vec::len).sum::<usize>() > PEOPLE * EACH)
+            .then_some(())
     };
-    stage.chatwoot.wait_for(Duration::from_secs(240), whole).await?;
+    stage
+        .chatwoot
+        .wait_for(Duration::from_secs(240), whole)
+        .await?;
     // Set the same again: a later repetition would come now.
     stage.bruno_writes("depois").await?;
     let wanted: Vec<_> = (0..EACH).map(|n| n.to_string()).collect();
     stage.chatwoot.look(|world| {
         let mut all = by_contact(world);
-        assert_eq!(all.remove(&format!("+{BRUNO}")).expect("Bruno"), ["antes", "depois"]);
+        assert_eq!(
+            all.remove(&format!("+{BRUNO}")).expect("Bruno"),
+            ["antes", "depois"]
+        );
         assert_eq!(all.len(), PEOPLE);
         for (number, texts) in all {
             assert_eq!(texts, wanted, "{number}");
@@ -83,12 +99,16 @@ async fn an_answer_that_was_lost_is_no_second_message() -> Result<()> {
     });
     stage.bruno_writes("dois").await?;
     stage.bruno_writes("três").await?;
-    let texts = stage.chatwoot.look(|w| w.messages.iter().map(|m| m.content.clone()).collect::<Vec<_>>());
+    let texts = stage.chatwoot.look(|w| {
+        w.messages
+            .iter()
+            .map(|m| m.content.clone())
+            .collect::<Vec<_>>()
+    });
     assert_eq!(texts, ["um", "dois", "três"]);
     // The same for everything that a new contact needs, one after another.
     for n in 0..6 {
-        let mut next = std::collections::VecDeque::from(vec![200; 0]);
-        next.push_back(0);
+        let next = std::iter::repeat_n(200, n).chain([0]).collect();
         stage.chatwoot.set_faults(Faults {
             next,
             ..Faults::default()
@@ -117,9 +137,18 @@ async fn asked_to_wait_it_waits_and_an_agent_does_not() -> Result<()> {
     // Its answers go out meanwhile, without a call of Chatwoot's API.
     stage.agent(shown.conversation, "Olá")?;
     stage.delivered(BRUNO, 1).await?;
-    let meanwhile = stage.chatwoot.look(|w| (w.requests.len(), w.messages.iter().any(|m| m.content == "devagar")));
+    let meanwhile = stage.chatwoot.look(|w| {
+        (
+            w.requests.len(),
+            w.messages.iter().any(|m| m.content == "devagar"),
+        )
+    });
     if !meanwhile.1 {
-        assert_eq!(meanwhile.0, before + 1, "one call, the one that was refused");
+        assert_eq!(
+            meanwhile.0,
+            before + 1,
+            "one call, the one that was refused"
+        );
     }
     stage.wait_message(|m| m.content == "devagar").await?;
     stage.bridge_is("working").await?;
@@ -135,10 +164,18 @@ async fn a_wrong_token_is_a_state_and_not_a_loop_and_the_right_one_goes_on() -> 
         ..Faults::default()
     });
     for n in 0..20 {
-        stage.driver.write(&shop(), &phone(BRUNO), &format!("{n}")).await;
+        stage
+            .driver
+            .write(&shop(), &phone(BRUNO), &format!("{n}"))
+            .await;
     }
     let bridge = stage.bridge_is("wrong_token").await?;
-    assert!(bridge["hint"].as_str().context("a hint")?.contains("access token"));
+    assert!(
+        bridge["hint"]
+            .as_str()
+            .context("a hint")?
+            .contains("access token")
+    );
     assert!(bridge["detail"].as_str().context("why")?.contains("401"));
     let calls = stage.chatwoot.look(|w| w.requests.len());
     // Agents are still heard; nothing hammers the API.
@@ -155,8 +192,17 @@ async fn a_wrong_token_is_a_state_and_not_a_loop_and_the_right_one_goes_on() -> 
     stage.wait_message(|m| m.content == "20").await?;
     stage.bridge_is("working").await?;
     let incoming = |m: &&Message| !m.by_agent;
-    let texts = stage.chatwoot.look(|w| w.messages.iter().filter(incoming).map(|m| m.content.clone()).collect::<Vec<_>>());
-    let wanted: Vec<_> = ["Oi".to_owned()].into_iter().chain((0..=20).map(|n| n.to_string())).collect();
+    let texts = stage.chatwoot.look(|w| {
+        w.messages
+            .iter()
+            .filter(incoming)
+            .map(|m| m.content.clone())
+            .collect::<Vec<_>>()
+    });
+    let wanted: Vec<_> = ["Oi".to_owned()]
+        .into_iter()
+        .chain((0..=20).map(|n| n.to_string()))
+        .collect();
     assert_eq!(texts, wanted);
     Ok(())
 }
@@ -165,7 +211,9 @@ async fn a_wrong_token_is_a_state_and_not_a_loop_and_the_right_one_goes_on() -> 
 async fn what_agents_delete_in_chatwoot_is_made_anew() -> Result<()> {
     let stage = Stage::new().await?;
     let (_, shown) = stage.bruno_writes("Oi").await?;
-    stage.chatwoot.agent_deletes_conversation(shown.conversation);
+    stage
+        .chatwoot
+        .agent_deletes_conversation(shown.conversation);
     let (_, again) = stage.bruno_writes("Ainda cá").await?;
     assert_ne!(again.conversation, shown.conversation);
     assert_eq!(stage.chatwoot.look(|w| w.contacts.len()), 1);
@@ -179,11 +227,10 @@ async fn a_backup_that_is_brought_back_pushes_nothing_again() -> Result<()> {
     let (before, shown) = stage.bruno_writes("antes").await?;
     stage.agent(shown.conversation, "resposta")?;
     stage.delivered(BRUNO, 1).await?;
-    stage.wait_message(|m| m.content == "resposta" && m.status == "sent").await?;
-    let (out, _) = stage
-        .manager()
-        .backup(&Profiles::None, Vec::new())
+    stage
+        .wait_message(|m| m.content == "resposta" && m.status == "sent")
         .await?;
+    let (out, _) = stage.manager().backup(&Profiles::None, Vec::new()).await?;
     // After the backup: this is in Chatwoot, and the backup knows nothing of it.
     let later = crate::stage::told("5511912345678@c.us", false, "depois");
     stage.tell(later.clone()).await?;
@@ -201,7 +248,13 @@ async fn a_backup_that_is_brought_back_pushes_nothing_again() -> Result<()> {
     // The page tells again what it told after the backup: it may not know that we knew.
     let session = stage.session();
     session.start().await?;
-    let up = |info: &zapnode_core::SessionInfo| info.is_ready() || matches!(&info.state, zapnode_core::SessionState::AwaitingLogin { prompt: Some(_) });
+    let up = |info: &zapnode_core::SessionInfo| {
+        info.is_ready()
+            || matches!(
+                &info.state,
+                zapnode_core::SessionState::AwaitingLogin { prompt: Some(_) }
+            )
+    };
     if !session.wait_until(SOON, up).await?.is_ready() {
         stage.driver.scan(&shop(), &phone(zapnode_tests::ANA)).await;
         session.wait_ready(SOON).await?;
@@ -211,9 +264,17 @@ async fn a_backup_that_is_brought_back_pushes_nothing_again() -> Result<()> {
     assert_eq!(new.conversation, shown.conversation);
     stage.chatwoot.look(|world| {
         assert_eq!(world.messages.len(), messages + 1, "{:#?}", world.messages);
-        let ids: BTreeSet<_> = world.messages.iter().filter_map(|m| m.source_id.clone()).collect();
+        let ids: BTreeSet<_> = world
+            .messages
+            .iter()
+            .filter_map(|m| m.source_id.clone())
+            .collect();
         assert!(ids.contains(&format!("WAID:{before}")));
     });
-    assert_eq!(stage.driver.delivered_to(&phone(BRUNO)).len(), 1, "nothing sent again");
+    assert_eq!(
+        stage.driver.delivered_to(&phone(BRUNO)).len(),
+        1,
+        "nothing sent again"
+    );
     Ok(())
 }

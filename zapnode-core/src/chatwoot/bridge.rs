@@ -65,9 +65,10 @@ pub(super) async fn run(
     let log = shared.manager.events();
     let mut newest = log.subscribe();
     let mut failures = 0;
-    let mut bridge = None;
+    let mut bridge: Option<Bridge> = None;
     // Until then Chatwoot is left alone.
     let mut rest: Option<Instant> = None;
+    let mut got_to = row.cursor;
     loop {
         newest.borrow_and_update();
         rest = rest.filter(|until| Instant::now() < *until);
@@ -82,6 +83,11 @@ pub(super) async fn run(
             _ if rest.is_some() => {}
             Ok(()) => {}
             Err(stuck) => {
+                // Something went well in between, so it is not down all the time.
+                let now_at = bridge.as_ref().map_or(row.cursor, |one| one.row.cursor);
+                if now_at > got_to {
+                    (got_to, failures) = (now_at, 0);
+                }
                 failures += 1;
                 let (state, detail, wait) = judge(&stuck, failures, fastrand::f64());
                 tracing::warn!(session = %row.session, state = state.as_str(), why = %detail, "the Chatwoot bridge waits");

@@ -1,7 +1,7 @@
 //! Tries everything a bridge needs, one thing after another, and says what is wrong in words.
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::Method;
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 
 use super::api::{Api, ApiError, Inbox};
@@ -155,10 +155,7 @@ fn inbox<'a>(
         let hint = "Make an inbox of the kind API in Chatwoot and name that.";
         return (bad("inbox", detail, hint), None);
     }
-    (
-        good("inbox", format!("{id} ({})", inbox.name)),
-        Some(inbox),
-    )
+    (good("inbox", format!("{id} ({})", inbox.name)), Some(inbox))
 }
 
 /// Whether the inbox's webhook leads to this bridge: by its address, and then by calling it.
@@ -169,28 +166,41 @@ async fn webhook(
     webhook_path: &str,
 ) -> Finding {
     let hook = inbox.webhook_url.as_deref().unwrap_or_default();
-    let set = format!("Set the inbox's webhook URL to this program's address followed by {webhook_path}");
+    let set =
+        format!("Set the inbox's webhook URL to this program's address followed by {webhook_path}");
     if hook.is_empty() {
         let detail = "the inbox has no webhook: agents' answers would stay in Chatwoot";
         return bad("webhook", detail.to_owned(), &set);
     }
     if !hook.ends_with(webhook_path) {
-        return bad("webhook", "the inbox's webhook points elsewhere".to_owned(), &set);
+        return bad(
+            "webhook",
+            "the inbox's webhook points elsewhere".to_owned(),
+            &set,
+        );
     }
     let Ok(url) = check_url(hook) else {
-        return bad("webhook", "the inbox's webhook is no address".to_owned(), &set);
+        return bad(
+            "webhook",
+            "the inbox's webhook is no address".to_owned(),
+            &set,
+        );
     };
     let body = br#"{"event":"zapnode_check"}"#;
-    let mut headers = HeaderMap::from_iter([(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    )]);
+    let mut headers =
+        HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     if let Some(secret) = &config.signing_secret {
         let now = time::OffsetDateTime::now_utc().unix_timestamp().to_string();
         let signature = signature::sign(secret, &now, body);
-        let signed = [("x-chatwoot-signature", signature), ("x-chatwoot-timestamp", now)];
+        let signed = [
+            ("x-chatwoot-signature", signature),
+            ("x-chatwoot-timestamp", now),
+        ];
         headers.extend(signed.into_iter().filter_map(|(name, value)| {
-            Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?))
+            Some((
+                HeaderName::from_static(name),
+                HeaderValue::from_str(&value).ok()?,
+            ))
         }));
     }
     let answer = shared.http.send(
@@ -208,11 +218,26 @@ async fn webhook(
         ),
         Err(error) => bad(
             "webhook",
-            format!("the inbox's webhook is not reached from here: {}", with_causes(&error)),
+            format!(
+                "the inbox's webhook is not reached from here: {}",
+                with_causes(&error)
+            ),
             "Check its host and port, and what stands between (a proxy, a firewall).",
         ),
         Ok(answer) if answer.status.is_success() => {
             good("webhook", "it leads to this bridge".to_owned())
+        }
+        Ok(answer)
+            if answer.status == StatusCode::UNAUTHORIZED && config.signing_secret.is_some() =>
+        {
+            bad(
+                "webhook",
+                format!(
+                    "the inbox's webhook answers {}: it does not take the signature",
+                    answer.status
+                ),
+                "signingSecret must be the one that the inbox's settings show, here and in the bridge.",
+            )
         }
         Ok(answer) => bad(
             "webhook",

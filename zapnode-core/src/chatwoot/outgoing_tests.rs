@@ -43,12 +43,17 @@ fn around(change: &Value) -> Value {
 }
 
 fn config(change: &Value) -> BridgeConfig {
-    let all = json!({"url": "https://chat.example.com", "accountId": 1, "apiToken": "t", "inboxId": 7});
+    let all =
+        json!({"url": "https://chat.example.com", "accountId": 1, "apiToken": "t", "inboxId": 7});
     serde_json::from_value(laid_over(all, change)).expect("settings")
 }
 
 fn planned(name: &str, payload: Value, change: &Value) -> Plan {
-    plan(&event(name, payload), &config(change), Words::of(Language::En))
+    plan(
+        &event(name, payload),
+        &config(change),
+        Words::of(Language::En),
+    )
 }
 
 fn posted(name: &str, payload: Value) -> Post {
@@ -60,7 +65,10 @@ fn posted(name: &str, payload: Value) -> Post {
 
 #[test]
 fn what_somebody_wrote_comes_from_them_with_their_names() {
-    let post = posted("message", message(&json!({"replyTo": {"id": "3EB0BBBBBB", "participant": null}})));
+    let post = posted(
+        "message",
+        message(&json!({"replyTo": {"id": "3EB0BBBBBB", "participant": null}})),
+    );
     assert!(post.incoming);
     assert_eq!(post.content, "Olá **Rita**");
     assert_eq!(post.source_id, "WAID:3EB0AAAAAA");
@@ -82,7 +90,10 @@ fn whoever_is_known_by_lid_only_is_somebody_too() {
     let by_lid = message(&json!({"chatId": "8123@lid", "phone": null, "notifyName": " "}));
     let peer = posted("message", by_lid).peer;
     assert_eq!((peer.phone, peer.named), (None, false));
-    assert_eq!((peer.name.as_str(), peer.identifier.as_str()), ("8123@lid", "8123@lid"));
+    assert_eq!(
+        (peer.name.as_str(), peer.identifier.as_str()),
+        ("8123@lid", "8123@lid")
+    );
     // The number is known where WhatsApp names the chat by LID.
     let both = message(&json!({"chatId": "8123@lid"}));
     let peer = posted("message", both).peer;
@@ -93,7 +104,9 @@ fn whoever_is_known_by_lid_only_is_somebody_too() {
 
 #[test]
 fn what_was_typed_on_the_phone_is_outgoing_and_its_echo_is_known() {
-    let own = message(&json!({"id": "true_244929782402@c.us_3EB0CCCCCC", "fromMe": true, "notifyName": "Loja"}));
+    let own = message(
+        &json!({"id": "true_244929782402@c.us_3EB0CCCCCC", "fromMe": true, "notifyName": "Loja"}),
+    );
     let post = posted("message.any", own);
     assert!(!post.incoming && !post.peer.named, "{post:?}");
     assert_eq!(post.source_id, "WAID:3EB0CCCCCC");
@@ -169,7 +182,14 @@ fn acks_and_failures_become_the_status() {
             other => panic!("{other:?}"),
         }
     };
-    let wanted = [None, None, Some("sent"), Some("delivered"), Some("read"), Some("read")];
+    let wanted = [
+        None,
+        None,
+        Some("sent"),
+        Some("delivered"),
+        Some("read"),
+        Some("read"),
+    ];
     assert_eq!([-1, 0, 1, 2, 3, 4].map(ack), wanted);
     // The page never had it: our own id is all there is.
     let failed = json!({
@@ -195,19 +215,34 @@ fn revokes_reactions_and_calls_are_told_as_text() {
     let post = posted("message.revoked", revoked(&json!({})));
     assert!(post.incoming && post.content.contains("deleted"));
     assert_eq!(post.about.expect("the message").as_str(), "3EB0AAAAAA");
-    let own = revoked(&json!({"fromMe": true, "revokedMessageId": "true_244929782402@c.us_3EB0CCCCCC"}));
-    assert!(matches!(planned("message.revoked", own, &json!({})), Plan::Delete { .. }));
+    let own =
+        revoked(&json!({"fromMe": true, "revokedMessageId": "true_244929782402@c.us_3EB0CCCCCC"}));
+    assert!(matches!(
+        planned("message.revoked", own, &json!({})),
+        Plan::Delete { .. }
+    ));
     let here_only = revoked(&json!({"revokedFor": "me"}));
-    assert_eq!(planned("message.revoked", here_only, &json!({})), Plan::Nothing);
+    assert_eq!(
+        planned("message.revoked", here_only, &json!({})),
+        Plan::Nothing
+    );
 
     let reacted = |text: &str, own: bool| {
-        around(&json!({"fromMe": own, "reaction": {"text": text, "messageId": "true_244929782402@c.us_3EB0CCCCCC"}}))
+        around(
+            &json!({"fromMe": own, "reaction": {"text": text, "messageId": "true_244929782402@c.us_3EB0CCCCCC"}}),
+        )
     };
     let post = posted("message.reaction", reacted("👍", false));
     assert!(post.incoming, "the contact did it, also on our message");
     assert_eq!(post.content, "Reacted: 👍");
-    assert_eq!(posted("message.reaction", reacted("", false)).content, "Took the reaction back.");
-    assert_eq!(planned("message.reaction", reacted("👍", true), &json!({})), Plan::Nothing);
+    assert_eq!(
+        posted("message.reaction", reacted("", false)).content,
+        "Took the reaction back."
+    );
+    assert_eq!(
+        planned("message.reaction", reacted("👍", true), &json!({})),
+        Plan::Nothing
+    );
 
     let call = around(&json!({"id": "c1", "isVideo": true, "isGroup": false}));
     assert!(posted("call.received", call).content.contains("Video call"));
@@ -237,9 +272,7 @@ fn who_is_ignored_stays_out_under_every_name() {
 
 #[test]
 fn the_sessions_state_is_told_where_it_matters() {
-    let status = |state: &str| {
-        json!({"name": "shop", "status": "X", "statuses": [], "state": state, "reason": null, "me": null})
-    };
+    let status = |state: &str| json!({"name": "shop", "status": "X", "statuses": [], "state": state, "reason": null, "me": null});
     for (state, told) in [
         ("ready", true),
         ("awaiting_login", true),
@@ -251,6 +284,10 @@ fn the_sessions_state_is_told_where_it_matters() {
         let plan = planned("session.status", status(state), &json!({}));
         assert_eq!(matches!(plan, Plan::Tell { .. }), told, "{state}");
     }
-    let off = planned("session.status", status("ready"), &json!({"tellState": false}));
+    let off = planned(
+        "session.status",
+        status("ready"),
+        &json!({"tellState": false}),
+    );
     assert_eq!(off, Plan::Nothing);
 }

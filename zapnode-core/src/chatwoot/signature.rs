@@ -90,7 +90,10 @@ mod tests {
             verify("s", signature, at, body.as_bytes(), now)
         };
         // Of `printf '1000.{}' | openssl dgst -sha256 -hmac s`.
-        assert_eq!(good, "sha256=1266ced5789d16ad976ad7b98cd2aa00ac3ba17106a40ee2a50f1df5cf9b85fc");
+        assert_eq!(
+            good,
+            "sha256=1266ced5789d16ad976ad7b98cd2aa00ac3ba17106a40ee2a50f1df5cf9b85fc"
+        );
         let good = Some(good.as_str());
         assert_eq!(check(good, Some("1000"), "{}", 1200), Ok(()));
         assert_eq!(check(good, Some("1000"), "{}", 800), Ok(()));

@@ -158,7 +158,9 @@ impl Bridge {
                 // A number that Chatwoot takes for none: the identifier has it too.
                 None if phone.is_some() => {
                     let (name, key) = (&peer.name, &peer.key);
-                    let made = self.api.make_contact(inbox, name, None, &peer.identifier, key);
+                    let made = self
+                        .api
+                        .make_contact(inbox, name, None, &peer.identifier, key);
                     Ok(made.await?)
                 }
                 None => Err(ApiError::Refused {
@@ -267,7 +269,10 @@ mod tests {
             (vec![("+2449297824021", ""), ("+244929782402", "")], Some(2)),
             (vec![("", "244929782402@s.whatsapp.net")], Some(1)),
             // A number counts more than a name.
-            (vec![("", "244929782402@c.us"), ("+244929782402", "x")], Some(2)),
+            (
+                vec![("", "244929782402@c.us"), ("+244929782402", "x")],
+                Some(2),
+            ),
             (vec![("", "244929782402@example.com")], None),
             (vec![], None),
         ] {

@@ -57,8 +57,12 @@ pub(super) async fn with_secret(
     if let Some(secret) = &app.options().webhook_signing_secret {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
-        let (signature, at) = (header("x-chatwoot-signature"), header("x-chatwoot-timestamp"));
-        signature::verify(secret.reveal(), signature, at, &body.bytes, now).map_err(ChatwootError::from)?;
+        let (signature, at) = (
+            header("x-chatwoot-signature"),
+            header("x-chatwoot-timestamp"),
+        );
+        signature::verify(secret.reveal(), signature, at, &body.bytes, now)
+            .map_err(ChatwootError::from)?;
     }
     chatwoot(State(app), headers, body.json).await
 }

@@ -102,12 +102,21 @@ mod tests {
                 r#"{"pending":true,"resolved":"new","importDays":3,"signMessages":true,"ignore":["@g.us"],"language":"pt"}"#,
             ),
         ];
-        let bridge = from_environment(&given).expect("good").chatwoot.expect("a bridge");
-        assert_eq!(bridge.auto_create_inbox.as_deref(), Some("WhatsApp da loja"));
+        let bridge = from_environment(&given)
+            .expect("good")
+            .chatwoot
+            .expect("a bridge");
+        assert_eq!(
+            bridge.auto_create_inbox.as_deref(),
+            Some("WhatsApp da loja")
+        );
         assert_eq!(bridge.public_url.as_deref(), Some("http://zapnode:3000/"));
         assert_eq!(bridge.signing_secret.as_deref(), Some("signed-by-it"));
         assert!(bridge.pending && bridge.sign_messages && bridge.import_days == 3);
-        assert_eq!((bridge.resolved, bridge.language), (Resolved::New, Language::Pt));
+        assert_eq!(
+            (bridge.resolved, bridge.language),
+            (Resolved::New, Language::Pt)
+        );
         assert_eq!(bridge.ignore, ["@g.us"]);
     }
 
@@ -127,10 +136,22 @@ mod tests {
             (&[("CHATWOOT_INBOX_ID", "seven")], "", "CHATWOOT_INBOX_ID"),
             (&[("CHATWOOT_OPTIONS", "pending")], "", "CHATWOOT_OPTIONS"),
             (&[("CHATWOOT_OPTIONS", r#"{"colour":1}"#)], "", "colour"),
-            (&[("CHATWOOT_OPTIONS", r#"{"importDays":99}"#)], "", "importDays"),
-            (&[("CHATWOOT_OPTIONS", r#"{"apiToken":"x"}"#)], "", "apiToken"),
+            (
+                &[("CHATWOOT_OPTIONS", r#"{"importDays":99}"#)],
+                "",
+                "importDays",
+            ),
+            (
+                &[("CHATWOOT_OPTIONS", r#"{"apiToken":"x"}"#)],
+                "",
+                "apiToken",
+            ),
             // An inbox to be made must be told where we are.
-            (&[("CHATWOOT_INBOX_NAME", "WhatsApp")], "CHATWOOT_INBOX_ID", "publicUrl"),
+            (
+                &[("CHATWOOT_INBOX_NAME", "WhatsApp")],
+                "CHATWOOT_INBOX_ID",
+                "publicUrl",
+            ),
         ] {
             let error = with(change, without);
             assert!(error.contains(word), "{word}: {error}");
