@@ -67,8 +67,11 @@ impl World for Scripted {
             (Shown::Revoked, Some(Act::Revoked(_, RevokedFor::Everyone)))
             | (Shown::Untouched, Some(Act::Revoked(_, RevokedFor::Me))) => {}
             (Shown::ReplyTo(quoted), _) => {
-                let reply = self.driver.reply_of(phone, id);
-                assert_eq!(reply.map(|message| message.wire_id()), Some(quoted));
+                let sent = self.driver.sent();
+                let reply = sent.into_iter().find(|sent| sent.wire_id == *id);
+                let reply = reply.expect("it was delivered");
+                assert_eq!(reply.chat, ChatId::from(phone));
+                assert_eq!(reply.reply_to.map(|id| id.wire_id()), Some(quoted));
             }
             (shown, last) => panic!("{shown:?} was to be seen, and it is {last:?}"),
         }

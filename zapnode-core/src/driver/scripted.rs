@@ -21,8 +21,8 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Activity, Contact, Details, IncomingMessage, OutgoingText, PinTime, Recipient,
-    RevokedFor, SentMessage,
+    Ack, AckChange, Activity, Contact, Details, IncomingMessage, OutgoingMessage, PinTime,
+    Recipient, RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 
@@ -53,8 +53,10 @@ struct State {
     logins: HashMap<PathBuf, PhoneNumber>,
     open: HashMap<SessionId, Arc<Page>>,
     folders_open: HashSet<PathBuf>,
-    /// What each number got, by wire id: once each, in order.
+    /// The words that each number got, by wire id: once each, in order.
     delivered: Vec<(PhoneNumber, WireId, String)>,
+    /// All that was delivered, to groups too: once each, in order.
+    sent: Vec<OutgoingMessage>,
     /// How often each wire id reached a page.
     handed_over: HashMap<WireId, usize>,
     /// What each login's page keeps across a close, as a real one does on its disk.
@@ -64,15 +66,15 @@ struct State {
     reloaded: usize,
     hold_opening: bool,
     hold_acks: bool,
-    /// Which message each wire id answers.
-    replies: HashMap<WireId, MessageId>,
     /// What sessions did besides sending, in order.
     acts: Vec<Act>,
     typing_fails: bool,
     /// The part that every act finds missing.
-    lacking: Option<String>,
+    lacking_part: Option<String>,
     /// Sends are refused by the server with this number and these words.
     refusing: Option<(Option<u16>, String)>,
+    /// Messages of this kind cannot be sent.
+    lacking: Option<&'static str>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
 }
@@ -171,6 +173,12 @@ impl ScriptedDriver {
         self.state().refusing = refusal.map(|(status, words)| (status, words.to_owned()));
     }
 
+    /// From now on messages of this kind ([`Content::kind`](crate::message::Content::kind)) cannot be
+    /// sent, or all can again.
+    pub fn lack(&self, kind: Option<&'static str>) {
+        self.state().lacking = kind;
+    }
+
     /// How many sessions were opened so far, failures included.
     pub fn times_opened(&self) -> usize {
         self.state().opened
@@ -206,12 +214,9 @@ impl ScriptedDriver {
             .collect()
     }
 
-    /// The message that one which `phone` received answers.
-    pub fn reply_of(&self, phone: &PhoneNumber, wire_id: &WireId) -> Option<MessageId> {
-        let state = self.state();
-        let has = |(to, id, _): &(PhoneNumber, WireId, String)| to == phone && id == wire_id;
-        let received = state.delivered.iter().any(has);
-        state.replies.get(wire_id).filter(|_| received).cloned()
+    /// All that was delivered so far, to people and groups, in order.
+    pub fn sent(&self) -> Vec<OutgoingMessage> {
+        self.state().sent.clone()
     }
 
     /// How often a message was handed to a page that took it.
@@ -594,9 +599,15 @@ impl Connection for ScriptedConnection {
         }))
     }
 
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
         self.alive("send").await?;
         self.account("send")?;
+        if self.driver.state().lacking == Some(message.content.kind()) {
+            return Err(DriverError::Unsupported {
+                feature: message.content.what(),
+                part: "ScriptedModule".to_owned(),
+            });
+        }
         let interrupt = lock(&self.page.inside).interrupt_next_send.take();
         let interrupted = || DriverError::Interrupted {
             command: "send",
@@ -605,13 +616,10 @@ impl Connection for ScriptedConnection {
         if interrupt == Some(false) {
             return Err(interrupted());
         }
-        let id = message_id(true, &text.chat, &text.wire_id);
+        let wire_id = &message.wire_id;
+        let id = message_id(true, &message.chat, wire_id);
         let held = self.driver.state().hold_acks;
-        let known = lock(&self.page.inside)
-            .memory
-            .sent
-            .get(&text.wire_id)
-            .cloned();
+        let known = lock(&self.page.inside).memory.sent.get(wire_id).cloned();
         if let Some(known) = known.filter(|known| known.ack != Ack::Failed) {
             return Ok(known);
         }
@@ -622,18 +630,18 @@ impl Connection for ScriptedConnection {
         lock(&self.page.inside)
             .memory
             .sent
-            .insert(text.wire_id.clone(), sent.clone());
+            .insert(wire_id.clone(), sent.clone());
         *self
             .driver
             .state()
             .handed_over
-            .entry(text.wire_id.clone())
+            .entry(wire_id.clone())
             .or_default() += 1;
         let refusing = self.driver.state().refusing.clone();
         if let Some((status, words)) = refusing {
             {
                 let sent = &mut lock(&self.page.inside).memory.sent;
-                if let Some(message) = sent.get_mut(&text.wire_id) {
+                if let Some(message) = sent.get_mut(wire_id) {
                     message.ack = Ack::Failed;
                 }
             }
@@ -650,17 +658,17 @@ impl Connection for ScriptedConnection {
                 .await;
             return Ok(sent);
         }
-        if let Some(quoted) = &text.reply_to {
-            let (id, quoted) = (text.wire_id.clone(), quoted.clone());
-            self.driver.state().replies.insert(id, quoted);
-        }
-        if let Some(phone) = text.chat.phone() {
+        {
             let mut state = self.driver.state();
-            let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
+            let new = !state.sent.iter().any(|sent| sent.wire_id == *wire_id);
             if new {
-                state
-                    .delivered
-                    .push((phone, text.wire_id.clone(), text.body.clone()));
+                state.sent.push(message.clone());
+            }
+            if let Some(phone) = message.chat.phone()
+                && new
+            {
+                let words = message.content.words().unwrap_or_default();
+                state.delivered.push((phone, wire_id.clone(), words));
             }
         }
         self.driver.world.changed.notify_waiters();
@@ -670,7 +678,7 @@ impl Connection for ScriptedConnection {
         if !held {
             let session = self.page.session.clone();
             self.driver
-                .acknowledge(&session, &text.wire_id, Ack::Server)
+                .acknowledge(&session, wire_id, Ack::Server)
                 .await;
         }
         Ok(sent)

@@ -39,8 +39,8 @@ impl ScriptedDriver {
     }
 
     /// From now on every act finds this part of the page missing; `None`: nothing is.
-    pub fn lack(&self, part: Option<&str>) {
-        self.state().lacking = part.map(str::to_owned);
+    pub fn lack_part(&self, part: Option<&str>) {
+        self.state().lacking_part = part.map(str::to_owned);
     }
 }
 
@@ -71,7 +71,7 @@ impl ScriptedConnection {
     pub(super) async fn may_act(&self, command: &'static str) -> Result<PhoneNumber, DriverError> {
         self.alive(command).await?;
         let account = self.account(command)?;
-        match self.driver.state().lacking.clone() {
+        match self.driver.state().lacking_part.clone() {
             Some(part) => Err(DriverError::Unsupported {
                 feature: command,
                 part,
