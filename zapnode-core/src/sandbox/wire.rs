@@ -37,7 +37,12 @@ pub(super) enum FromPage {
         quoted: Option<String>,
         #[serde(default)]
         mentions: Vec<String>,
+        /// What else it carries, as the page's message has it (fact sheet §5.4).
+        #[serde(default)]
+        fields: serde_json::Map<String, serde_json::Value>,
     },
+    /// The account's phone shall upload a message's file again.
+    Reupload { req: u64, id: String, from_me: bool },
     /// Somebody types in a chat, or stopped.
     ChatState { chat: String, composing: bool },
     /// The account is shown as being there, or away.
@@ -84,6 +89,11 @@ pub(super) enum ToPage {
     Refused { id: String, status: u16 },
     /// The account is banned for a time.
     Banned,
+    /// The answer to [`FromPage::Reupload`]: where the file is now, if the phone has it.
+    Reupload {
+        req: u64,
+        direct_path: Option<String>,
+    },
     /// The answer to [`FromPage::Hold`].
     Hold { req: u64 },
     /// Something that is kept until the device confirms its number.

@@ -18,6 +18,7 @@ if (!window.__sandboxRefused) {
         kind: model.type,
         quoted: model.quotedStanzaID ?? null,
         mentions: (model.mentionedJidList ?? []).map(String),
+        fields: require('SandboxMedia').fieldsOf(model),
       });
 
     exports.result = (id) =>
@@ -91,6 +92,10 @@ if (!window.__sandboxRefused) {
       // Fact sheet §9: what ids of live models that were written to lead to.
       if (!model) throw new Error('Lid is missing in chat table');
       if (typeof message.body !== 'string' && message.type === 'chat') throw new Error('addAndSendMsgToChat: no body');
+      if (require('SandboxMedia').isMedia(message.type)) {
+        for (const field of ['directPath', 'mediaKey', 'filehash', 'encFilehash'])
+          if (!message[field]) throw new Error(`addAndSendMsgToChat: a medium without ${field}`);
+      }
       return model;
     }
 
