@@ -9,7 +9,7 @@ use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumbe
 mod details;
 mod happenings;
 
-pub use details::{Details, Location, MediaFacts, Person, Quoted};
+pub use details::{Details, Downloaded, Location, MediaFacts, Person, Quoted};
 pub use happenings::{
     Call, Decryption, Edit, GroupChange, GroupNotice, Reaction, Revoke, RevokedFor, WaitingMessage,
 };

@@ -9,7 +9,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Call, Contact, Edit, GroupNotice, IncomingMessage, OutgoingText, Reaction,
+    AckChange, Call, Contact, Downloaded, Edit, GroupNotice, IncomingMessage, OutgoingText, Reaction,
     Recipient, Revoke, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
@@ -27,6 +27,7 @@ pub mod chrome;
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
 mod error;
+mod file_sink;
 mod link;
 #[cfg(any(test, feature = "test-util"))]
 pub mod scripted;
@@ -128,6 +129,23 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// # Errors
     /// By situation.
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
+
+    /// Fetches a message's file and writes it to `to`, a path on this machine: piece by piece, so that
+    /// it is never whole in memory here, and under that name only once it is complete. What was there
+    /// is replaced.
+    ///
+    /// # Errors
+    /// [`DriverError::MessageUnknown`], [`DriverError::NoMedia`], [`DriverError::MediaExpired`], after
+    /// which [`request_media`](Self::request_media) may help; else by situation. There is no file then.
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError>;
+
+    /// Asks the account's phone to upload the file of a message again that is no longer on WhatsApp's
+    /// servers, and returns once it did. A phone that is off line does not answer.
+    ///
+    /// # Errors
+    /// [`DriverError::MediaExpired`] with `asked` when the phone has not got it any more,
+    /// [`DriverError::TimedOut`] when it does not answer, else by situation.
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError>;
 
     /// Shows the chat's members that this account is typing, or that it stopped. WhatsApp ends it by
     /// itself after about 25 s.

@@ -6,7 +6,7 @@
 //! [`ScriptedDriver`] itself, by session.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +21,14 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Contact, Details, Downloaded, IncomingMessage, OutgoingText, Recipient, SentMessage,
 };
 use crate::options::SessionOptions;
 
+mod files;
 mod happenings;
+
+pub use files::ScriptedFile;
 
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
@@ -67,6 +70,8 @@ struct State {
     refusing: Option<(Option<u16>, String)>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
+    /// The files of messages.
+    files: HashMap<WireId, ScriptedFile>,
 }
 
 #[derive(Debug)]
@@ -634,6 +639,18 @@ impl Connection for ScriptedConnection {
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
         self.alive("find message").await?;
         Ok(lock(&self.page.inside).messages.get(&id.wire_id()).cloned())
+    }
+
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
+        self.alive("download").await?;
+        self.account("download")?;
+        self.driver.download(id, to).await
+    }
+
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError> {
+        self.alive("request media").await?;
+        self.account("request media")?;
+        self.driver.request_media(id)
     }
 
     async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {

@@ -83,6 +83,26 @@ pub struct MediaFacts {
     pub duration: Option<u32>,
     /// A video that is shown like a GIF.
     pub is_gif: bool,
+    /// It can be opened once only.
+    #[serde(default)]
+    pub is_view_once: bool,
+    /// SHA-256 of the file in hexadecimal, by which the same file is known again.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// A message's file that was written to disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Downloaded {
+    /// How many bytes it has.
+    pub size: u64,
+    /// SHA-256 of it, in hexadecimal.
+    pub sha256: String,
+    /// The sender's word for what it is, as `image/jpeg`.
+    pub mime_type: Option<String>,
+    /// The sender's name for it. It may be anything.
+    pub file_name: Option<String>,
 }
 
 /// A place.

@@ -1,13 +1,14 @@
 //! Acts on an open session: checks whether the moment is right, has the bridge do it, reads the
 //! answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use headless_chrome::protocol::cdp::{Page, Runtime};
 use serde_json::json;
+use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
 use super::bridge::{
@@ -22,7 +23,7 @@ use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
+use crate::message::{Ack, Contact, Downloaded, OutgoingText, Recipient, SentMessage};
 
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
@@ -51,13 +52,16 @@ pub(crate) struct ChromeConnection {
     /// headless_chrome's calls have no deadline, so a stuck one keeps its thread until the browser
     /// ends. This keeps it at one.
     pub(crate) picture: Arc<tokio::sync::Mutex<()>>,
+    /// Files on their way into the page, and out of it.
+    pub(crate) uploads: Semaphore,
+    pub(crate) downloads: Semaphore,
     pub(crate) _close_on_drop: DropGuard,
 }
 
 impl ChromeConnection {
     /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
     /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
-    fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
+    pub(crate) fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
         self.need(command, |link| matches!(link, LinkState::Ready(_)))
     }
 
@@ -147,6 +151,14 @@ impl Connection for ChromeConnection {
         answer
             .map(|answer| sent_message(COMMAND, &answer))
             .transpose()
+    }
+
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
+        self.fetch(id, to).await
+    }
+
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError> {
+        self.ask_for_file(id).await
     }
 
     async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {

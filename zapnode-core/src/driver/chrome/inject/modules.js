@@ -152,6 +152,25 @@ const PARTS = {
   },
   canReply: { feature: "reply", at: [["WAWebMsgReply", "canReplyMsg"]] },
 
+  OpaqueData: { afterLogin: true, feature: "media", at: [["WAWebMediaOpaqueData", itself]] },
+  prepareMedia: { afterLogin: true, feature: "media", at: [["WAWebPrepRawMedia", "prepRawMedia"]] },
+  mediaObject: { afterLogin: true, feature: "media", at: [["WAWebMediaStorage", "getOrCreateMediaObject"]] },
+  mediaType: { afterLogin: true, feature: "media", at: [["WAWebMmsMediaTypes", "msgToMediaType"]] },
+  uploadMedia: { afterLogin: true, feature: "media", at: [["WAWebMediaMmsV4Upload", "uploadMedia"]] },
+  uploadLimit: { afterLogin: true, feature: "media limits", at: [["WAWebMediaGatingUtils", "getUploadLimit"]] },
+  castMediaType: { afterLogin: true, feature: "media cache", at: [["WAWebMmsMediaTypes", "castToV4"]] },
+  usesMediaCache: { afterLogin: true, feature: "media cache", at: [["WAWebMediaDataUtils", "shouldUseMediaCache"]] },
+  mediaCache: {
+    afterLogin: true,
+    feature: "media cache",
+    at: [["WAWebMediaInMemoryBlobCache", "InMemoryMediaBlobCache"]],
+  },
+  uploadSticker: { afterLogin: true, feature: "stickers", at: [["WAWebUploadManager", "encryptAndUpload"]] },
+  stickerUploadQpl: { afterLogin: true, feature: "stickers", at: [["WAWebStartMediaUploadQpl", "startMediaUploadQpl"]] },
+  toSticker: { afterLogin: true, feature: "stickers of pictures", at: [["WAWebImageUtils", "toWebpSticker"]] },
+  downloads: { afterLogin: true, feature: "media download", at: [["WAWebDownloadManager", "downloadManager"]] },
+  typeOfMedia: { afterLogin: true, feature: "media download", at: [["WAWebMmsMediaTypes", "getMsgMediaType"]] },
+
   lidOf: {
     feature: "identities",
     at: [

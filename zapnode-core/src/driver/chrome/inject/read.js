@@ -126,6 +126,8 @@ function readMedia(read) {
     size: countOf(read("size")),
     duration: duration === null ? null : Math.min(duration, 0xffffffff),
     isGif: read("isGif") === true,
+    isViewOnce: read("isViewOnce") === true,
+    filehash: textOrNull(read("filehash")),
   };
 }
 
