@@ -220,6 +220,15 @@ impl From<Error> for ApiError {
                     .hint("Delete a session, or raise ZAPNODE_MAX_SESSIONS.")
             }
             Error::NotReady { id, state, reason } => Self::not_ready(id, &state, reason),
+            Error::SendFailed { failure, .. }
+                if failure.code == FailureCode::NotSupportedByPage =>
+            {
+                // It names the part of the page that is missing.
+                Self {
+                    text: failure.detail,
+                    ..failure.code.into()
+                }
+            }
             Error::SendFailed { failure, .. } => failure.code.into(),
             Error::IdempotencyMismatch => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,

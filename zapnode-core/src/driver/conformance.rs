@@ -14,7 +14,7 @@ use super::{
     LogoutReason, OpenRequest, Opened, StoredLogin,
 };
 use crate::id::{MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, Contact, OutgoingText, Recipient, RevokedFor};
+use crate::message::{Ack, Contact, OutgoingMessage, Recipient, RevokedFor};
 use crate::options::SessionOptions;
 
 /// How long any one event may take to come.
@@ -90,7 +90,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     assert!(
         session
             .connection
-            .send_text(&text_to(Contact {
+            .send(&text_to(Contact {
                 chat: (&world.friend()).into(),
                 phone: None,
                 lid: None
@@ -129,7 +129,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
 
 async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
     let text = text_to(friend);
-    let sent = session.connection.send_text(&text).await.expect("sent");
+    let sent = session.connection.send(&text).await.expect("sent");
     assert_eq!(
         sent.id.wire_id(),
         text.wire_id,
@@ -137,7 +137,7 @@ async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
     );
     assert!(sent.id.from_me(), "the key says that it is ours");
     session.server_has(&text.wire_id).await;
-    let again = session.connection.send_text(&text).await.expect("known");
+    let again = session.connection.send(&text).await.expect("known");
     assert_eq!(again.id, sent.id, "the same id again is the same message");
     let known = session
         .connection
@@ -152,7 +152,7 @@ async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
         .filter(|(id, _)| *id == text.wire_id)
         .collect();
     assert_eq!(mine.len(), 1, "the friend has it once");
-    assert_eq!(mine[0].1, text.body, "word for word");
+    assert_eq!(mine[0].1, WORDS, "word for word");
 }
 
 async fn shows_typing(world: &dyn World, session: &Session, friend: &Contact) {
@@ -235,7 +235,7 @@ async fn survives_reload(world: &dyn World, session: &mut Session, friend: Conta
         .ready("ready after the reload", &world.account())
         .await;
     let text = text_to(friend);
-    let sent = session.connection.send_text(&text).await;
+    let sent = session.connection.send(&text).await;
     sent.expect("sent after the reload");
     session.server_has(&text.wire_id).await;
     session.connection.reconnect().await.expect("reconnects");
@@ -409,11 +409,8 @@ fn request(login: &StoredLogin) -> OpenRequest {
     }
 }
 
-fn text_to(contact: Contact) -> OutgoingText {
-    OutgoingText {
-        chat: contact.chat,
-        body: "Bom dia ☀️ *negrito*\n2ª linha".to_owned(),
-        wire_id: WireId::choose(),
-        reply_to: None,
-    }
+const WORDS: &str = "Bom dia ☀️ *negrito*\n2ª linha";
+
+fn text_to(contact: Contact) -> OutgoingMessage {
+    OutgoingMessage::text(contact.chat, WORDS)
 }

@@ -57,7 +57,7 @@ pub enum DriverError {
         parts: Vec<String>,
     },
     /// The page has not the part that this one feature needs.
-    #[error("this page does not support {feature}: {part} is missing")]
+    #[error("WhatsApp's page does not support {feature}: {part} is missing")]
     Unsupported {
         /// What was asked.
         feature: &'static str,

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Call, Contact, Downloaded, Edit, GroupNotice, IncomingMessage, OutgoingText, Reaction,
+    AckChange, Call, Contact, Downloaded, Edit, GroupNotice, IncomingMessage, OutgoingMessage, Reaction,
     Recipient, Revoke, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
@@ -116,13 +116,14 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn find_contact(&self, recipient: &Recipient) -> Result<Option<Contact>, DriverError>;
 
-    /// Hands a text to the page. Returns once the page has the message under the id that was
-    /// chosen; that WhatsApp's server has it is told by [`DriverEvent::Ack`].
+    /// Hands a message over. Returns once it is known under the id that was chosen; that
+    /// WhatsApp's server has it is told by [`DriverEvent::Ack`]. One that is known under this id
+    /// already is not sent again.
     ///
     /// # Errors
-    /// By situation. [`DriverError::outcome_unknown`] tells those after which the message may
-    /// exist all the same.
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError>;
+    /// By situation. [`DriverError::Unsupported`] where this kind cannot be sent here;
+    /// [`DriverError::outcome_unknown`] tells those after which the message may exist all the same.
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError>;
 
     /// Looks a message up by its whole key. `None`: the page does not know it.
     ///

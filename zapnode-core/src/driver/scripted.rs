@@ -21,7 +21,7 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, Details, Downloaded, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Contact, Details, Downloaded, IncomingMessage, OutgoingMessage, Recipient, SentMessage,
 };
 use crate::options::SessionOptions;
 
@@ -52,8 +52,10 @@ struct State {
     logins: HashMap<PathBuf, PhoneNumber>,
     open: HashMap<SessionId, Arc<Page>>,
     folders_open: HashSet<PathBuf>,
-    /// What each number got, by wire id: once each, in order.
+    /// The words that each number got, by wire id: once each, in order.
     delivered: Vec<(PhoneNumber, WireId, String)>,
+    /// All that was delivered, to groups too: once each, in order.
+    sent: Vec<OutgoingMessage>,
     /// How often each wire id reached a page.
     handed_over: HashMap<WireId, usize>,
     /// What each login's page keeps across a close, as a real one does on its disk.
@@ -68,6 +70,8 @@ struct State {
     typing_fails: bool,
     /// Sends are refused by the server with this number and these words.
     refusing: Option<(Option<u16>, String)>,
+    /// Messages of this kind cannot be sent.
+    lacking: Option<&'static str>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
     /// The files of messages.
@@ -153,6 +157,12 @@ impl ScriptedDriver {
         self.state().refusing = refusal.map(|(status, words)| (status, words.to_owned()));
     }
 
+    /// From now on messages of this kind ([`Content::kind`](crate::message::Content::kind)) cannot be
+    /// sent, or all can again.
+    pub fn lack(&self, kind: Option<&'static str>) {
+        self.state().lacking = kind;
+    }
+
     /// How many sessions were opened so far, failures included.
     pub fn times_opened(&self) -> usize {
         self.state().opened
@@ -186,6 +196,11 @@ impl ScriptedDriver {
         let mine = state.delivered.iter().filter(|(to, _, _)| to == phone);
         mine.map(|(_, id, text)| (id.clone(), text.clone()))
             .collect()
+    }
+
+    /// All that was delivered so far, to people and groups, in order.
+    pub fn sent(&self) -> Vec<OutgoingMessage> {
+        self.state().sent.clone()
     }
 
     /// How often a message was handed to a page that took it.
@@ -566,9 +581,15 @@ impl Connection for ScriptedConnection {
         }))
     }
 
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
         self.alive("send").await?;
         self.account("send")?;
+        if self.driver.state().lacking == Some(message.content.kind()) {
+            return Err(DriverError::Unsupported {
+                feature: message.content.what(),
+                part: "ScriptedModule".to_owned(),
+            });
+        }
         let interrupt = lock(&self.page.inside).interrupt_next_send.take();
         let interrupted = || DriverError::Interrupted {
             command: "send",
@@ -577,9 +598,10 @@ impl Connection for ScriptedConnection {
         if interrupt == Some(false) {
             return Err(interrupted());
         }
-        let id = message_id(true, &text.chat, &text.wire_id);
+        let wire_id = &message.wire_id;
+        let id = message_id(true, &message.chat, wire_id);
         let held = self.driver.state().hold_acks;
-        let known = lock(&self.page.inside).messages.get(&text.wire_id).cloned();
+        let known = lock(&self.page.inside).messages.get(wire_id).cloned();
         if let Some(known) = known.filter(|known| known.ack != Ack::Failed) {
             return Ok(known);
         }
@@ -589,16 +611,16 @@ impl Connection for ScriptedConnection {
         };
         lock(&self.page.inside)
             .messages
-            .insert(text.wire_id.clone(), sent.clone());
+            .insert(wire_id.clone(), sent.clone());
         *self
             .driver
             .state()
             .handed_over
-            .entry(text.wire_id.clone())
+            .entry(wire_id.clone())
             .or_default() += 1;
         let refusing = self.driver.state().refusing.clone();
         if let Some((status, words)) = refusing {
-            if let Some(message) = lock(&self.page.inside).messages.get_mut(&text.wire_id) {
+            if let Some(message) = lock(&self.page.inside).messages.get_mut(wire_id) {
                 message.ack = Ack::Failed;
             }
             self.driver.world.changed.notify_waiters();
@@ -614,13 +636,17 @@ impl Connection for ScriptedConnection {
                 .await;
             return Ok(sent);
         }
-        if let Some(phone) = text.chat.phone() {
+        {
             let mut state = self.driver.state();
-            let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
+            let new = !state.sent.iter().any(|sent| sent.wire_id == *wire_id);
             if new {
-                state
-                    .delivered
-                    .push((phone, text.wire_id.clone(), text.body.clone()));
+                state.sent.push(message.clone());
+            }
+            if let Some(phone) = message.chat.phone()
+                && new
+            {
+                let words = message.content.words().unwrap_or_default();
+                state.delivered.push((phone, wire_id.clone(), words));
             }
         }
         self.driver.world.changed.notify_waiters();
@@ -630,7 +656,7 @@ impl Connection for ScriptedConnection {
         if !held {
             let session = self.page.session.clone();
             self.driver
-                .acknowledge(&session, &text.wire_id, Ack::Server)
+                .acknowledge(&session, wire_id, Ack::Server)
                 .await;
         }
         Ok(sent)

@@ -27,6 +27,7 @@ use crate::driver::{
 };
 use crate::event::{Happening, Signal, SignalKind, StatusTeller};
 use crate::id::SessionId;
+use crate::media::MediaStore;
 use crate::options::{Care, Deadlines, SessionOptions};
 use crate::optout::OptOuts;
 use crate::outbox::{Load, Pace, worker as outbox};
@@ -125,6 +126,7 @@ pub(crate) struct Context {
     /// For what is not chosen for a session.
     pub(crate) care: Care,
     pub(crate) records: Records,
+    pub(crate) media: MediaStore,
     /// Of sessions that have none of their own.
     pub(crate) pace: Pace,
     /// For those in this program who want to know how things stand.

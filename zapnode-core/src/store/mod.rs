@@ -74,6 +74,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_events.sql"),
     include_str!("../../migrations/0008_webhooks.sql"),
     include_str!("../../migrations/0009_chatwoot.sql"),
+    include_str!("../../migrations/0010_content.sql"),
 ];
 
 /// The version of the tables that this program writes.

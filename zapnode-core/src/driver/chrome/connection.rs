@@ -23,7 +23,7 @@ use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{Ack, Contact, Downloaded, OutgoingText, Recipient, SentMessage};
+use crate::message::{Ack, Contact, Content, Downloaded, OutgoingMessage, Recipient, SentMessage};
 
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
@@ -121,16 +121,29 @@ impl Connection for ChromeConnection {
         }))
     }
 
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
         const COMMAND: Command = Command::SEND_TEXT;
+        let Content::Text {
+            text,
+            mentions,
+            link_preview,
+        } = &message.content
+        else {
+            return Err(DriverError::Unsupported {
+                feature: message.content.what(),
+                part: "the bridge's command for it".to_owned(),
+            });
+        };
         self.need_ready(COMMAND.name)?;
-        self.shared.tracker().sending(&text.wire_id);
-        self.shared.words().keep_out(&text.body);
+        self.shared.tracker().sending(&message.wire_id);
+        self.shared.words().keep_out(text);
         let arguments = json!({
-            "chat": text.chat.as_str(),
-            "body": text.body,
-            "wireId": text.wire_id.as_str(),
-            "replyTo": text.reply_to.as_ref().map(MessageId::as_str),
+            "chat": message.chat.as_str(),
+            "body": text,
+            "mentions": mentions,
+            "linkPreview": link_preview,
+            "wireId": message.wire_id.as_str(),
+            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
         });
         let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
         sent_message(COMMAND, &answer)
