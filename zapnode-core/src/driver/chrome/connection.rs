@@ -123,6 +123,9 @@ impl Connection for ChromeConnection {
 
     async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
         const COMMAND: Command = Command::SEND_TEXT;
+        if let Content::Media(media) = &message.content {
+            return self.send_file(message, media).await;
+        }
         let Content::Text {
             text,
             mentions,
@@ -325,7 +328,7 @@ impl Connection for ChromeConnection {
     }
 }
 
-fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
+pub(crate) fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
     Ok(SentMessage {
         id: MessageId::new(&answer.id).map_err(|error| strange(command, &error))?,
         ack: Ack::from_number(answer.ack),

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use ulid::Ulid;
 
-use super::bridge::{Command, OpenedMedia};
-use super::connection::ChromeConnection;
+use super::bridge::{Command, MessageAnswer, OpenedMedia};
+use super::connection::{ChromeConnection, sent_message};
 use super::page::Shared;
 use crate::driver::DriverError;
 use crate::driver::file_sink::FileSink;
 use crate::id::MessageId;
-use crate::message::Downloaded;
+use crate::message::{Downloaded, Media, OutgoingMessage, SentMessage};
 
 /// How much of a file comes in one piece: 3 MiB are 4 MiB of base64.
 const PIECE: u64 = 3 << 20;
@@ -104,6 +104,41 @@ fn wanted(id: &MessageId) -> Value {
 }
 
 impl ChromeConnection {
+    /// Sends a message with a file.
+    pub(crate) async fn send_file(
+        &self,
+        message: &OutgoingMessage,
+        media: &Media,
+    ) -> Result<SentMessage, DriverError> {
+        let command = Command::SEND_MEDIA.and(upload_time(media.file.size));
+        self.need_ready(command.name)?;
+        let _turn = self.uploads.acquire().await;
+        self.shared.tracker().sending(&message.wire_id);
+        if let Some(caption) = &media.caption {
+            self.shared.words().keep_out(caption);
+        }
+        let token = put(&self.shared, command.name, &media.file.path).await?;
+        let arguments = json!({
+            "token": token,
+            "chat": message.chat.as_str(),
+            "wireId": message.wire_id.as_str(),
+            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
+            "medium": {
+                "kind": media.kind,
+                "mimeType": media.file.mime,
+                "fileName": media.file.name,
+                "caption": media.caption,
+                "mentions": media.mentions,
+                "viewOnce": media.view_once,
+                "hd": media.hd,
+                "duration": media.duration,
+                "waveform": media.waveform,
+            },
+        });
+        let answer: MessageAnswer = self.shared.command(command, &arguments).await?;
+        sent_message(command, &answer)
+    }
+
     /// Fetches a message's file; see [`Connection::download`](crate::driver::Connection::download).
     pub(crate) async fn fetch(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
         const COMMAND: Command = Command::OPEN_MEDIA;
