@@ -6,11 +6,13 @@ use time::OffsetDateTime;
 
 use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber};
 
+mod acts;
 mod content;
 mod details;
 mod happenings;
 mod vcard;
 
+pub use acts::{Activity, PinTime};
 pub use content::{
     Content, Event, EventCall, Media, MediaFile, MediaKind, OutgoingMessage, WAVEFORM_HIGHEST,
     WAVEFORM_VALUES,

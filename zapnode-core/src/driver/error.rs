@@ -138,6 +138,14 @@ pub enum DriverError {
         /// The page's words.
         reason: String,
     },
+    /// WhatsApp does not allow this with this message or chat, or no longer. Nothing was done.
+    #[error("{command} is not allowed: {why}")]
+    NotAllowed {
+        /// What was asked.
+        command: &'static str,
+        /// What is in the way.
+        why: String,
+    },
     /// The page or WhatsApp said no. Nothing was done.
     #[error("{command} was refused: {reason}")]
     Refused {

@@ -19,7 +19,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 20] = [
+const FILES: [(&str, &str); 21] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -37,7 +37,8 @@ const FILES: [(&str, &str); 20] = [
     ("send.js", include_str!("inject/send.js")),
     ("media.js", include_str!("inject/media.js")),
     ("refusals.js", include_str!("inject/refusals.js")),
-    ("typing.js", include_str!("inject/typing.js")),
+    ("actions.js", include_str!("inject/actions.js")),
+    ("presence.js", include_str!("inject/presence.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -199,7 +200,15 @@ impl Command {
         Self::new("ask the phone for a file", "askForMedia", 60);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
     pub(crate) const RECONNECT: Self = Self::new("reconnect", "reconnect", 10);
-    pub(crate) const TYPING: Self = Self::new("typing", "typing", 5);
+    pub(crate) const EDIT: Self = Self::new("edit", "edit", 30);
+    pub(crate) const REVOKE: Self = Self::new("revoke", "revoke", 30);
+    pub(crate) const REACT: Self = Self::new("react", "react", 30);
+    pub(crate) const STAR: Self = Self::new("star", "star", 20);
+    pub(crate) const PIN: Self = Self::new("pin", "pin", 30);
+    pub(crate) const MARK_SEEN: Self = Self::new("mark seen", "markSeen", 15);
+    pub(crate) const MARK_UNREAD: Self = Self::new("mark unread", "markUnread", 15);
+    pub(crate) const ACTIVITY: Self = Self::new("typing", "activity", 5);
+    pub(crate) const AVAILABLE: Self = Self::new("presence", "available", 10);
     pub(crate) const HEARD_UNTIL: Self = Self::new("tell what was heard", "heardUntil", 10);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 
@@ -288,6 +297,10 @@ impl Command {
             ErrorKind::Upload => DriverError::UploadFailed {
                 reason: error.message,
             },
+            ErrorKind::NotAllowed => DriverError::NotAllowed {
+                command,
+                why: error.message,
+            },
             ErrorKind::Blocked => DriverError::ContactBlocked {
                 recipient: error.message,
             },
@@ -333,6 +346,7 @@ enum ErrorKind {
     Expired,
     File,
     Upload,
+    NotAllowed,
     Blocked,
     Timeout,
     Server,
@@ -455,6 +469,14 @@ mod tests {
             matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
+        assert!(matches!(
+            failed("unknown"),
+            DriverError::MessageUnknown { message } if message == "m"
+        ));
+        assert!(matches!(
+            failed("notAllowed"),
+            DriverError::NotAllowed { why, .. } if why == "m"
+        ));
         assert!(matches!(
             failed("blocked"),
             DriverError::ContactBlocked { recipient } if recipient == "m"

@@ -104,6 +104,8 @@ impl PageMedia {
 struct PageQuoted {
     id: String,
     from: Option<PagePerson>,
+    kind: Option<String>,
+    text: Option<String>,
 }
 
 impl PageDetails {
@@ -112,6 +114,8 @@ impl PageDetails {
             Some(Quoted {
                 id: WireId::new(&quoted.id).ok()?,
                 from: quoted.from.as_ref().and_then(PagePerson::read),
+                kind: quoted.kind,
+                text: quoted.text,
             })
         });
         let on_earth = |place: &Location| {
