@@ -343,6 +343,11 @@ impl From<FailureCode> for ApiError {
                 "WhatsApp's page lacks what this message needs",
             )
             .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics."),
+            FailureCode::MediaUnusable => failed(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the file cannot be sent",
+            )
+            .hint("GET /messages/{id} says what is wrong with it; as a document any file goes."),
             FailureCode::LoggedOut | FailureCode::SessionRemoved => failed(
                 StatusCode::CONFLICT,
                 "the session ended before the message was sent",
@@ -429,6 +434,19 @@ impl From<DriverError> for ApiError {
             DriverError::ContactBlocked { .. } => FailureCode::ContactBlocked.into(),
             DriverError::ServerRefused { .. } => bad_gateway("driver_failed")
                 .hint("WhatsApp's server said no; the text has its words."),
+            DriverError::NoMedia { .. } => Self::new(StatusCode::NOT_FOUND, "no_media", text),
+            DriverError::MediaExpired { asked, .. } => {
+                let gone = Self::new(StatusCode::GONE, "media_expired", text);
+                match asked {
+                    false => gone.hint("Ask the phone to upload it again."),
+                    true => gone,
+                }
+            }
+            DriverError::MediaUnusable { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "media_unusable", text)
+            }
+            DriverError::UploadFailed { .. } => bad_gateway("upload_failed"),
+            DriverError::FileNotWritten { source, path } => storage(&source, &path.display()),
             DriverError::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_not_ready", text)
             }

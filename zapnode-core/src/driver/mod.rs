@@ -9,7 +9,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Activity, Call, Contact, Edit, GroupNotice, IncomingMessage, OutgoingMessage,
-    PinTime, Reaction, Recipient, Revoke, RevokedFor, SentMessage, WaitingMessage,
+    AckChange, Activity, Call, Contact, Downloaded, Edit, EventAnswer, GroupNotice,
+    IncomingMessage, Notice, OutgoingMessage, PinTime, PollVote, Reaction, Recipient, Revoke,
+    RevokedFor, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
 
@@ -27,6 +28,7 @@ pub mod chrome;
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
 mod error;
+mod file_sink;
 mod link;
 #[cfg(any(test, feature = "test-util"))]
 pub mod scripted;
@@ -130,6 +132,23 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
 
+    /// Fetches a message's file and writes it to `to`, a path on this machine: piece by piece, so that
+    /// it is never whole in memory here, and under that name only once it is complete. What was there
+    /// is replaced.
+    ///
+    /// # Errors
+    /// [`DriverError::MessageUnknown`], [`DriverError::NoMedia`], [`DriverError::MediaExpired`], after
+    /// which [`request_media`](Self::request_media) may help; else by situation. There is no file then.
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError>;
+
+    /// Asks the account's phone to upload the file of a message again that is no longer on WhatsApp's
+    /// servers, and returns once it did. A phone that is off line does not answer.
+    ///
+    /// # Errors
+    /// [`DriverError::MediaExpired`] with `asked` when the phone has not got it any more,
+    /// [`DriverError::TimedOut`] when it does not answer, else by situation.
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError>;
+
     /// Gives a message of this account another text, or a medium another caption. Returns when the
     /// message has it; it is also told as [`DriverEvent::Edited`]. A message that has this text
     /// already is left as it is.
@@ -165,6 +184,21 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// # Errors
     /// As [`edit`](Self::edit).
     async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError>;
+
+    /// Votes in a poll, in place of an earlier vote; no option takes it back. Options are named by
+    /// their words. Returns when WhatsApp has it; it is also told as [`DriverEvent::Vote`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit); [`DriverError::NotAllowed`] also for an option that the poll has
+    /// not, and for more than one where only one can be chosen.
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError>;
+
+    /// Answers an event, in place of an earlier answer.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn answer_event(&self, event: &MessageId, answer: EventAnswer)
+    -> Result<(), DriverError>;
 
     /// Marks everything in a chat as seen: its writers are told, as the account's settings allow. A
     /// chat that the account does not have yet has nothing to be seen.
@@ -270,6 +304,11 @@ pub enum DriverEvent {
     /// A reaction was put on a message or taken away. Those from before the last time this login
     /// was open are not told.
     Reaction(Reaction),
+    /// Somebody voted in a poll, or took the vote back. Those from before the last time this login was
+    /// open are not told.
+    Vote(PollVote),
+    /// A chat shows something that nobody wrote.
+    Notice(Notice),
     /// Somebody calls. Told once for each call.
     Call(Call),
     /// Something happened in a group.

@@ -6,7 +6,7 @@
 //! [`ScriptedDriver`] itself, by session.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,15 +21,17 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Activity, Contact, Details, IncomingMessage, OutgoingMessage, PinTime,
-    Recipient, RevokedFor, SentMessage,
+    Ack, AckChange, Activity, Contact, Details, Downloaded, EventAnswer, IncomingMessage,
+    OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 
 mod acts;
+mod files;
 mod happenings;
 
 pub use acts::Act;
+pub use files::ScriptedFile;
 
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
@@ -77,6 +79,8 @@ struct State {
     lacking: Option<&'static str>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
+    /// The files of messages.
+    files: HashMap<WireId, ScriptedFile>,
 }
 
 #[derive(Debug)]
@@ -690,6 +694,18 @@ impl Connection for ScriptedConnection {
         Ok(inside.memory.sent.get(&id.wire_id()).cloned())
     }
 
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
+        self.alive("download").await?;
+        self.account("download")?;
+        self.driver.download(id, to).await
+    }
+
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError> {
+        self.alive("request media").await?;
+        self.account("request media")?;
+        self.driver.request_media(id)
+    }
+
     async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError> {
         self.edit_message(message, text).await
     }
@@ -711,6 +727,20 @@ impl Connection for ScriptedConnection {
     async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError> {
         self.to_message("pin", message).await?;
         self.did(Act::Pinned(message.clone(), time));
+        Ok(())
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        self.vote_in_poll(poll, options).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        self.to_message("answer event", event).await?;
+        self.did(Act::AnsweredEvent(event.clone(), answer));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::account::{Item, PhoneMessage};
 use super::groups::{Group, GroupId, Place};
+use super::media;
 use super::wire::{GroupFrame, ItemFrame, KeyFrame, MemberFrame, MsgFrame};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
@@ -32,6 +33,24 @@ impl World {
             Item::Unread { chat } => ItemFrame::Unread {
                 chat: self.place_address(chat),
             },
+            Item::Vote {
+                id,
+                from_me,
+                by,
+                vote,
+                options,
+                at_ms,
+            } => {
+                let key = self.key_frame(owner, id, *from_me)?;
+                ItemFrame::Vote {
+                    by: self.address_beside(&key, by),
+                    by_me: by == owner,
+                    key,
+                    vote: vote.clone(),
+                    options: options.clone(),
+                    at_ms: *at_ms,
+                }
+            }
             Item::Star { id, from_me } => ItemFrame::Star {
                 key: self.key_frame(owner, id, *from_me)?,
                 on: self.account(owner).find(id, *from_me)?.marks.starred,
@@ -138,6 +157,7 @@ impl World {
             }
         };
         let notice = message.notice.as_ref();
+        let shown = media::shown(message);
         MsgFrame {
             id: message.id.clone(),
             chat: match &message.group {
@@ -145,20 +165,20 @@ impl World {
                 None => addressed,
             },
             from_me: message.from_me,
-            body: message.text.clone(),
-            kind: message.kind.clone(),
+            body: shown.body,
+            kind: shown.kind,
             at: message.at.unix_timestamp(),
             ack: message.ack,
             quoted: message.quoted.clone(),
             starred: message.marks.starred,
             quoted_from: quoted_from.map(|person| within(&person)),
             participant: grouped.then(|| within(&writer)),
-            subtype: notice.map(|notice| notice.word.clone()),
+            subtype: shown.subtype.or(notice.map(|notice| notice.word.clone())),
             recipients: notice
                 .map(|notice| notice.members.iter().map(&mut within).collect())
                 .unwrap_or_default(),
             mentions: message.mentions.iter().map(&mut within).collect(),
-            fields: message.fields.clone(),
+            fields: shown.fields,
             revoked: message.revoked,
             name: self.account(&message.chat).name.clone(),
             also: self.faults.messages_carry_number.then_some(also),

@@ -71,6 +71,12 @@ pub enum PhoneError {
     /// Only an admin may do that.
     #[error("only an admin of the group can do that")]
     NotAdmin,
+    /// The message has no file.
+    #[error("this message has no file")]
+    NoFile,
+    /// The message's file is not what the message says of it.
+    #[error("this message's file cannot be opened: {0}")]
+    BadFile(String),
     /// No page waits to be linked.
     #[error("no page shows a QR")]
     NoQr,
@@ -98,6 +104,8 @@ impl PhoneError {
             Self::NotInGroup => "not_in_group",
             Self::InGroupAlready => "in_group_already",
             Self::NotAdmin => "not_admin",
+            Self::NoFile => "no_file",
+            Self::BadFile(_) => "bad_file",
             Self::NoQr => "no_qr",
             Self::SeveralQrs(_) => "several_qrs",
             Self::TimedOut(_) => "timeout",

@@ -15,6 +15,7 @@ use super::groups::Place;
 use super::hub::Hub;
 use super::wire::{FromPage, ToPage};
 use super::world::World;
+use super::{media, media_acts};
 use crate::id::WireId;
 
 /// The largest frame: WhatsApp's own limit for a text is 65,536 characters, a test may go beyond.
@@ -142,6 +143,13 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
         FromPage::Hold { req, at } => answer_past(hub, at, move |world| {
             world.tell(connection, ToPage::Hold { req });
         }),
+        FromPage::Reupload { req, id, from_me } => {
+            let hub = hub.clone();
+            // Beside the socket's loop: a phone may be off line for long.
+            tokio::spawn(
+                async move { media_acts::reupload(&hub, connection, req, &id, from_me).await },
+            );
+        }
         FromPage::Logout | FromPage::Misbehaved => {
             let reason = if matches!(frame, FromPage::Logout) {
                 "user_initiated"
@@ -228,6 +236,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     };
                     let unknown_sender = !own || from.ends_with("@lid") != by_lid;
                     let mentions = mentions.iter().filter_map(|one| world.person(one));
+                    let (body, fields) = media::taken(body, fields);
                     let sending = Sending {
                         id,
                         to: recipient,

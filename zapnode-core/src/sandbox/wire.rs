@@ -41,6 +41,8 @@ pub(super) enum FromPage {
         #[serde(default)]
         fields: serde_json::Map<String, serde_json::Value>,
     },
+    /// The account's phone shall upload a message's file again.
+    Reupload { req: u64, id: String, from_me: bool },
     /// Something is done to a message that is there; answered by [`ToPage::Done`].
     Act {
         req: u64,
@@ -76,6 +78,8 @@ pub(super) enum Act {
     React { emoji: String },
     Star { on: bool },
     Pin { seconds: u32 },
+    Vote { options: Vec<u32> },
+    Answer { answer: u8 },
 }
 
 /// What somebody is shown to do.
@@ -117,6 +121,11 @@ pub(super) enum ToPage {
     Refused { id: String, status: u16 },
     /// The account is banned for a time.
     Banned,
+    /// The answer to [`FromPage::Reupload`]: where the file is now, if the phone has it.
+    Reupload {
+        req: u64,
+        direct_path: Option<String>,
+    },
     /// The answer to [`FromPage::Act`]; with a reason when the servers do not do it.
     Done {
         req: u64,
@@ -199,6 +208,15 @@ pub(super) enum ItemFrame {
         by_me: bool,
         at_ms: i64,
         seconds: u32,
+    },
+    /// A row of the page's table of votes.
+    Vote {
+        key: KeyFrame,
+        vote: WireId,
+        by: String,
+        by_me: bool,
+        options: Vec<u32>,
+        at_ms: i64,
     },
     /// The chat was marked as unread.
     Unread { chat: String },

@@ -1,13 +1,14 @@
 //! Acts on an open session: checks whether the moment is right, has the bridge do it, reads the
 //! answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use headless_chrome::protocol::cdp::{Page, Runtime};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
 use super::bridge::{
@@ -23,7 +24,8 @@ use crate::driver::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{
-    Ack, Activity, Contact, Content, OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
+    Ack, Activity, Contact, Content, Downloaded, EventAnswer, OutgoingMessage, PinTime, Recipient,
+    RevokedFor, SentMessage,
 };
 
 /// How long WhatsApp may take to confirm a logout.
@@ -53,13 +55,16 @@ pub(crate) struct ChromeConnection {
     /// headless_chrome's calls have no deadline, so a stuck one keeps its thread until the browser
     /// ends. This keeps it at one.
     pub(crate) picture: Arc<tokio::sync::Mutex<()>>,
+    /// Files on their way into the page, and out of it.
+    pub(crate) uploads: Semaphore,
+    pub(crate) downloads: Semaphore,
     pub(crate) _close_on_drop: DropGuard,
 }
 
 impl ChromeConnection {
     /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
     /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
-    fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
+    pub(crate) fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
         self.need(command, |link| matches!(link, LinkState::Ready(_)))
     }
 
@@ -127,30 +132,29 @@ impl Connection for ChromeConnection {
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
-        const COMMAND: Command = Command::SEND_TEXT;
-        let Content::Text {
-            text,
-            mentions,
-            link_preview,
-        } = &message.content
-        else {
-            return Err(DriverError::Unsupported {
-                feature: message.content.what(),
-                part: "the bridge's command for it".to_owned(),
-            });
-        };
+        const COMMAND: Command = Command::SEND;
+        if let Content::Media(media) = &message.content {
+            return self.send_file(message, media).await;
+        }
         self.need_ready(COMMAND.name)?;
         self.shared.tracker().sending(&message.wire_id);
-        self.shared.words().keep_out(text);
+        if let Some(words) = message.content.words() {
+            self.shared.words().keep_out(&words);
+        }
         let arguments = json!({
             "chat": message.chat.as_str(),
-            "body": text,
-            "mentions": mentions,
-            "linkPreview": link_preview,
             "wireId": message.wire_id.as_str(),
             "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
+            "content": message.content,
         });
-        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
+        let answer = self.shared.command(COMMAND, &arguments).await;
+        let answer: MessageAnswer = answer.map_err(|error| match error {
+            DriverError::Unsupported { part, .. } => DriverError::Unsupported {
+                feature: message.content.what(),
+                part,
+            },
+            other => other,
+        })?;
         sent_message(COMMAND, &answer)
     }
 
@@ -169,6 +173,14 @@ impl Connection for ChromeConnection {
         answer
             .map(|answer| sent_message(COMMAND, &answer))
             .transpose()
+    }
+
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
+        self.fetch(id, to).await
+    }
+
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError> {
+        self.ask_for_file(id).await
     }
 
     async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError> {
@@ -197,6 +209,20 @@ impl Connection for ChromeConnection {
         let seconds = time.map_or(0, PinTime::seconds);
         let arguments = json!({ "id": message.as_str(), "seconds": seconds });
         self.act(Command::PIN, &arguments).await
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        let arguments = json!({ "id": poll.as_str(), "options": options });
+        self.act(Command::VOTE, &arguments).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        let arguments = json!({ "id": event.as_str(), "answer": answer.number() });
+        self.act(Command::ANSWER_EVENT, &arguments).await
     }
 
     async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {
@@ -362,7 +388,10 @@ impl Connection for ChromeConnection {
     }
 }
 
-fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
+pub(crate) fn sent_message(
+    command: Command,
+    answer: &MessageAnswer,
+) -> Result<SentMessage, DriverError> {
     Ok(SentMessage {
         id: MessageId::new(&answer.id).map_err(|error| strange(command, &error))?,
         ack: Ack::from_number(answer.ack),
