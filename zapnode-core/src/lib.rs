@@ -53,6 +53,7 @@ pub mod event;
 pub mod id;
 pub mod ignore;
 mod manager;
+pub mod media;
 pub mod message;
 pub mod net;
 pub mod options;

@@ -16,6 +16,7 @@ use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
 use crate::event::{EventLog, Signal, SignalKind};
 use crate::id::{MessageId, SessionId};
+use crate::media::MediaStore;
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
 use crate::outbox::worker::{self, Worker};
@@ -130,6 +131,7 @@ impl SessionManager {
             cleanup_after_logout: options.cleanup_after_logout,
             care: options.care,
             records: Records::in_folder(folder.path()),
+            media: MediaStore::in_folder(folder.path()),
             pace: options.pace,
             bus,
             removals,
@@ -488,6 +490,7 @@ impl SessionManager {
                 commands,
                 store: self.inner.context.store.clone(),
                 records: self.inner.context.records.clone(),
+                media: self.inner.context.media.clone(),
                 outbox,
                 progress: progress.clone(),
                 contacts: Mutex::default(),

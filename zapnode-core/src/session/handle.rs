@@ -18,7 +18,8 @@ use super::status::{Reason, SessionInfo, SessionState};
 use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
 use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
-use crate::message::{Ack, Contact, Recipient, check_text};
+use crate::media::MediaStore;
+use crate::message::{Ack, Contact, Content, Recipient};
 use crate::options::SessionOptions;
 use crate::outbox::queue::Standing;
 use crate::outbox::worker::{self as outbox, Progress, Which, fresh, item_of};
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) store: Store,
     pub(crate) records: Records,
+    pub(crate) media: MediaStore,
     pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) contacts: Mutex<HashMap<Recipient, (Contact, Instant)>>,
@@ -378,39 +380,6 @@ impl SessionHandle {
         })
     }
 
-    /// Takes back a message of ours by its id on the wire, if it has not been handed to WhatsApp.
-    /// One that is cancelled already needs no taking back; one that failed may have left all the same.
-    ///
-    /// # Errors
-    /// [`Error::MessageNotFound`], [`Error::NotTakenBack`] for one that WhatsApp has, or
-    /// [`Error::Store`].
-    pub async fn take_back(&self, wire_id: &WireId) -> Result<(), Error> {
-        let found = self
-            .shared
-            .store
-            .own_message(self.id().clone(), wire_id.clone());
-        let message = found.await?.ok_or(Error::MessageNotFound)?;
-        let state = match self.cancel(message.id).await {
-            Ok(_) => return Ok(()),
-            Err(Error::NotCancellable { state }) => state,
-            Err(error) => return Err(error),
-        };
-        match state {
-            MessageState::Cancelled => Ok(()),
-            state => Err(Error::NotTakenBack { state }),
-        }
-    }
-
-    /// Shows somebody that the account types (`on`), or does no more. It passes by itself.
-    ///
-    /// # Errors
-    /// [`Error::NotReady`] while the session is not up, or the driver's.
-    pub async fn show_typing(&self, to: &Recipient, on: bool) -> Result<(), Error> {
-        let connection = self.connection().await?;
-        let contact = self.shared.find_contact(connection.as_ref(), to).await?;
-        Ok(connection.typing(&contact.chat, on).await?)
-    }
-
     /// Why each of these messages waits, and until when; none for those that do not wait.
     ///
     /// # Errors
@@ -708,7 +677,7 @@ pub(crate) fn admits(info: &SessionInfo) -> bool {
 }
 
 fn check(new: &NewMessage) -> Result<(), Error> {
-    check_text(&new.text).map_err(Error::InvalidMessage)?;
+    new.content.check().map_err(Error::InvalidMessage)?;
     check_key(new.idempotency_key.as_deref())
 }
 
@@ -728,12 +697,30 @@ pub(crate) fn check_key(key: Option<&str>) -> Result<(), Error> {
 fn request_of(session: &SessionId, new: &NewMessage) -> String {
     let at = new.send_at.map(OffsetDateTime::unix_timestamp_nanos);
     let (to, at) = (new.to.to_string(), at.map(|n| n.to_string()));
-    match &new.reply_to {
-        // As earlier versions wrote it: their keys go on.
-        None => serde_json::json!([session, to, new.text, at]),
-        Some(id) => serde_json::json!([session, to, new.text, at, id.as_str()]),
+    let reply_to = new.reply_to.as_ref().map(MessageId::as_str);
+    // Plain texts as earlier versions wrote them: their keys go on.
+    match (asked(new), reply_to) {
+        (Asked::Text(text), None) => serde_json::json!([session, to, text, at]),
+        (Asked::Text(text), Some(id)) => serde_json::json!([session, to, text, at, id]),
+        (Asked::Other(asked), id) => serde_json::json!([session, to, null, at, id, asked]),
     }
     .to_string()
+}
+
+/// What a message was asked to carry, as far as an idempotency key is bound to it.
+pub(crate) enum Asked<'a> {
+    /// A plain text.
+    Text(&'a str),
+    /// Something else; equal ones give equal values.
+    Other(serde_json::Value),
+}
+
+pub(crate) fn asked(new: &NewMessage) -> Asked<'_> {
+    match (&new.asked, &new.content) {
+        (Some(asked), _) => Asked::Other(asked.as_str().into()),
+        (None, Content::Text { text, .. }) if new.content.is_plain_text() => Asked::Text(text),
+        (None, content) => Asked::Other(serde_json::json!(content)),
+    }
 }
 
 pub(crate) fn repeated(known: Accepted) -> Result<Submitted, Error> {

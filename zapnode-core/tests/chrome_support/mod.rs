@@ -14,7 +14,7 @@ use zapnode_core::driver::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
     OpenRequest, Opened, StoredLogin,
 };
-use zapnode_core::message::{Ack, IncomingMessage, OutgoingText, Recipient};
+use zapnode_core::message::{Ack, IncomingMessage, OutgoingMessage, Recipient};
 use zapnode_core::options::SessionOptions;
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
@@ -203,13 +203,8 @@ pub(crate) fn phone(digits: &str) -> PhoneNumber {
     PhoneNumber::new(digits).expect("a number")
 }
 
-pub(crate) fn text(chat: &ChatId, body: &str) -> OutgoingText {
-    OutgoingText {
-        chat: chat.clone(),
-        body: body.to_owned(),
-        wire_id: WireId::choose(),
-        reply_to: None,
-    }
+pub(crate) fn text(chat: &ChatId, body: &str) -> OutgoingMessage {
+    OutgoingMessage::text(chat.clone(), body)
 }
 
 /// A small web server: the same page for every path. Returns its address and what was asked.
@@ -308,7 +303,7 @@ pub(crate) mod simulated {
     pub(crate) async fn talk(sandbox: &Sandbox, session: &mut Session) {
         let chat = session.chat_of(&phone(THEIRS)).await;
         let hello = super::text(&chat, "hello");
-        let sent = session.connection.send_text(&hello).await.expect("sent");
+        let sent = session.connection.send(&hello).await.expect("sent");
         assert_eq!(sent.id.wire_id(), hello.wire_id);
         theirs(sandbox)
             .wait_for_message(|message| message.id == hello.wire_id, PATIENCE)

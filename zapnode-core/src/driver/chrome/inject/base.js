@@ -8,6 +8,7 @@ const native = {
   parse: JSON.parse,
   now: Date.now,
   random: Math.random,
+  createElement: document.createElement.bind(document),
 };
 
 /** When this document began. */
