@@ -261,6 +261,9 @@ impl SessionHandle {
         if !admits(&info) {
             return Err(not_ready(info));
         }
+        if let Some(media) = new.content.media() {
+            self.shared.media.claim(media).await?;
+        }
         let message = fresh(self.id(), &new);
         match self.shared.store.accept(message, key).await? {
             Accepted::New(message, standing) => {
@@ -337,23 +340,27 @@ impl SessionHandle {
         text: &str,
         wait: Duration,
     ) -> Result<SendReceipt, Error> {
-        let new = NewMessage::text(to, text);
+        self.send(to, Content::text(text), wait).await
+    }
+
+    /// The files that messages carry: what is to be sent is put there first.
+    pub fn media(&self) -> &MediaStore {
+        &self.shared.media
+    }
+
+    /// Sends a message of any kind at once, as [`send_text`](Self::send_text) does a text.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), or [`Error::SendFailed`].
+    pub async fn send(
+        &self,
+        to: impl Into<Recipient>,
+        content: Content,
+        wait: Duration,
+    ) -> Result<SendReceipt, Error> {
+        let new = NewMessage::new(to, content);
         let submitted = self.submit_and_wait(new, MessageState::Sent, wait).await?;
-        let Message {
-            id,
-            message_id,
-            state,
-            failure,
-            ..
-        } = submitted.message;
-        match failure {
-            Some(failure) => Err(Error::SendFailed { id, failure }),
-            None => Ok(SendReceipt {
-                id,
-                message_id,
-                ack: state.ack(),
-            }),
-        }
+        receipt(submitted.message)
     }
 
     /// Takes a message back that has not been handed to WhatsApp.
@@ -706,6 +713,24 @@ pub(crate) fn admits(info: &SessionInfo) -> bool {
         | SessionState::Recovering { .. }
         | SessionState::Hibernating => info.linked,
         _ => false,
+    }
+}
+
+fn receipt(message: Message) -> Result<SendReceipt, Error> {
+    let Message {
+        id,
+        message_id,
+        state,
+        failure,
+        ..
+    } = message;
+    match failure {
+        Some(failure) => Err(Error::SendFailed { id, failure }),
+        None => Ok(SendReceipt {
+            id,
+            message_id,
+            ack: state.ack(),
+        }),
     }
 }
 

@@ -33,6 +33,7 @@ mod events;
 mod health;
 mod history;
 mod maintenance;
+mod media;
 mod messages;
 pub(crate) mod open;
 mod optouts;
