@@ -147,7 +147,7 @@ pub(crate) fn mime_by_name(name: &str) -> Option<&'static str> {
 
 /// A name that can be shown and saved under: no folders, no signs that mislead, at most 255
 /// characters with its ending kept. `None`: nothing of it is left.
-pub(crate) fn clean_name(name: &str) -> Option<String> {
+pub fn clean_name(name: &str) -> Option<String> {
     const LONGEST: usize = 255;
     const LONGEST_ENDING: usize = 16;
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();

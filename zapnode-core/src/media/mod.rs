@@ -30,7 +30,7 @@ mod sweep;
 
 pub use error::MediaError;
 pub use intake::About;
-pub use limits::{LARGEST_DOCUMENT, MediaLimits};
+pub use limits::{LARGEST_DOCUMENT, MediaLimits, clean_name};
 pub use received::{AutoDownload, MediaState, StoredMedia};
 
 /// The folder's name in the data folder.

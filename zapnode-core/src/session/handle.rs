@@ -243,6 +243,24 @@ impl SessionHandle {
         self.submit_keyed(new, key).await
     }
 
+    /// The message that the idempotency key of `new` stands for already, if it does: for whoever has
+    /// work to do before it can be submitted.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyMismatch`], [`Error::Store`].
+    pub async fn known(&self, new: &NewMessage) -> Result<Option<Submitted>, Error> {
+        check_key(new.idempotency_key.as_deref())?;
+        let Some(key) = &new.idempotency_key else {
+            return Ok(None);
+        };
+        let key = Key {
+            key: key.clone(),
+            request: request_of(self.id(), new),
+        };
+        let known = self.shared.store.known_by_key(key).await?;
+        known.map(repeated).transpose()
+    }
+
     /// Accepts a message as [`submit`](Self::submit), under a key that may be bound to more than
     /// this session.
     pub(crate) async fn submit_keyed(
@@ -292,6 +310,28 @@ impl SessionHandle {
         // Listened to before it is accepted, so that nothing is missed in between.
         let progress = self.progress();
         let submitted = self.submit(new).await?;
+        self.follow(progress, submitted, goal, until).await
+    }
+
+    /// Waits until a message that was submitted before is at `goal` or can never be, at most `wait`;
+    /// gives it as far as it has come.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn wait_for(
+        &self,
+        submitted: Submitted,
+        goal: MessageState,
+        wait: Duration,
+    ) -> Result<Submitted, Error> {
+        let until = Instant::now() + wait;
+        let progress = self.progress();
+        // As it is now that its news are listened to.
+        let message = self.shared.store.message(submitted.message.id).await?;
+        let submitted = Submitted {
+            message: message.unwrap_or(submitted.message),
+            ..submitted
+        };
         self.follow(progress, submitted, goal, until).await
     }
 
