@@ -90,7 +90,6 @@ async fn every_kind_both_ways(addressing: Addressing) {
     let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
-    assert_eq!(chat.is_lid(), addressing == Addressing::Lid);
     for (kind, word, name, mime) in KINDS {
         let path = sample(name);
         let mut media = Media::new(kind, file(&path, mime));
@@ -128,6 +127,7 @@ async fn every_kind_both_ways(addressing: Addressing) {
         let sent = sent.expect("sent");
         let heard = incoming(&mut session, &caption).await;
         assert_eq!(heard.id.wire_id(), sent);
+        assert_eq!(heard.chat.is_lid(), addressing == Addressing::Lid);
         let facts = heard.details.media.expect("facts of the file");
         assert_eq!(facts.mime_type.as_deref(), Some(mime));
         assert_eq!(facts.size, Some(bytes_of(&path).len() as u64));
@@ -367,20 +367,17 @@ async fn a_reload_in_the_middle_of_an_upload_sends_once_or_not_at_all() {
     let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
-    let media = Media::new(MediaKind::Image, file(&sample("photo.jpg"), "image/jpeg"));
-    let out = message(&chat, media);
-    // While its file is on the way, while the page has the message and the servers have not, and
-    // while the servers have it and the page does not know.
-    for (hold, delivered) in [
-        (Hold::Uploading, false),
-        (Hold::Kept, false),
-        (Hold::Taken, true),
-    ] {
-        let out = OutgoingMessage {
-            wire_id: zapnode_core::WireId::choose(),
-            ..out.clone()
-        };
+    // Every kind while its file is on the way; one while the page has the message and the servers
+    // have not, and while the servers have it and the page does not know.
+    let photo = KINDS[0];
+    let holds = KINDS.map(|kind| (kind, Hold::Uploading));
+    let holds = holds
+        .into_iter()
+        .chain([(photo, Hold::Kept), (photo, Hold::Taken)]);
+    for ((kind, _, name, mime), hold) in holds {
+        let out = message(&chat, Media::new(kind, file(&sample(name), mime)));
         let id = MessageId::new(&format!("true_{chat}_{}", out.wire_id)).expect("a key");
+        let delivered = hold == Hold::Taken;
         sandbox.turn(|faults| faults.hold = hold);
         let connection = session.connection.clone();
         let sending = tokio::spawn({
@@ -413,7 +410,7 @@ async fn a_reload_in_the_middle_of_an_upload_sends_once_or_not_at_all() {
         let copies = copies.iter().filter(|one| one.id == out.wire_id).count();
         assert_eq!(copies, 1, "{hold:?}");
         let bytes = them.file(&out.wire_id).await.expect("opened");
-        assert!(bytes == bytes_of(&sample("photo.jpg")), "{hold:?}");
+        assert!(bytes == bytes_of(&sample(name)), "{kind:?} {hold:?}");
     }
     session.close().await;
 }
