@@ -6,16 +6,18 @@ use time::OffsetDateTime;
 
 use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber};
 
+mod acts;
 mod content;
 mod details;
 mod happenings;
 mod vcard;
 
+pub use acts::{Activity, PinTime};
 pub use content::{
     Content, Event, EventCall, Media, MediaFile, MediaKind, OutgoingMessage, WAVEFORM_HIGHEST,
     WAVEFORM_VALUES,
 };
-pub use details::{Details, Location, MediaFacts, Person, Quoted};
+pub use details::{Details, Downloaded, Location, MediaFacts, Person, Quoted};
 pub use happenings::{
     Call, Decryption, Edit, GroupChange, GroupNotice, Reaction, Revoke, RevokedFor, WaitingMessage,
 };

@@ -244,6 +244,11 @@ impl From<Error> for ApiError {
             Error::NotCancellable { .. } | Error::NotTakenBack { .. } => {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }
+            Error::NotSentYet { .. } => {
+                Self::new(StatusCode::CONFLICT, "message_not_sent", text).hint(
+                    "DELETE /messages/{id} takes it out of the queue; then send what you want instead.",
+                )
+            }
             Error::InvalidMessage(text) => Self::invalid(text),
             Error::InvalidTemplate(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_template", text)
@@ -387,6 +392,11 @@ impl From<FailureCode> for ApiError {
                 "WhatsApp's page lacks what this message needs",
             )
             .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics."),
+            FailureCode::MediaUnusable => failed(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the file cannot be sent",
+            )
+            .hint("GET /messages/{id} says what is wrong with it; as a document any file goes."),
             FailureCode::LoggedOut | FailureCode::SessionRemoved => failed(
                 StatusCode::CONFLICT,
                 "the session ended before the message was sent",
@@ -450,6 +460,15 @@ impl From<DriverError> for ApiError {
                 Self::new(StatusCode::NOT_IMPLEMENTED, "not_supported_by_page", text)
                     .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics.")
             }
+            DriverError::MessageUnknown { .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "message_not_found",
+                "WhatsApp's page does not know this message",
+            )
+            .hint("It may be deleted there, or older than what the phone has given to the page."),
+            DriverError::NotAllowed { why, .. } => {
+                Self::new(StatusCode::CONFLICT, "not_allowed", why)
+            }
             DriverError::WrongMoment { .. } => {
                 Self::new(StatusCode::CONFLICT, "wrong_moment", text)
             }
@@ -464,6 +483,19 @@ impl From<DriverError> for ApiError {
             DriverError::ContactBlocked { .. } => FailureCode::ContactBlocked.into(),
             DriverError::ServerRefused { .. } => bad_gateway("driver_failed")
                 .hint("WhatsApp's server said no; the text has its words."),
+            DriverError::NoMedia { .. } => Self::new(StatusCode::NOT_FOUND, "no_media", text),
+            DriverError::MediaExpired { asked, .. } => {
+                let gone = Self::new(StatusCode::GONE, "media_expired", text);
+                match asked {
+                    false => gone.hint("Ask the phone to upload it again."),
+                    true => gone,
+                }
+            }
+            DriverError::MediaUnusable { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "media_unusable", text)
+            }
+            DriverError::UploadFailed { .. } => bad_gateway("upload_failed"),
+            DriverError::FileNotWritten { source, path } => storage(&source, &path.display()),
             DriverError::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_not_ready", text)
             }

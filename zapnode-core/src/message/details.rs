@@ -67,6 +67,12 @@ pub struct Quoted {
     pub id: WireId,
     /// Who wrote it.
     pub from: Option<Person>,
+    /// WhatsApp's word for its kind, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its text or caption, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// What is known of a medium before it is loaded. All of it is the sender's word.
@@ -83,6 +89,26 @@ pub struct MediaFacts {
     pub duration: Option<u32>,
     /// A video that is shown like a GIF.
     pub is_gif: bool,
+    /// It can be opened once only.
+    #[serde(default)]
+    pub is_view_once: bool,
+    /// SHA-256 of the file in hexadecimal, by which the same file is known again.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// A message's file that was written to disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Downloaded {
+    /// How many bytes it has.
+    pub size: u64,
+    /// SHA-256 of it, in hexadecimal.
+    pub sha256: String,
+    /// The sender's word for what it is, as `image/jpeg`.
+    pub mime_type: Option<String>,
+    /// The sender's name for it. It may be anything.
+    pub file_name: Option<String>,
 }
 
 /// A place.

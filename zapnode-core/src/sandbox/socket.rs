@@ -13,6 +13,7 @@ use super::delivery::Sending;
 use super::faults::Hold;
 use super::groups::Place;
 use super::hub::Hub;
+use super::{media, media_acts};
 use super::wire::{FromPage, ToPage};
 use super::world::World;
 use crate::id::WireId;
@@ -142,6 +143,11 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
         FromPage::Hold { req, at } => answer_past(hub, at, move |world| {
             world.tell(connection, ToPage::Hold { req });
         }),
+        FromPage::Reupload { req, id, from_me } => {
+            let hub = hub.clone();
+            // Beside the socket's loop: a phone may be off line for long.
+            tokio::spawn(async move { media_acts::reupload(&hub, connection, req, &id, from_me).await });
+        }
         FromPage::Logout | FromPage::Misbehaved => {
             let reason = if matches!(frame, FromPage::Logout) {
                 "user_initiated"
@@ -164,10 +170,27 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
             };
             match other {
                 FromPage::Got { n } => world.got(&device, n),
-                FromPage::ChatState { chat, composing } => {
+                FromPage::ChatState { chat, state } => {
                     if let Some(reader) = world.person(&chat) {
                         let now = Instant::now();
-                        world.chat_state(connection, (reader, me), composing, now);
+                        world.chat_state(connection, (reader, me), state, now);
+                    }
+                }
+                FromPage::Act {
+                    req,
+                    id,
+                    from_me,
+                    act,
+                } => {
+                    let error = match WireId::new(&id) {
+                        Ok(id) => world.act(&me, &id, from_me, act).err(),
+                        Err(_) => Some("no such message"),
+                    };
+                    world.tell(connection, ToPage::Done { req, error });
+                }
+                FromPage::Unread { chat } => {
+                    if let Some(chat) = world.place(&chat) {
+                        world.mark_unread(&me, chat);
                     }
                 }
                 FromPage::Presence { available } => {
@@ -192,6 +215,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     kind,
                     quoted,
                     mentions,
+                    fields,
                 } => {
                     let (Ok(id), Some(recipient)) = (WireId::new(&id), world.place(&to)) else {
                         return;
@@ -210,6 +234,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     };
                     let unknown_sender = !own || from.ends_with("@lid") != by_lid;
                     let mentions = mentions.iter().filter_map(|one| world.person(one));
+                    let (body, fields) = media::taken(body, fields);
                     let sending = Sending {
                         id,
                         to: recipient,
@@ -217,7 +242,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                         kind,
                         quoted,
                         mentions: mentions.collect(),
-                        fields: serde_json::Map::new(),
+                        fields,
                         unknown_sender,
                     };
                     world.send(&me, Some(&device), sending);

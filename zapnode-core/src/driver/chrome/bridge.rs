@@ -19,7 +19,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 21] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -35,8 +35,10 @@ const FILES: [(&str, &str); 19] = [
     ("reactions.js", include_str!("inject/reactions.js")),
     ("calls.js", include_str!("inject/calls.js")),
     ("send.js", include_str!("inject/send.js")),
+    ("media.js", include_str!("inject/media.js")),
     ("refusals.js", include_str!("inject/refusals.js")),
-    ("typing.js", include_str!("inject/typing.js")),
+    ("actions.js", include_str!("inject/actions.js")),
+    ("presence.js", include_str!("inject/presence.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -189,11 +191,37 @@ impl Command {
     pub(crate) const SHOW_QR: Self = Self::new("show QR", "showQr", 30);
     pub(crate) const FIND_CONTACT: Self = Self::new("find contact", "findContact", 20);
     pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
+    /// Its deadline grows with the file.
+    pub(crate) const SEND_MEDIA: Self = Self::new("send file", "sendMedia", 60);
+    pub(crate) const OPEN_MEDIA: Self = Self::new("download", "openMedia", 300);
+    pub(crate) const READ_MEDIA: Self = Self::new("download", "readMedia", 30);
+    pub(crate) const CLOSE_MEDIA: Self = Self::new("download", "closeMedia", 10);
+    pub(crate) const ASK_FOR_MEDIA: Self =
+        Self::new("ask the phone for a file", "askForMedia", 60);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
     pub(crate) const RECONNECT: Self = Self::new("reconnect", "reconnect", 10);
-    pub(crate) const TYPING: Self = Self::new("typing", "typing", 5);
+    pub(crate) const EDIT: Self = Self::new("edit", "edit", 30);
+    pub(crate) const REVOKE: Self = Self::new("revoke", "revoke", 30);
+    pub(crate) const REACT: Self = Self::new("react", "react", 30);
+    pub(crate) const STAR: Self = Self::new("star", "star", 20);
+    pub(crate) const PIN: Self = Self::new("pin", "pin", 30);
+    pub(crate) const MARK_SEEN: Self = Self::new("mark seen", "markSeen", 15);
+    pub(crate) const MARK_UNREAD: Self = Self::new("mark unread", "markUnread", 15);
+    pub(crate) const ACTIVITY: Self = Self::new("typing", "activity", 5);
+    pub(crate) const AVAILABLE: Self = Self::new("presence", "available", 10);
     pub(crate) const HEARD_UNTIL: Self = Self::new("tell what was heard", "heardUntil", 10);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
+
+    /// The same with more time.
+    pub(crate) const fn and(mut self, more: Duration) -> Self {
+        self.deadline = self.deadline.saturating_add(more);
+        self
+    }
+
+    /// The expression that gives the file input of a token.
+    pub(crate) fn file_input(token: &str) -> String {
+        format!("globalThis[{INSTALLED}]?.fileInput(\"{token}\") ?? null")
+    }
 
     /// The expression that calls it. The page's own clock is this machine's, so it can tell that
     /// the caller has given up: a page that was busy for long must not act afterwards.
@@ -253,6 +281,26 @@ impl Command {
                 waited_for: error.message,
                 after: self.deadline,
             },
+            ErrorKind::Unknown => DriverError::MessageUnknown {
+                message: error.message,
+            },
+            ErrorKind::NoMedia => DriverError::NoMedia {
+                message: error.message,
+            },
+            ErrorKind::Expired => DriverError::MediaExpired {
+                message: error.message,
+                asked: error.asked,
+            },
+            ErrorKind::File => DriverError::MediaUnusable {
+                reason: error.message,
+            },
+            ErrorKind::Upload => DriverError::UploadFailed {
+                reason: error.message,
+            },
+            ErrorKind::NotAllowed => DriverError::NotAllowed {
+                command,
+                why: error.message,
+            },
             ErrorKind::Blocked => DriverError::ContactBlocked {
                 recipient: error.message,
             },
@@ -283,6 +331,8 @@ struct AnswerError {
     part: Option<String>,
     status: Option<u16>,
     words: Option<String>,
+    #[serde(default)]
+    asked: bool,
 }
 
 #[derive(Deserialize)]
@@ -291,6 +341,12 @@ enum ErrorKind {
     Missing,
     Moment,
     Nobody,
+    Unknown,
+    NoMedia,
+    Expired,
+    File,
+    Upload,
+    NotAllowed,
     Blocked,
     Timeout,
     Server,
@@ -335,6 +391,17 @@ pub(crate) struct ContactAnswer {
 pub(crate) struct MessageAnswer {
     pub(crate) id: String,
     pub(crate) ack: i64,
+}
+
+/// The answer to [`Command::OPEN_MEDIA`].
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OpenedMedia {
+    pub(crate) token: u64,
+    /// In bytes.
+    pub(crate) size: u64,
+    pub(crate) mime_type: Option<String>,
+    pub(crate) file_name: Option<String>,
 }
 
 #[cfg(test)]
@@ -403,8 +470,32 @@ mod tests {
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
         assert!(matches!(
+            failed("unknown"),
+            DriverError::MessageUnknown { message } if message == "m"
+        ));
+        assert!(matches!(
+            failed("notAllowed"),
+            DriverError::NotAllowed { why, .. } if why == "m"
+        ));
+        assert!(matches!(
             failed("blocked"),
             DriverError::ContactBlocked { recipient } if recipient == "m"
+        ));
+        assert!(
+            matches!(failed("unknown"), DriverError::MessageUnknown { message } if message == "m")
+        );
+        assert!(matches!(failed("noMedia"), DriverError::NoMedia { message } if message == "m"));
+        assert!(matches!(
+            failed("expired"),
+            DriverError::MediaExpired { asked: false, .. }
+        ));
+        assert!(matches!(failed("file"), DriverError::MediaUnusable { reason } if reason == "m"));
+        assert!(matches!(failed("upload"), DriverError::UploadFailed { reason } if reason == "m"));
+        let text = r#"{"ok":false,"error":{"kind":"expired","message":"m","asked":true}}"#;
+        let expired = Command::ASK_FOR_MEDIA.answer::<()>(Some(text));
+        assert!(matches!(
+            expired,
+            Err(DriverError::MediaExpired { asked: true, .. })
         ));
         let text =
             r#"{"ok":false,"error":{"kind":"server","message":"m","status":463,"words":"w"}}"#;

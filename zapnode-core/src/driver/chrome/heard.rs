@@ -1,10 +1,13 @@
 //! What the bridge tells of the world, read into the contract's words. A strange one is left out:
 //! nothing could be done with it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::driver::DriverEvent;
+use crate::driver::file_sink::hex;
 use crate::id::{ChatId, MessageId, WireId};
 use crate::message::{
     Ack, Call, Decryption, Details, Edit, GroupChange, GroupNotice, IncomingMessage, Location,
@@ -60,7 +63,7 @@ pub(crate) struct PageDetails {
     ack: Option<i64>,
     reply_to: Option<PageQuoted>,
     mentions: Vec<PagePerson>,
-    media: Option<MediaFacts>,
+    media: Option<PageMedia>,
     location: Option<Location>,
     vcards: Vec<String>,
     is_forwarded: bool,
@@ -69,9 +72,40 @@ pub(crate) struct PageDetails {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageMedia {
+    mime_type: Option<String>,
+    file_name: Option<String>,
+    size: Option<u64>,
+    duration: Option<u32>,
+    is_gif: bool,
+    #[serde(default)]
+    is_view_once: bool,
+    /// SHA-256 as base64.
+    filehash: Option<String>,
+}
+
+impl PageMedia {
+    fn read(self) -> MediaFacts {
+        let hash = self.filehash.and_then(|text| BASE64.decode(text).ok());
+        MediaFacts {
+            mime_type: self.mime_type,
+            file_name: self.file_name,
+            size: self.size,
+            duration: self.duration,
+            is_gif: self.is_gif,
+            is_view_once: self.is_view_once,
+            sha256: hash.filter(|hash| hash.len() == 32).map(|hash| hex(&hash)),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
 struct PageQuoted {
     id: String,
     from: Option<PagePerson>,
+    kind: Option<String>,
+    text: Option<String>,
 }
 
 impl PageDetails {
@@ -80,6 +114,8 @@ impl PageDetails {
             Some(Quoted {
                 id: WireId::new(&quoted.id).ok()?,
                 from: quoted.from.as_ref().and_then(PagePerson::read),
+                kind: quoted.kind,
+                text: quoted.text,
             })
         });
         let on_earth = |place: &Location| {
@@ -89,7 +125,7 @@ impl PageDetails {
             ack: self.ack.map(Ack::from_number),
             reply_to,
             mentions: people(&self.mentions),
-            media: self.media,
+            media: self.media.map(PageMedia::read),
             location: self.location.filter(on_earth),
             vcards: self.vcards,
             is_forwarded: self.is_forwarded,

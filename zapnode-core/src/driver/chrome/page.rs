@@ -170,6 +170,20 @@ impl Shared {
         }
     }
 
+    /// Waits for something that the page does, for as long as there is that page.
+    pub(crate) async fn on_page<T>(
+        &self,
+        command: &'static str,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, DriverError> {
+        self.check_open()?;
+        let mut epoch = self.epoch.subscribe();
+        tokio::select! {
+            done = work => done.map_err(|error| self.call_error(command, error)),
+            by = interrupted(&mut epoch) => Err(DriverError::Interrupted { command, by }),
+        }
+    }
+
     /// What a failed call means to a command of the page.
     pub(crate) fn call_error(&self, command: &'static str, error: CallError) -> DriverError {
         let by = match error {

@@ -187,7 +187,7 @@ async function call(name, text, deadline) {
   }
 }
 
-Object.defineProperty(window, INSTALLED, { value: Object.freeze({ call }) });
+Object.defineProperty(window, INSTALLED, { value: Object.freeze({ call, fileInput }) });
 emit("hello", { url: location.href });
 guarded("passkey", watchPasskeyCalls);
 watch();
