@@ -123,6 +123,8 @@ impl SessionManager {
         let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let log = EventLog::new(store.clone());
         let webhooks = Webhooks::open(store.clone(), log.clone(), options.webhooks.clone()).await?;
+        let media = MediaStore::open(folder.path(), store.clone(), options.media.clone());
+        media.clear_incoming().await;
         let context = Arc::new(Context {
             driver,
             store,
@@ -131,7 +133,7 @@ impl SessionManager {
             cleanup_after_logout: options.cleanup_after_logout,
             care: options.care,
             records: Records::in_folder(folder.path()),
-            media: MediaStore::in_folder(folder.path()),
+            media,
             pace: options.pace,
             bus,
             removals,
@@ -317,6 +319,11 @@ impl SessionManager {
             drop(registry);
             removed.await;
         }
+    }
+
+    /// The files that messages carry.
+    pub fn media(&self) -> &MediaStore {
+        &self.inner.context.media
     }
 
     /// A message of any session by our own id, also of one that was removed.
@@ -529,12 +536,19 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
     loop {
         hourly.tick().await;
         // The manager itself is not held meanwhile: whoever drops it may open its folder anew at once.
-        let Some((store, options)) = manager
-            .upgrade()
-            .map(|inner| (inner.context.store.clone(), inner.options.clone()))
-        else {
+        let Some((store, media, options)) = manager.upgrade().map(|inner| {
+            let context = &inner.context;
+            (
+                context.store.clone(),
+                context.media.clone(),
+                inner.options.clone(),
+            )
+        }) else {
             return;
         };
+        if let Err(error) = media.sweep().await {
+            tracing::error!(%error, "old files could not be deleted");
+        }
         let before = OffsetDateTime::now_utc() - options.idempotency_keys_kept;
         if let Err(error) = store.forget_keys(before).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");

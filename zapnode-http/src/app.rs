@@ -12,7 +12,7 @@ use zapnode_core::chatwoot::{BridgeConfig, Chatwoot, ChatwootOptions};
 use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
 use zapnode_core::store::StoreError;
-use zapnode_core::{SessionId, SessionManager};
+use zapnode_core::{Region, SessionId, SessionManager};
 
 use crate::auth::{Hosts, Secret};
 use crate::error::ApiError;
@@ -46,6 +46,8 @@ pub struct AppOptions {
     pub allow_private: bool,
     /// The default session's bridge to Chatwoot, as whoever started this program set it up.
     pub chatwoot: Option<BridgeConfig>,
+    /// Where national numbers are completed to. `None`: numbers are international as they are.
+    pub region: Option<Region>,
 }
 
 impl AppOptions {
@@ -62,6 +64,7 @@ impl AppOptions {
             max_streams: 256,
             allow_private: false,
             chatwoot: None,
+            region: None,
         }
     }
 }

@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use super::api::ApiError;
 use super::bridge::{Bridge, Stuck};
 use super::format::to_whatsapp;
-use super::incoming::{Addressee, AgentMessage, Attachment, SOURCE_PREFIX, Verdict, judge};
+use super::files::{Part, parts};
+use super::incoming::{Addressee, AgentMessage, SOURCE_PREFIX, Verdict, judge};
 use super::{Shared, belongs};
 use crate::error::{Error, with_causes};
 use crate::id::SessionId;
 use crate::message::Recipient;
 use crate::options::SessionOptions;
-use crate::outbox::NewMessage;
+use crate::outbox::{NewMessage, Submitted};
 use crate::session::SessionHandle;
 use crate::store::{Call, Pair};
 
@@ -26,9 +27,9 @@ impl Bridge {
         while let Some(call) = self.store().open_call(session.clone(), after).await? {
             after = call.seq;
             match self.call(&call).await {
-                Ok(pair) => {
+                Ok(pairs) => {
                     self.store()
-                        .call_done(session.clone(), call.seq, pair)
+                        .call_done(session.clone(), call.seq, pairs)
                         .await?;
                 }
                 Err(stuck) => first = first.and(Err(stuck)),
@@ -37,16 +38,16 @@ impl Bridge {
         first
     }
 
-    async fn call(&mut self, call: &Call) -> Result<Option<Pair>, Stuck> {
+    async fn call(&mut self, call: &Call) -> Result<Vec<Pair>, Stuck> {
         let body: Map<String, Value> = serde_json::from_str(&call.body).unwrap_or_default();
         match judge(&body, &belongs(&self.row)) {
             Verdict::Send(message) if message.to == Some(Addressee::System) => {
                 self.obey(&message).await?;
-                Ok(None)
+                Ok(vec![])
             }
             Verdict::Send(message) if call.restored => {
                 self.failed(&message, self.words.restored).await?;
-                Ok(None)
+                Ok(vec![])
             }
             Verdict::Send(message) => self.send(&message).await,
             Verdict::Delete {
@@ -54,9 +55,9 @@ impl Bridge {
                 conversation,
             } => {
                 self.take_back(message, conversation).await?;
-                Ok(None)
+                Ok(vec![])
             }
-            Verdict::Ignore(_) | Verdict::Typing { .. } => Ok(None),
+            Verdict::Ignore(_) | Verdict::Typing { .. } => Ok(vec![]),
         }
     }
 
@@ -78,7 +79,7 @@ impl Bridge {
         Ok(Recipient::parse(&to).map_err(|error| error.to_string()))
     }
 
-    async fn send(&mut self, message: &AgentMessage) -> Result<Option<Pair>, Stuck> {
+    async fn send(&mut self, message: &AgentMessage) -> Result<Vec<Pair>, Stuck> {
         let session = self.row.session.clone();
         let answered = match message.in_reply_to {
             Some(id) => self.store().pair_by_message(session.clone(), id).await?,
@@ -88,54 +89,77 @@ impl Bridge {
             Ok(to) => to,
             Err(why) => {
                 self.failed(message, &why).await?;
-                return Ok(None);
+                return Ok(vec![]);
             }
         };
-        let new = NewMessage {
-            reply_to: answered.and_then(|pair| pair.message_id),
-            // The same call twice, also after a crash, is the same message.
-            idempotency_key: Some(format!(
-                "chatwoot/{session}/{}/{}",
-                self.row.config.account_id, message.id
-            )),
-            ..NewMessage::text(to, self.text(message))
-        };
-        let submitted = match self.shared.manager.get(&session) {
-            Ok(handle) => handle.submit(new).await,
-            Err(error) => Err(error),
-        };
-        match submitted {
-            Ok(submitted) => Ok(Some(Pair {
-                message: message.id,
-                conversation: message.conversation,
-                wire_id: submitted.message.wire_id,
-                from_me: true,
-                message_id: submitted.message.message_id,
-                revoked: false,
-            })),
-            Err(Error::Store(error)) => Err(error.into()),
-            // The agent reads why, and can send it again.
+        let handle = match self.shared.manager.get(&session) {
+            Ok(handle) => handle,
             Err(error) => {
                 self.failed(message, &with_causes(&error)).await?;
-                Ok(None)
+                return Ok(vec![]);
+            }
+        };
+        let mut pairs = vec![];
+        let mut reply_to = answered.and_then(|pair| pair.message_id);
+        for (n, part) in parts(self.text(message), message).iter().enumerate() {
+            let mut key = format!(
+                "chatwoot/{session}/{}/{}",
+                self.row.config.account_id, message.id
+            );
+            if n > 0 {
+                key = format!("{key}/{n}");
+            }
+            let asked = NewMessage {
+                reply_to: reply_to.take(),
+                // The same call twice, also after a crash, is the same message, whatever its file
+                // is by then.
+                asked: Some(key.clone()),
+                idempotency_key: Some(key),
+                ..NewMessage::text(to.clone(), part.text.clone())
+            };
+            match self.submit(asked, part, &handle).await {
+                Ok(submitted) => pairs.push(Pair {
+                    message: message.id,
+                    conversation: message.conversation,
+                    wire_id: submitted.message.wire_id,
+                    from_me: true,
+                    message_id: submitted.message.message_id,
+                    revoked: false,
+                }),
+                Err(Error::Store(error)) => return Err(error.into()),
+                // The agent reads why, and can send it again.
+                Err(error) => {
+                    self.failed(message, &with_causes(&error)).await?;
+                    break;
+                }
             }
         }
+        Ok(pairs)
     }
 
-    fn text(&self, message: &AgentMessage) -> String {
-        let mut lines = Vec::new();
-        let content = to_whatsapp(&message.content);
-        if !content.trim().is_empty() {
-            let config = &self.row.config;
-            lines.push(
-                match message.agent.as_deref().filter(|_| config.sign_messages) {
-                    Some(agent) => format!("*{}:*{}{content}", agent.trim(), config.sign_delimiter),
-                    None => content,
-                },
-            );
+    /// Submits one message; one that was accepted before is not made again.
+    async fn submit(
+        &self,
+        mut asked: NewMessage,
+        part: &Part<'_>,
+        handle: &SessionHandle,
+    ) -> Result<Submitted, Error> {
+        if let Some(known) = handle.known(&asked).await? {
+            return Ok(known);
         }
-        lines.extend(message.attachments.iter().filter_map(as_text));
-        lines.join("\n")
+        asked.content = self.content(part, handle).await;
+        handle.submit(asked).await
+    }
+
+    /// What an agent wrote, in WhatsApp's marks.
+    fn text(&self, message: &AgentMessage) -> String {
+        let content = to_whatsapp(&message.content);
+        let config = &self.row.config;
+        match message.agent.as_deref().filter(|_| config.sign_messages) {
+            _ if content.trim().is_empty() => String::new(),
+            Some(agent) => format!("*{}:*{}{content}", agent.trim(), config.sign_delimiter),
+            None => content,
+        }
     }
 
     async fn failed(&self, message: &AgentMessage, words: &str) -> Result<(), Stuck> {
@@ -154,22 +178,21 @@ impl Bridge {
     /// Takes back what an agent deleted: before it left if possible, else on WhatsApp.
     async fn take_back(&mut self, message: i64, conversation: i64) -> Result<(), Stuck> {
         let session = self.row.session.clone();
-        let Some(pair) = self
+        let pairs = self
             .store()
-            .pair_by_message(session.clone(), message)
-            .await?
-        else {
-            return Ok(());
-        };
+            .pairs_by_message(session.clone(), message)
+            .await?;
         // The contact's own message is theirs to take back, and what is gone on WhatsApp was deleted
         // here by us.
-        if !pair.from_me || pair.revoked {
-            return Ok(());
+        let ours = pairs.iter().filter(|pair| pair.from_me && !pair.revoked);
+        let mut done = Ok(());
+        for pair in ours {
+            let taken = match self.shared.manager.get(&session) {
+                Ok(handle) => handle.take_back(&pair.wire_id).await,
+                Err(error) => Err(error),
+            };
+            done = done.and(taken);
         }
-        let done = match self.shared.manager.get(&session) {
-            Ok(handle) => take_back(&handle, &pair).await,
-            Err(error) => Err(error),
-        };
         if let Err(error) = done {
             tracing::info!(%session, %error, "a message that was deleted in Chatwoot was not taken back");
             let body = json!({"content": self.words.not_taken_back, "message_type": "outgoing", "private": true});
@@ -223,23 +246,6 @@ fn unless_gone<T>(outcome: Result<T, Stuck>) -> Result<(), Stuck> {
     match outcome {
         Err(Stuck::Api(ApiError::Missing { .. } | ApiError::Refused { .. })) => Ok(()),
         other => other.map(|_| ()),
-    }
-}
-
-async fn take_back(session: &SessionHandle, pair: &Pair) -> Result<(), Error> {
-    session.take_back(&pair.wire_id).await
-}
-
-/// A file as a text: its link, or the place it names.
-fn as_text(attachment: &Attachment) -> Option<String> {
-    match (&attachment.place, &attachment.url) {
-        (Some((latitude, longitude)), _) => {
-            let title = attachment.title.as_deref().unwrap_or_default();
-            let link = format!("https://maps.google.com/?q={latitude},{longitude}");
-            Some(format!("{title} {link}").trim().to_owned())
-        }
-        (None, Some(url)) => Some(url.clone()),
-        (None, None) => attachment.title.clone(),
     }
 }
 

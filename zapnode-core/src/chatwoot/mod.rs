@@ -10,7 +10,7 @@
 //!   there; [`format`]: Markdown to WhatsApp's marks and back. Pure.
 //! - [`api`]: Chatwoot's account API, typed. [`signature`]: whether a call is Chatwoot's own.
 //! - `bridge`: the one task of each bridge; `threads` finds contacts and conversations, `push` puts
-//!   messages into them, `calls` deals with what agents did; `pace` keeps under Chatwoot's limits.
+//!   messages into them, `calls` deals with what agents did; `files` carries files; `pace` keeps under Chatwoot's limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +31,7 @@ mod bridge;
 mod calls;
 mod check;
 pub mod config;
+mod files;
 pub mod format;
 pub mod incoming;
 pub mod outgoing;

@@ -55,10 +55,27 @@ pub struct Post {
     pub source_id: String,
     /// The message it stands for, if it stands for one.
     pub source: Option<Source>,
+    /// The file it carries.
+    pub file: Option<Carried>,
     /// A message it answers or is about.
     pub about: Option<WireId>,
     /// When it was written, in seconds since 1970.
     pub written: i64,
+}
+
+/// A file that a message carries; all of it is the sender's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// WhatsApp's word for it, as `image`.
+    pub kind: String,
+    /// As `image/jpeg`.
+    pub mime: Option<String>,
+    /// A document's name.
+    pub name: Option<String>,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// What is said besides, in Markdown: the content where the file is there itself.
+    pub caption: String,
 }
 
 /// The message that a post stands for.
@@ -106,6 +123,7 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
             incoming,
             source_id: format!("{SOURCE_PREFIX}{}", event.id),
             source: None,
+            file: None,
             about: about.map(MessageId::wire_id),
             written: event.timestamp.unix_timestamp(),
         }))
@@ -204,21 +222,38 @@ fn status(id: &MessageId, status: &'static str) -> Plan {
 }
 
 fn message_in(message: &MessagePayload, words: &Words) -> Plan {
-    let mut content = content(message, words);
-    if message.chat_id.is_group() {
-        content = format!("**{}**\n{content}", writer(message));
-    }
-    post(message, content, true)
+    let by = message
+        .chat_id
+        .is_group()
+        .then(|| format!("**{}**", writer(message)));
+    post(message, words, by, true)
 }
 
 fn message_out(message: &MessagePayload, words: &Words) -> Plan {
-    post(message, content(message, words), false)
+    post(message, words, None, false)
 }
 
-fn post(message: &MessagePayload, content: String, incoming: bool) -> Plan {
+/// `by`: who wrote it, where the conversation is with several.
+fn post(message: &MessagePayload, words: &Words, by: Option<String>, incoming: bool) -> Plan {
+    let content = content(message, words);
     if content.is_empty() {
         return Plan::Nothing;
     }
+    let below = |by: &Option<String>, text: String| match by {
+        Some(by) if text.is_empty() => by.clone(),
+        Some(by) => format!("{by}\n{text}"),
+        None => text,
+    };
+    let caption = message.body.as_deref().map(to_markdown).unwrap_or_default();
+    let medium = message.media.as_ref();
+    let file = message.has_media.then(|| Carried {
+        kind: message.kind.clone(),
+        mime: medium.and_then(|medium| medium.mimetype.clone()),
+        name: medium.and_then(|medium| medium.filename.clone()),
+        size: medium.and_then(|medium| medium.size),
+        caption: below(&by, caption),
+    });
+    let content = below(&by, content);
     // An own message tells nothing of the other one's name.
     let name = message.notify_name.as_deref().filter(|_| incoming);
     Plan::Post(Box::new(Post {
@@ -231,6 +266,7 @@ fn post(message: &MessagePayload, content: String, incoming: bool) -> Plan {
             from_me: message.from_me,
             message_id: message.id.clone(),
         }),
+        file,
         about: message.reply_to.as_ref().map(|reply| reply.id.clone()),
         written: message.timestamp,
     }))

@@ -161,6 +161,13 @@ fn what_a_text_cannot_show_is_told_in_words() {
     ] {
         assert_eq!(posted("message", message(&change)).content, content);
     }
+    // Where the file itself is there, its caption is enough.
+    let photo = json!({"type": "image", "hasMedia": true, "body": "*olha*", "chatId": "1203@g.us",
+        "media": {"mimetype": "image/jpeg", "filename": null, "size": 5, "duration": null, "url": null}});
+    let file = posted("message", message(&photo)).file.expect("a file");
+    assert_eq!(file.caption, "**Ana (+244929782402)**\n**olha**");
+    assert_eq!((file.kind.as_str(), file.size), ("image", Some(5)));
+    assert_eq!(posted("message", message(&json!({}))).file, None);
     // Nothing to show: a notice, for one.
     let empty = planned("message", message(&json!({"body": ""})), &json!({}));
     assert_eq!(empty, Plan::Nothing);

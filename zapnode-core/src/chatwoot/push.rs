@@ -87,13 +87,28 @@ impl Bridge {
             })
         };
         let mut conversation = self.thread_for(&post.peer).await?.conversation;
-        let mut put = self
-            .put(conversation, &post.source_id, body(&post.content), None)
-            .await;
+        let file = match (&post.source, &post.file) {
+            (Some(source), Some(carried)) => {
+                let file = self.fetched(source, carried).await;
+                file.map(|file| (file, &carried.caption))
+            }
+            _ => None,
+        };
+        let first = |file: &Option<(File, &String)>| match file {
+            Some((file, caption)) => (body(caption), Some(file.clone())),
+            None => (body(&post.content), None),
+        };
+        let (what, with) = first(&file);
+        let mut put = self.put(conversation, &post.source_id, what, with).await;
         if let Err(Stuck::Api(ApiError::Missing { .. })) = put {
             // Somebody deleted the conversation: another one is opened.
             self.forget(&post.peer.key).await?;
             conversation = self.thread_for(&post.peer).await?.conversation;
+            let (what, with) = first(&file);
+            put = self.put(conversation, &post.source_id, what, with).await;
+        }
+        if file.is_some() && matches!(put, Err(Stuck::Api(ApiError::Refused { .. }))) {
+            // Too large for it, or of a kind that it does not take.
             put = self
                 .put(conversation, &post.source_id, body(&post.content), None)
                 .await;
@@ -225,7 +240,7 @@ impl Bridge {
         };
         let file = File {
             name: "whatsapp-qr.png".to_owned(),
-            content_type: "image/png",
+            content_type: "image/png".to_owned(),
             bytes,
         };
         let body = json!({"content": self.words.scan, "message_type": "incoming"});

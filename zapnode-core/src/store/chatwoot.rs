@@ -172,7 +172,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.run(move |t| {
             if let Some(pair) = pair {
-                insert_pair(t, &session, &pair)?;
+                insert_pair(t, &session, &pair, 0)?;
             }
             let sql = "UPDATE chatwoot_bridges SET cursor = max(cursor, ?2) WHERE session = ?1";
             t.execute(sql, params![session.as_str(), cursor])?;
@@ -258,16 +258,33 @@ impl Store {
         .await
     }
 
-    /// The pair of a message in Chatwoot.
+    /// The pair of a message in Chatwoot; of several the first.
     pub(crate) async fn pair_by_message(
         &self,
         session: SessionId,
         message: i64,
     ) -> Result<Option<Pair>, StoreError> {
         self.run(move |t| {
-            let sql = "SELECT * FROM chatwoot_messages WHERE session = ?1 AND message = ?2";
+            let sql = "SELECT * FROM chatwoot_messages WHERE session = ?1 AND message = ?2
+                       ORDER BY part LIMIT 1";
             let found = t.query_row(sql, params![session.as_str(), message], read_pair);
             Ok(found.optional()?)
+        })
+        .await
+    }
+
+    /// The pairs of a message in Chatwoot: one with several files is several on WhatsApp.
+    pub(crate) async fn pairs_by_message(
+        &self,
+        session: SessionId,
+        message: i64,
+    ) -> Result<Vec<Pair>, StoreError> {
+        self.run(move |t| {
+            let mut query = t.prepare(
+                "SELECT * FROM chatwoot_messages WHERE session = ?1 AND message = ?2 ORDER BY part",
+            )?;
+            let rows = query.query_map(params![session.as_str(), message], read_pair)?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
@@ -324,16 +341,16 @@ impl Store {
         .await
     }
 
-    /// Notes that a call was dealt with and, if it became a message on WhatsApp, which.
+    /// Notes that a call was dealt with and, if it became messages on WhatsApp, which.
     pub(crate) async fn call_done(
         &self,
         session: SessionId,
         seq: i64,
-        pair: Option<Pair>,
+        pairs: Vec<Pair>,
     ) -> Result<(), StoreError> {
         self.run(move |t| {
-            if let Some(pair) = pair {
-                insert_pair(t, &session, &pair)?;
+            for (part, pair) in (0..).zip(&pairs) {
+                insert_pair(t, &session, pair, part)?;
             }
             // Its text is in the history of messages, if it was one.
             let sql = "UPDATE chatwoot_calls SET done = 1, body = '' WHERE seq = ?1";
@@ -363,11 +380,16 @@ fn one_bridge(t: &Transaction<'_>, session: &SessionId) -> Result<Option<BridgeR
         .optional()?)
 }
 
-fn insert_pair(t: &Transaction<'_>, session: &SessionId, pair: &Pair) -> Result<(), StoreError> {
+fn insert_pair(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    pair: &Pair,
+    part: i64,
+) -> Result<(), StoreError> {
     t.execute(
         "INSERT OR REPLACE INTO chatwoot_messages
-             (session, message, conversation, wire_id, from_me, message_id, revoked)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (session, message, conversation, wire_id, from_me, message_id, revoked, part)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             session.as_str(),
             pair.message,
@@ -375,7 +397,8 @@ fn insert_pair(t: &Transaction<'_>, session: &SessionId, pair: &Pair) -> Result<
             pair.wire_id.as_str(),
             pair.from_me,
             pair.message_id.as_ref().map(MessageId::as_str),
-            pair.revoked
+            pair.revoked,
+            part
         ],
     )?;
     Ok(())

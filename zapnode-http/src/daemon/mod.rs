@@ -191,6 +191,7 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
         api_key: settings.api_key.clone().map(Secret::new),
         owner_token: Some(token),
         send_wait: settings.send_wait,
+        region: settings.region,
         webhook_enabled: settings.webhook_enabled,
         hosts: if settings.is_local() {
             Hosts::Local(vec![settings.host.clone()])

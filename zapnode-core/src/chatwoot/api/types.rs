@@ -80,7 +80,7 @@ pub struct File {
     /// Its name.
     pub name: String,
     /// Its type, as `image/png`.
-    pub content_type: &'static str,
+    pub content_type: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
