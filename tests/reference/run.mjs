@@ -3,10 +3,11 @@
 //   node run.mjs --control http://127.0.0.1:PORT/ --https-port PORT [--chromium PATH] [--verbose]
 
 import { mkdtemp, rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import whatsapp from 'whatsapp-web.js';
 import { Sandbox } from './sandbox.mjs';
 import { Checks } from './checks.mjs';
 import { open } from './client.mjs';
@@ -140,6 +141,77 @@ async function receiving(ana) {
     const bruno = chats.find((chat) => chat.id._serialized === `${BRUNO}@c.us`);
     checks.equal(bruno?.name, 'Bruno (sandbox)');
     checks.equal(bruno.lastMessage?.body, 'oi Ana');
+  });
+}
+
+const sample = (name) => readFileSync(new URL(`../../zapnode-core/tests/media/${name}`, import.meta.url));
+const media = (name, mime) => new whatsapp.MessageMedia(mime, sample(name).toString('base64'), name);
+
+async function files(ana) {
+  // What arrived on a phone: the message, and that its file has these bytes.
+  const arrived = async (number, sent, name) => {
+    const onPhone = (await sandbox.messages(number)).find(({ id }) => id === sent?.id?.id);
+    checks.equal(Boolean(onPhone), true);
+    if (name) checks.equal((await sandbox.file(number, onPhone.id)).equals(sample(name)), true);
+    return onPhone;
+  };
+  const send = (to, what, more) => ana.client.sendMessage(`${to}@c.us`, what, { ...more, waitUntilMsgSent: true });
+  await checks.run('sendMessage image', async () => {
+    const sent = await send(BRUNO, media('photo.jpg', 'image/jpeg'), { caption: 'a vista' });
+    checks.equal([sent.type, sent.hasMedia, sent.body], ['image', true, 'a vista']);
+    const onPhone = await arrived(BRUNO, sent, 'photo.jpg');
+    checks.equal([onPhone.kind, onPhone.text, onPhone.fields.mimetype], ['image', 'a vista', 'image/jpeg']);
+  });
+  await checks.run('sendMessage image, made smaller, and less so as HD', async () => {
+    for (const [sendMediaAsHd, width] of [[false, 1600], [true, 2560]]) {
+      const sent = await send(BRUNO, media('wide.jpg', 'image/jpeg'), { sendMediaAsHd });
+      await arrived(BRUNO, sent);
+      const found = (await sandbox.file(BRUNO, sent.id.id)).toString('latin1').match(/\xff\xc0\0\x11\x08(..)(..)/s);
+      checks.equal([found[2], found[1]].map((two) => two.charCodeAt(0) * 256 + two.charCodeAt(1)), [width, width / 2]);
+    }
+  });
+  await checks.run('sendMessage document, to a LID chat', async () => {
+    const sent = await send(CARLA, media('paper.pdf', 'application/pdf'), { sendMediaAsDocument: true });
+    const onPhone = await arrived(CARLA, sent, 'paper.pdf');
+    checks.equal([onPhone.kind, onPhone.fields.filename, onPhone.unknownSender], ['document', 'paper.pdf', false]);
+  });
+  await checks.run('sendMessage voice', async () => {
+    const sent = await send(BRUNO, media('voice.ogg', 'audio/ogg; codecs=opus'), { sendAudioAsVoice: true });
+    const onPhone = await arrived(BRUNO, sent, 'voice.ogg');
+    checks.equal([onPhone.kind, onPhone.fields.duration], ['ptt', 3]);
+    checks.equal(Buffer.from(onPhone.fields.waveform, 'base64').length, 64);
+  });
+  await checks.run('sendMessage sticker', async () => {
+    const sent = await send(BRUNO, media('sticker.webp', 'image/webp'), { sendMediaAsSticker: true });
+    const onPhone = await arrived(BRUNO, sent, 'sticker.webp');
+    checks.equal([onPhone.kind, onPhone.fields.mimetype], ['sticker', 'image/webp']);
+  });
+  await checks.run('sendMessage sticker of a picture', async () => {
+    const sent = await send(BRUNO, media('picture.png', 'image/png'), { sendMediaAsSticker: true });
+    await arrived(BRUNO, sent);
+    checks.match((await sandbox.file(BRUNO, sent.id.id)).toString('latin1', 0, 12), /^RIFF....WEBP$/s);
+  });
+  for (const [kind, name, mime, number] of [
+    ['image', 'photo.jpg', 'image/jpeg', BRUNO],
+    ['document', 'paper.pdf', 'application/pdf', CARLA],
+    ['ptt', 'voice.ogg', 'audio/ogg; codecs=opus', BRUNO],
+    ['sticker', 'sticker.webp', 'image/webp', CARLA],
+  ])
+    await checks.run(`downloadMedia ${kind}`, async () => {
+      const heard = ana.next('message', ([message]) => message.type === kind && !message.fromMe);
+      await sandbox.sendFile(number, { to: ANA, kind, name }, mime, sample(name));
+      const [message] = await heard;
+      checks.equal(message.hasMedia, true);
+      const found = await message.downloadMedia();
+      checks.equal([found?.mimetype, found?.data], [mime, sample(name).toString('base64')]);
+    });
+  await checks.run('downloadMedia of an expired file, which the phone uploads again', async () => {
+    const heard = ana.next('message', ([message]) => message.body === 'de ontem');
+    await sandbox.sendFile(BRUNO, { to: ANA, kind: 'image', caption: 'de ontem' }, 'image/png', sample('picture.png'));
+    const [message] = await heard;
+    await sandbox.faults({ mediaExpired: true });
+    checks.equal((await message.downloadMedia())?.data, sample('picture.png').toString('base64'));
+    await sandbox.faults({ mediaExpired: false });
   });
 }
 
@@ -292,6 +364,7 @@ try {
   await numbers(ana);
   await sending(ana);
   await receiving(ana);
+  await files(ana);
   await happenings(ana);
   await groups(ana);
   await remoteLogout(await restart(ana));

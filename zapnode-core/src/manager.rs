@@ -16,6 +16,7 @@ use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
 use crate::event::{EventLog, Signal, SignalKind};
 use crate::id::{MessageId, SessionId};
+use crate::media::MediaStore;
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
 use crate::outbox::worker::{self, Worker};
@@ -122,6 +123,8 @@ impl SessionManager {
         let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let log = EventLog::new(store.clone());
         let webhooks = Webhooks::open(store.clone(), log.clone(), options.webhooks.clone()).await?;
+        let media = MediaStore::open(folder.path(), store.clone(), options.media.clone());
+        media.clear_incoming().await;
         let context = Arc::new(Context {
             driver,
             store,
@@ -130,6 +133,7 @@ impl SessionManager {
             cleanup_after_logout: options.cleanup_after_logout,
             care: options.care,
             records: Records::in_folder(folder.path()),
+            media,
             pace: options.pace,
             bus,
             removals,
@@ -317,6 +321,11 @@ impl SessionManager {
         }
     }
 
+    /// The files that messages carry.
+    pub fn media(&self) -> &MediaStore {
+        &self.inner.context.media
+    }
+
     /// A message of any session by our own id, also of one that was removed.
     ///
     /// # Errors
@@ -491,6 +500,7 @@ impl SessionManager {
                 commands,
                 store: self.inner.context.store.clone(),
                 records: self.inner.context.records.clone(),
+                media: self.inner.context.media.clone(),
                 outbox,
                 progress: progress.clone(),
                 contacts: Mutex::default(),
@@ -529,12 +539,19 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
     loop {
         hourly.tick().await;
         // The manager itself is not held meanwhile: whoever drops it may open its folder anew at once.
-        let Some((store, options)) = manager
-            .upgrade()
-            .map(|inner| (inner.context.store.clone(), inner.options.clone()))
-        else {
+        let Some((store, media, options)) = manager.upgrade().map(|inner| {
+            let context = &inner.context;
+            (
+                context.store.clone(),
+                context.media.clone(),
+                inner.options.clone(),
+            )
+        }) else {
             return;
         };
+        if let Err(error) = media.sweep().await {
+            tracing::error!(%error, "old files could not be deleted");
+        }
         let keys_from = OffsetDateTime::now_utc() - options.idempotency_keys_kept;
         if let Err(error) = store.forget_keys(keys_from).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");

@@ -4,15 +4,27 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber, WireId};
+use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber};
 
+mod acts;
+mod content;
 mod details;
 mod happenings;
+mod vcard;
 
-pub use details::{Details, Location, MediaFacts, Person, Quoted};
-pub use happenings::{
-    Call, Decryption, Edit, GroupChange, GroupNotice, Reaction, Revoke, RevokedFor, WaitingMessage,
+pub use acts::{Activity, EventAnswer, PinTime};
+pub use content::{
+    Content, Event, EventCall, Media, MediaFile, MediaKind, OutgoingMessage, WAVEFORM_HIGHEST,
+    WAVEFORM_VALUES,
 };
+pub use details::{
+    Details, Downloaded, EventFacts, LinkPreview, Location, MediaFacts, Person, Poll, Quoted,
+};
+pub use happenings::{
+    Call, Decryption, Edit, GroupChange, GroupNotice, Notice, PollChoice, PollVote, Reaction,
+    Revoke, RevokedFor, WaitingMessage,
+};
+pub use vcard::ContactCard;
 
 /// Who a message goes to, as a caller names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,19 +148,6 @@ pub struct Contact {
     pub phone: Option<ChatId>,
     /// `…@lid`, if known.
     pub lid: Option<ChatId>,
-}
-
-/// A text to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutgoingText {
-    /// The chat, as [`Connection::find_contact`](crate::driver::Connection::find_contact) gave it.
-    pub chat: ChatId,
-    /// The text; any Unicode, line breaks as `\n`.
-    pub body: String,
-    /// The id the message shall have.
-    pub wire_id: WireId,
-    /// A message to quote.
-    pub reply_to: Option<MessageId>,
 }
 
 /// How far a sent message has come (fact sheet §5.3). Steps may be skipped and repeated.

@@ -30,7 +30,7 @@ async fn what_whatsapp_does_not_allow_is_told_apart() {
             refusal_number: place,
             ..Faults::default()
         });
-        let handed = session.connection.send_text(&refused).await;
+        let handed = session.connection.send(&refused).await;
         assert_eq!(handed.expect("handed over").ack, Ack::Pending);
         let refusal = session
             .wait("the refusal", |event| match event {
@@ -44,7 +44,7 @@ async fn what_whatsapp_does_not_allow_is_told_apart() {
         assert!(refusal.words.contains("reachout-timelock"), "{refusal:?}");
     }
     sandbox.set_faults(Faults::default());
-    session.connection.send_text(&refused).await.expect("sent");
+    session.connection.send(&refused).await.expect("sent");
     session.wait_ack(&refused.wire_id, Ack::Server).await;
     let got = theirs(&sandbox).messages();
     assert_eq!(got.iter().filter(|m| m.id == refused.wire_id).count(), 1);
@@ -91,7 +91,7 @@ async fn what_whatsapp_does_not_allow_is_told_apart() {
     let blocked = tokio::time::timeout(PATIENCE, async {
         loop {
             let before = text(&chat, "before it is known");
-            if let Err(error) = session.connection.send_text(&before).await {
+            if let Err(error) = session.connection.send(&before).await {
                 return error;
             }
         }
@@ -178,7 +178,7 @@ async fn a_page_that_reloads_itself_interrupts_and_comes_back() {
     let mut answers = Vec::new();
     while !reloaded {
         let message = text(&(&chat).into(), "in the middle");
-        let sent = tokio::time::timeout(PATIENCE, session.connection.send_text(&message)).await;
+        let sent = tokio::time::timeout(PATIENCE, session.connection.send(&message)).await;
         answers.push(sent.expect("an answer in time"));
         while let Ok(event) = session.events.try_recv() {
             reloaded |= event == DriverEvent::Reloaded;
@@ -281,16 +281,12 @@ async fn a_message_without_network_stays_pending_and_goes_out_later() {
     });
     session.reload().await;
     let lost = text(&chat, "lost");
-    let sent = session
-        .connection
-        .send_text(&lost)
-        .await
-        .expect("in the page");
+    let sent = session.connection.send(&lost).await.expect("in the page");
     assert_eq!(sent.ack, Ack::Pending);
     // Asked again, it is the same message; the page sends it itself after a reload.
     sandbox.set_faults(Faults::default());
     session.reload().await;
-    let again = session.connection.send_text(&lost).await.expect("known");
+    let again = session.connection.send(&lost).await.expect("known");
     assert_eq!(again.id, sent.id);
     theirs(&sandbox)
         .wait_for_message(|message| message.id == lost.wire_id, PATIENCE)
@@ -307,11 +303,7 @@ async fn a_message_without_network_stays_pending_and_goes_out_later() {
     });
     session.reload().await;
     let unsent = text(&chat, "unsent");
-    session
-        .connection
-        .send_text(&unsent)
-        .await
-        .expect("in the page");
+    session.connection.send(&unsent).await.expect("in the page");
     sandbox.set_faults(Faults::default());
     session.connection.reload().await.expect("reloaded");
     let told = session
@@ -334,7 +326,7 @@ async fn bodies_that_are_hard_to_carry() {
     let lines = "uma\nduas\r\n\ttrês\u{0}".to_owned();
     for body in [long, lines, "\u{feff}👩‍👩‍👧‍👦".to_owned()] {
         let message = text(&chat, &body);
-        session.connection.send_text(&message).await.expect("sent");
+        session.connection.send(&message).await.expect("sent");
         theirs(&sandbox)
             .wait_for_message(|m| m.id == message.wire_id && m.text == body, PATIENCE)
             .await

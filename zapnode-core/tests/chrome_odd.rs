@@ -48,7 +48,7 @@ async fn a_page_in_which_everything_is_where_it_used_to_be() {
 
     // The chat turns out to be under the other name, and so is the message then.
     let text = chrome_support::text(&contact.chat, "olá");
-    let sent = session.connection.send_text(&text).await.expect("sent");
+    let sent = session.connection.send(&text).await.expect("sent");
     assert_eq!(
         sent.id.as_str(),
         format!("true_777000@lid_{}", text.wire_id)
@@ -65,7 +65,7 @@ async fn a_page_in_which_everything_is_where_it_used_to_be() {
         found.expect("an answer").map(|found| found.id),
         Some(sent.id.clone())
     );
-    let again = session.connection.send_text(&text).await.expect("known");
+    let again = session.connection.send(&text).await.expect("known");
     assert_eq!(again.id, sent.id);
 
     odd_happenings(&mut session, &contact.chat).await;
@@ -95,7 +95,7 @@ async fn odd_happenings(session: &mut Session, chat: &ChatId) {
     };
     tokio::time::timeout(PATIENCE, looked).await.expect("calls");
     let text = chrome_support::text(chat, "everything");
-    session.connection.send_text(&text).await.expect("sent");
+    session.connection.send(&text).await.expect("sent");
     session.wait_message("echo everything").await;
     let mut seen = Vec::new();
     while seen.len() < 8 {

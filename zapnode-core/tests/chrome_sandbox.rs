@@ -57,17 +57,18 @@ async fn from_the_qr_over_messages_and_a_reload_to_a_start_without_qr() {
         Some(theirs.clone())
     );
     let hello = text(&contact.chat, "olá 😀\nsegunda linha \"'\u{2028}");
-    let sent = session.connection.send_text(&hello).await.expect("sent");
+    let sent = session.connection.send(&hello).await.expect("sent");
     assert_eq!(sent.id.wire_id(), hello.wire_id);
     session.wait_ack(&hello.wire_id, Ack::Device).await;
     let arrived = sandbox.phone(&theirs);
-    let arrived = arrived.wait_for_message(|m| m.text == hello.body, PATIENCE);
+    let words = hello.content.words().unwrap_or_default();
+    let arrived = arrived.wait_for_message(|m| m.text == words, PATIENCE);
     assert_eq!(arrived.await.expect("arrived").id, hello.wire_id);
     sandbox.phone(&theirs).read(&ours).await;
     session.wait_ack(&hello.wire_id, Ack::Read).await;
 
     // The same again is the same message.
-    let again = session.connection.send_text(&hello).await.expect("known");
+    let again = session.connection.send(&hello).await.expect("known");
     assert_eq!(again.id, sent.id);
     let found = session
         .connection
@@ -93,7 +94,7 @@ async fn from_the_qr_over_messages_and_a_reload_to_a_start_without_qr() {
     // A reply, quoting it.
     let mut reply = text(&contact.chat, "citada");
     reply.reply_to = Some(message.id.clone());
-    session.connection.send_text(&reply).await.expect("sent");
+    session.connection.send(&reply).await.expect("sent");
     session.wait_ack(&reply.wire_id, Ack::Server).await;
 
     // A reload keeps the login, and the messages.
@@ -316,7 +317,7 @@ async fn a_number_without_whatsapp_and_commands_at_the_wrong_moment() {
     );
     let mut reply = text(&session.chat_of(&phone(THEIRS)).await, "to nothing");
     reply.reply_to = Some(unknown);
-    let refused = session.connection.send_text(&reply).await;
+    let refused = session.connection.send(&reply).await;
     assert!(
         matches!(refused, Err(DriverError::Refused { .. })),
         "{refused:?}"
@@ -331,7 +332,7 @@ async fn what_the_owner_writes_on_the_phone_is_told_and_what_we_send_is_not() {
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
     let mine = text(&chat, "from here");
-    session.connection.send_text(&mine).await.expect("sent");
+    session.connection.send(&mine).await.expect("sent");
     session.wait_ack(&mine.wire_id, Ack::Server).await;
     ours(&sandbox)
         .send(&phone(THEIRS), "from the phone")

@@ -6,6 +6,8 @@ use serde::Serialize;
 use zapnode_core::backup::BackupError;
 use zapnode_core::bulk::InvalidRecipient;
 use zapnode_core::driver::DriverError;
+use zapnode_core::media::MediaError;
+use zapnode_core::net::NetError;
 use zapnode_core::outbox::FailureCode;
 use zapnode_core::session::{Reason, SessionState};
 use zapnode_core::store::StoreError;
@@ -220,6 +222,15 @@ impl From<Error> for ApiError {
                     .hint("Delete a session, or raise ZAPNODE_MAX_SESSIONS.")
             }
             Error::NotReady { id, state, reason } => Self::not_ready(id, &state, reason),
+            Error::SendFailed { failure, .. }
+                if failure.code == FailureCode::NotSupportedByPage =>
+            {
+                // It names the part of the page that is missing.
+                Self {
+                    text: failure.detail,
+                    ..failure.code.into()
+                }
+            }
             Error::SendFailed { failure, .. } => failure.code.into(),
             Error::IdempotencyMismatch => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -232,6 +243,11 @@ impl From<Error> for ApiError {
             Error::MessageNotFound => Self::new(StatusCode::NOT_FOUND, "message_not_found", text),
             Error::NotCancellable { .. } | Error::NotTakenBack { .. } => {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
+            }
+            Error::NotSentYet { .. } => {
+                Self::new(StatusCode::CONFLICT, "message_not_sent", text).hint(
+                    "DELETE /messages/{id} takes it out of the queue; then send what you want instead.",
+                )
             }
             Error::InvalidMessage(text) => Self::invalid(text),
             Error::InvalidTemplate(_) => {
@@ -262,6 +278,7 @@ impl From<Error> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
             }
             Error::Store(error) => error.into(),
+            Error::Media(error) => error.into(),
             Error::Backup(error) => error.into(),
             Error::Folder { source, path } => storage(&source, &path.display()),
             other => {
@@ -290,6 +307,52 @@ impl From<StoreError> for ApiError {
         match error.hint() {
             Some(hint) => answer.hint(hint),
             None => answer,
+        }
+    }
+}
+
+impl From<MediaError> for ApiError {
+    fn from(error: MediaError) -> Self {
+        let text = error.to_string();
+        let unprocessable = |code| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text.clone());
+        match error {
+            MediaError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", text)
+                    .hint("Send it smaller; larger files can be sent as a document, up to ZAPNODE_MEDIA_MAX_MB.")
+            }
+            MediaError::Empty | MediaError::NotBase64 | MediaError::Broken { .. } => {
+                Self::invalid(text)
+            }
+            MediaError::Slow { .. } => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", text)
+            }
+            MediaError::WrongKind { .. } => unprocessable("wrong_media_type")
+                .hint("Send it as type document, which takes any file."),
+            MediaError::NeedsFfmpeg { .. } => unprocessable("ffmpeg_missing").hint(
+                "Install ffmpeg on the machine of ZapNode (or set ZAPNODE_FFMPEG), or send it in the format WhatsApp wants.",
+            ),
+            MediaError::Unconvertible { .. } => unprocessable("media_not_convertible")
+                .hint("Check that the file opens elsewhere, or convert it yourself."),
+            MediaError::ConversionTimeout { .. } => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text)
+                    .hint("Send a shorter one, or convert it yourself.")
+            }
+            MediaError::Fetch(NetError::PrivateAddress { .. } | NetError::InvalidUrl(_)) => {
+                Self::invalid(text).hint(
+                    "Name a public address; ZAPNODE_ALLOW_PRIVATE_ADDRESSES=true allows private ones.",
+                )
+            }
+            MediaError::Fetch(_) | MediaError::FetchRefused { .. } => {
+                unprocessable("media_not_fetched")
+                    .hint("Check that the address gives the file to anybody, or upload the file.")
+            }
+            MediaError::NotFound => Self::new(StatusCode::NOT_FOUND, "media_not_found", text),
+            MediaError::Io { source, path } => storage(&source, &path.display()),
+            MediaError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = &other as &dyn std::error::Error, "internal error");
+                Self::internal()
+            }
         }
     }
 }
@@ -329,6 +392,11 @@ impl From<FailureCode> for ApiError {
                 "WhatsApp's page lacks what this message needs",
             )
             .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics."),
+            FailureCode::MediaUnusable => failed(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the file cannot be sent",
+            )
+            .hint("GET /messages/{id} says what is wrong with it; as a document any file goes."),
             FailureCode::LoggedOut | FailureCode::SessionRemoved => failed(
                 StatusCode::CONFLICT,
                 "the session ended before the message was sent",
@@ -392,6 +460,15 @@ impl From<DriverError> for ApiError {
                 Self::new(StatusCode::NOT_IMPLEMENTED, "not_supported_by_page", text)
                     .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics.")
             }
+            DriverError::MessageUnknown { .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "message_not_found",
+                "WhatsApp's page does not know this message",
+            )
+            .hint("It may be deleted there, or older than what the phone has given to the page."),
+            DriverError::NotAllowed { why, .. } => {
+                Self::new(StatusCode::CONFLICT, "not_allowed", why)
+            }
             DriverError::WrongMoment { .. } => {
                 Self::new(StatusCode::CONFLICT, "wrong_moment", text)
             }
@@ -406,6 +483,19 @@ impl From<DriverError> for ApiError {
             DriverError::ContactBlocked { .. } => FailureCode::ContactBlocked.into(),
             DriverError::ServerRefused { .. } => bad_gateway("driver_failed")
                 .hint("WhatsApp's server said no; the text has its words."),
+            DriverError::NoMedia { .. } => Self::new(StatusCode::NOT_FOUND, "no_media", text),
+            DriverError::MediaExpired { asked, .. } => {
+                let gone = Self::new(StatusCode::GONE, "media_expired", text);
+                match asked {
+                    false => gone.hint("Ask the phone to upload it again."),
+                    true => gone,
+                }
+            }
+            DriverError::MediaUnusable { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "media_unusable", text)
+            }
+            DriverError::UploadFailed { .. } => bad_gateway("upload_failed"),
+            DriverError::FileNotWritten { source, path } => storage(&source, &path.display()),
             DriverError::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "session_not_ready", text)
             }

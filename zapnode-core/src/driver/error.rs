@@ -57,7 +57,7 @@ pub enum DriverError {
         parts: Vec<String>,
     },
     /// The page has not the part that this one feature needs.
-    #[error("this page does not support {feature}: {part} is missing")]
+    #[error("WhatsApp's page does not support {feature}: {part} is missing")]
     Unsupported {
         /// What was asked.
         feature: &'static str,
@@ -95,6 +95,56 @@ pub enum DriverError {
     NotOnWhatsApp {
         /// Who was meant.
         recipient: String,
+    },
+    /// The page has no such message.
+    #[error("the page does not know the message {message}")]
+    MessageUnknown {
+        /// Its whole key.
+        message: String,
+    },
+    /// The message has no file.
+    #[error("the message {message} has no file")]
+    NoMedia {
+        /// Its whole key.
+        message: String,
+    },
+    /// The message's file is no longer on WhatsApp's servers.
+    #[error("the file of the message {message} is no longer on WhatsApp's servers{}", whether_asked(*.asked))]
+    MediaExpired {
+        /// Its whole key.
+        message: String,
+        /// Whether the phone was asked to upload it again, and has not got it any more either.
+        asked: bool,
+    },
+    /// A message's file could not be written to disk.
+    #[error("the file {} could not be written", .path.display())]
+    FileNotWritten {
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file cannot be sent as it is: unreadable, too large, or of a kind that the page cannot make
+    /// ready. Nothing was sent.
+    #[error("the file cannot be sent: {reason}")]
+    MediaUnusable {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file did not get to WhatsApp's servers. Nothing was sent, and it may do at another time.
+    #[error("the file could not be uploaded to WhatsApp: {reason}")]
+    UploadFailed {
+        /// The page's words.
+        reason: String,
+    },
+    /// WhatsApp does not allow this with this message or chat, or no longer. Nothing was done.
+    #[error("{command} is not allowed: {why}")]
+    NotAllowed {
+        /// What was asked.
+        command: &'static str,
+        /// What is in the way.
+        why: String,
     },
     /// The page or WhatsApp said no. Nothing was done.
     #[error("{command} was refused: {reason}")]
@@ -159,6 +209,14 @@ impl DriverError {
 
 fn number(status: Option<u16>) -> String {
     status.map_or_else(String::new, |status| format!(" (error {status})"))
+}
+
+fn whether_asked(asked: bool) -> &'static str {
+    if asked {
+        ", and the phone has not got it any more"
+    } else {
+        "; the phone can be asked to upload it again"
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {

@@ -9,7 +9,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,9 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Call, Contact, Edit, GroupNotice, IncomingMessage, OutgoingText, Reaction,
-    Recipient, Revoke, SentMessage, WaitingMessage,
+    AckChange, Activity, Call, Contact, Downloaded, Edit, EventAnswer, GroupNotice,
+    IncomingMessage, Notice, OutgoingMessage, PinTime, PollVote, Reaction, Recipient, Revoke,
+    RevokedFor, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
 
@@ -27,6 +28,7 @@ pub mod chrome;
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
 mod error;
+mod file_sink;
 mod link;
 #[cfg(any(test, feature = "test-util"))]
 pub mod scripted;
@@ -115,13 +117,14 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn find_contact(&self, recipient: &Recipient) -> Result<Option<Contact>, DriverError>;
 
-    /// Hands a text to the page. Returns once the page has the message under the id that was
-    /// chosen; that WhatsApp's server has it is told by [`DriverEvent::Ack`].
+    /// Hands a message over. Returns once it is known under the id that was chosen; that
+    /// WhatsApp's server has it is told by [`DriverEvent::Ack`]. One that is known under this id
+    /// already is not sent again.
     ///
     /// # Errors
-    /// By situation. [`DriverError::outcome_unknown`] tells those after which the message may
-    /// exist all the same.
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError>;
+    /// By situation. [`DriverError::Unsupported`] where this kind cannot be sent here;
+    /// [`DriverError::outcome_unknown`] tells those after which the message may exist all the same.
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError>;
 
     /// Looks a message up by its whole key. `None`: the page does not know it.
     ///
@@ -129,12 +132,99 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
 
-    /// Shows the chat's members that this account is typing, or that it stopped. WhatsApp ends it by
-    /// itself after about 25 s.
+    /// Fetches a message's file and writes it to `to`, a path on this machine: piece by piece, so that
+    /// it is never whole in memory here, and under that name only once it is complete. What was there
+    /// is replaced.
+    ///
+    /// # Errors
+    /// [`DriverError::MessageUnknown`], [`DriverError::NoMedia`], [`DriverError::MediaExpired`], after
+    /// which [`request_media`](Self::request_media) may help; else by situation. There is no file then.
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError>;
+
+    /// Asks the account's phone to upload the file of a message again that is no longer on WhatsApp's
+    /// servers, and returns once it did. A phone that is off line does not answer.
+    ///
+    /// # Errors
+    /// [`DriverError::MediaExpired`] with `asked` when the phone has not got it any more,
+    /// [`DriverError::TimedOut`] when it does not answer, else by situation.
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError>;
+
+    /// Gives a message of this account another text, or a medium another caption. Returns when the
+    /// message has it; it is also told as [`DriverEvent::Edited`]. A message that has this text
+    /// already is left as it is.
+    ///
+    /// # Errors
+    /// [`DriverError::MessageUnknown`], [`DriverError::NotAllowed`] for one that WhatsApp does not
+    /// let this account change (any more), else by situation.
+    async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError>;
+
+    /// Takes a message back for everyone (this account's own, or as an admin of the group somebody
+    /// else's), or deletes it on this account's devices only. Returns when it is gone; it is also
+    /// told as [`DriverEvent::Revoked`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit). One that was taken back for everyone before is no error.
+    async fn revoke(&self, message: &MessageId, whose: RevokedFor) -> Result<(), DriverError>;
+
+    /// Puts this account's reaction on a message, in place of an earlier one, or takes it away.
+    /// Returns when WhatsApp has it; it is also told as [`DriverEvent::Reaction`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn react(&self, message: &MessageId, emoji: Option<&str>) -> Result<(), DriverError>;
+
+    /// Stars a message for this account, or takes the star away.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn star(&self, message: &MessageId, on: bool) -> Result<(), DriverError>;
+
+    /// Pins a message in its chat for everyone there, or (`None`) unpins it.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError>;
+
+    /// Votes in a poll, in place of an earlier vote; no option takes it back. Options are named by
+    /// their words. Returns when WhatsApp has it; it is also told as [`DriverEvent::Vote`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit); [`DriverError::NotAllowed`] also for an option that the poll has
+    /// not, and for more than one where only one can be chosen.
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError>;
+
+    /// Answers an event, in place of an earlier answer.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn answer_event(&self, event: &MessageId, answer: EventAnswer)
+    -> Result<(), DriverError>;
+
+    /// Marks everything in a chat as seen: its writers are told, as the account's settings allow. A
+    /// chat that the account does not have yet has nothing to be seen.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError>;
+
+    /// Marks a chat as unread, for this account's own devices.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError>;
+
+    /// Shows the chat's members what this account does just now.
     ///
     /// # Errors
     /// By situation; whoever asks can go on without.
-    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError>;
+    async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError>;
+
+    /// Shows this account as available, or not. It is not at the start, so that the phone keeps
+    /// ringing; it holds until it is changed or the session is loaded anew.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn set_available(&self, on: bool) -> Result<(), DriverError>;
 
     /// How things stand right now, by the page's own word. Also the heartbeat: an answer proves
     /// that the session is alive.
@@ -214,6 +304,11 @@ pub enum DriverEvent {
     /// A reaction was put on a message or taken away. Those from before the last time this login
     /// was open are not told.
     Reaction(Reaction),
+    /// Somebody voted in a poll, or took the vote back. Those from before the last time this login was
+    /// open are not told.
+    Vote(PollVote),
+    /// A chat shows something that nobody wrote.
+    Notice(Notice),
     /// Somebody calls. Told once for each call.
     Call(Call),
     /// Something happened in a group.

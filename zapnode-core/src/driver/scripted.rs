@@ -6,7 +6,7 @@
 //! [`ScriptedDriver`] itself, by session.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +21,17 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Activity, Contact, Details, Downloaded, EventAnswer, IncomingMessage,
+    OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 
+mod acts;
+mod files;
 mod happenings;
+
+pub use acts::Act;
+pub use files::ScriptedFile;
 
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
@@ -49,24 +55,32 @@ struct State {
     logins: HashMap<PathBuf, PhoneNumber>,
     open: HashMap<SessionId, Arc<Page>>,
     folders_open: HashSet<PathBuf>,
-    /// What each number got, by wire id: once each, in order.
+    /// The words that each number got, by wire id: once each, in order.
     delivered: Vec<(PhoneNumber, WireId, String)>,
+    /// All that was delivered, to groups too: once each, in order.
+    sent: Vec<OutgoingMessage>,
     /// How often each wire id reached a page.
     handed_over: HashMap<WireId, usize>,
     /// What each login's page keeps across a close, as a real one does on its disk.
-    kept: HashMap<PathBuf, HashMap<WireId, SentMessage>>,
+    kept: HashMap<PathBuf, Memory>,
     open_failures: Vec<DriverError>,
     opened: usize,
     reloaded: usize,
     hold_opening: bool,
     hold_acks: bool,
-    /// Who was shown that an account types, or that it stopped.
-    typed: Vec<(ChatId, bool)>,
+    /// What sessions did besides sending, in order.
+    acts: Vec<Act>,
     typing_fails: bool,
+    /// The part that every act finds missing.
+    lacking_part: Option<String>,
     /// Sends are refused by the server with this number and these words.
     refusing: Option<(Option<u16>, String)>,
+    /// Messages of this kind cannot be sent.
+    lacking: Option<&'static str>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
+    /// The files of messages.
+    files: HashMap<WireId, ScriptedFile>,
 }
 
 #[derive(Debug)]
@@ -77,10 +91,19 @@ struct Page {
     inside: Mutex<Inside>,
 }
 
+/// The messages that a page knows.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    sent: HashMap<WireId, SentMessage>,
+    heard: HashSet<MessageId>,
+    /// Those that were taken back for everyone.
+    revoked: HashSet<MessageId>,
+}
+
 #[derive(Debug, Default)]
 struct Inside {
     account: Option<PhoneNumber>,
-    messages: HashMap<WireId, SentMessage>,
+    memory: Memory,
     closed: bool,
     stalled: bool,
     /// The next look finds messages that were not told.
@@ -139,13 +162,25 @@ impl ScriptedDriver {
 
     /// Where typing was shown (`true`) and ended, in order.
     pub fn typed(&self) -> Vec<(ChatId, bool)> {
-        self.state().typed.clone()
+        let acts = self.acts().into_iter();
+        acts.filter_map(|act| match act {
+            Act::Showed(chat, Activity::Typing) => Some((chat, true)),
+            Act::Showed(chat, Activity::Paused) => Some((chat, false)),
+            _ => None,
+        })
+        .collect()
     }
 
     /// From now on WhatsApp's server refuses what is handed over, with this number and these words;
     /// `None`: it takes everything again.
     pub fn refuse_sends(&self, refusal: Option<(Option<u16>, &str)>) {
         self.state().refusing = refusal.map(|(status, words)| (status, words.to_owned()));
+    }
+
+    /// From now on messages of this kind ([`Content::kind`](crate::message::Content::kind)) cannot be
+    /// sent, or all can again.
+    pub fn lack(&self, kind: Option<&'static str>) {
+        self.state().lacking = kind;
     }
 
     /// How many sessions were opened so far, failures included.
@@ -181,6 +216,11 @@ impl ScriptedDriver {
         let mine = state.delivered.iter().filter(|(to, _, _)| to == phone);
         mine.map(|(_, id, text)| (id.clone(), text.clone()))
             .collect()
+    }
+
+    /// All that was delivered so far, to people and groups, in order.
+    pub fn sent(&self) -> Vec<OutgoingMessage> {
+        self.state().sent.clone()
     }
 
     /// How often a message was handed to a page that took it.
@@ -222,10 +262,17 @@ impl ScriptedDriver {
         from: &PhoneNumber,
         text: &str,
     ) -> IncomingMessage {
-        let page = self.page(session);
+        let message = Self::unwritten(from, "chat", Some(text));
+        let told = DriverEvent::Message(Box::new(message.clone()));
+        self.page(session).tell(told).await;
+        message
+    }
+
+    /// A message that somebody has written and nobody was told of.
+    fn unwritten(from: &PhoneNumber, kind: &str, text: Option<&str>) -> IncomingMessage {
         let wire_id = WireId::choose();
         let chat = ChatId::from(from);
-        let message = IncomingMessage {
+        IncomingMessage {
             id: message_id(false, &chat, &wire_id),
             from: chat.clone(),
             from_phone: Some(chat.clone()),
@@ -233,14 +280,11 @@ impl ScriptedDriver {
             chat,
             name: Some(format!("Contact {from}")),
             from_me: false,
-            kind: "chat".to_owned(),
-            text: Some(text.to_owned()),
+            kind: kind.to_owned(),
+            text: text.map(str::to_owned),
             at: OffsetDateTime::now_utc(),
             details: Details::default(),
-        };
-        page.tell(DriverEvent::Message(Box::new(message.clone())))
-            .await;
-        message
+        }
     }
 
     /// A message the session sent comes further.
@@ -254,7 +298,7 @@ impl ScriptedDriver {
     pub fn acknowledge_untold(&self, session: &SessionId, wire_id: &WireId, ack: Ack) -> MessageId {
         let page = self.page(session);
         let mut inside = lock(&page.inside);
-        let Some(message) = inside.messages.get_mut(wire_id) else {
+        let Some(message) = inside.memory.sent.get_mut(wire_id) else {
             panic!("{session} has no message {wire_id}");
         };
         message.ack = ack;
@@ -337,7 +381,7 @@ impl ScriptedDriver {
         let messages = {
             let mut inside = lock(&page.inside);
             inside.ended = true;
-            inside.messages.clone()
+            inside.memory.clone()
         };
         let mut state = self.state();
         state.kept.insert(page.folder.clone(), messages);
@@ -363,6 +407,7 @@ impl ScriptedDriver {
 
 impl Page {
     async fn tell(&self, event: DriverEvent) {
+        self.remember(&event);
         // A session that is being closed no longer listens.
         let _ = self.events.send(event).await;
     }
@@ -400,7 +445,7 @@ impl Driver for ScriptedDriver {
                 events,
                 inside: Mutex::new(Inside {
                     account: state.logins.get(&folder).cloned(),
-                    messages: state.kept.get(&folder).cloned().unwrap_or_default(),
+                    memory: state.kept.get(&folder).cloned().unwrap_or_default(),
                     ..Inside::default()
                 }),
                 folder,
@@ -441,7 +486,8 @@ impl ScriptedDriver {
             return;
         }
         let pending: Vec<_> = lock(&page.inside)
-            .messages
+            .memory
+            .sent
             .values_mut()
             .filter(|message| message.ack == Ack::Pending)
             .map(|message| {
@@ -561,9 +607,15 @@ impl Connection for ScriptedConnection {
         }))
     }
 
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
         self.alive("send").await?;
         self.account("send")?;
+        if self.driver.state().lacking == Some(message.content.kind()) {
+            return Err(DriverError::Unsupported {
+                feature: message.content.what(),
+                part: "ScriptedModule".to_owned(),
+            });
+        }
         let interrupt = lock(&self.page.inside).interrupt_next_send.take();
         let interrupted = || DriverError::Interrupted {
             command: "send",
@@ -572,9 +624,10 @@ impl Connection for ScriptedConnection {
         if interrupt == Some(false) {
             return Err(interrupted());
         }
-        let id = message_id(true, &text.chat, &text.wire_id);
+        let wire_id = &message.wire_id;
+        let id = message_id(true, &message.chat, wire_id);
         let held = self.driver.state().hold_acks;
-        let known = lock(&self.page.inside).messages.get(&text.wire_id).cloned();
+        let known = lock(&self.page.inside).memory.sent.get(wire_id).cloned();
         if let Some(known) = known.filter(|known| known.ack != Ack::Failed) {
             return Ok(known);
         }
@@ -583,18 +636,22 @@ impl Connection for ScriptedConnection {
             ack: Ack::Pending,
         };
         lock(&self.page.inside)
-            .messages
-            .insert(text.wire_id.clone(), sent.clone());
+            .memory
+            .sent
+            .insert(wire_id.clone(), sent.clone());
         *self
             .driver
             .state()
             .handed_over
-            .entry(text.wire_id.clone())
+            .entry(wire_id.clone())
             .or_default() += 1;
         let refusing = self.driver.state().refusing.clone();
         if let Some((status, words)) = refusing {
-            if let Some(message) = lock(&self.page.inside).messages.get_mut(&text.wire_id) {
-                message.ack = Ack::Failed;
+            {
+                let sent = &mut lock(&self.page.inside).memory.sent;
+                if let Some(message) = sent.get_mut(wire_id) {
+                    message.ack = Ack::Failed;
+                }
             }
             self.driver.world.changed.notify_waiters();
             let refusal = SendRefusal {
@@ -609,13 +666,17 @@ impl Connection for ScriptedConnection {
                 .await;
             return Ok(sent);
         }
-        if let Some(phone) = text.chat.phone() {
+        {
             let mut state = self.driver.state();
-            let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
+            let new = !state.sent.iter().any(|sent| sent.wire_id == *wire_id);
             if new {
-                state
-                    .delivered
-                    .push((phone, text.wire_id.clone(), text.body.clone()));
+                state.sent.push(message.clone());
+            }
+            if let Some(phone) = message.chat.phone()
+                && new
+            {
+                let words = message.content.words().unwrap_or_default();
+                state.delivered.push((phone, wire_id.clone(), words));
             }
         }
         self.driver.world.changed.notify_waiters();
@@ -625,7 +686,7 @@ impl Connection for ScriptedConnection {
         if !held {
             let session = self.page.session.clone();
             self.driver
-                .acknowledge(&session, &text.wire_id, Ack::Server)
+                .acknowledge(&session, wire_id, Ack::Server)
                 .await;
         }
         Ok(sent)
@@ -633,20 +694,87 @@ impl Connection for ScriptedConnection {
 
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
         self.alive("find message").await?;
-        Ok(lock(&self.page.inside).messages.get(&id.wire_id()).cloned())
+        let inside = lock(&self.page.inside);
+        Ok(inside.memory.sent.get(&id.wire_id()).cloned())
     }
 
-    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
-        self.alive("typing").await?;
-        self.account("typing")?;
-        let mut state = self.driver.state();
-        if state.typing_fails {
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
+        self.alive("download").await?;
+        self.account("download")?;
+        self.driver.download(id, to).await
+    }
+
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError> {
+        self.alive("request media").await?;
+        self.account("request media")?;
+        self.driver.request_media(id)
+    }
+
+    async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError> {
+        self.edit_message(message, text).await
+    }
+
+    async fn revoke(&self, message: &MessageId, whose: RevokedFor) -> Result<(), DriverError> {
+        self.revoke_message(message, whose).await
+    }
+
+    async fn react(&self, message: &MessageId, emoji: Option<&str>) -> Result<(), DriverError> {
+        self.react_to_message(message, emoji).await
+    }
+
+    async fn star(&self, message: &MessageId, on: bool) -> Result<(), DriverError> {
+        self.to_message("star", message).await?;
+        self.did(Act::Starred(message.clone(), on));
+        Ok(())
+    }
+
+    async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError> {
+        self.to_message("pin", message).await?;
+        self.did(Act::Pinned(message.clone(), time));
+        Ok(())
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        self.vote_in_poll(poll, options).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        self.to_message("answer event", event).await?;
+        self.did(Act::AnsweredEvent(event.clone(), answer));
+        Ok(())
+    }
+
+    async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {
+        self.may_act("mark seen").await?;
+        self.did(Act::Seen(chat.clone()));
+        Ok(())
+    }
+
+    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError> {
+        self.may_act("mark unread").await?;
+        self.did(Act::Unread(chat.clone()));
+        Ok(())
+    }
+
+    async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError> {
+        self.may_act("typing").await?;
+        if self.driver.state().typing_fails {
             return Err(DriverError::Unsupported {
                 feature: "typing",
                 part: "the script".to_owned(),
             });
         }
-        state.typed.push((chat.clone(), on));
+        self.did(Act::Showed(chat.clone(), activity));
+        Ok(())
+    }
+
+    async fn set_available(&self, on: bool) -> Result<(), DriverError> {
+        self.may_act("presence").await?;
+        self.did(Act::Available(on));
         Ok(())
     }
 

@@ -51,6 +51,15 @@ pub struct Details {
     /// The contact cards in it, as vCard texts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vcards: Vec<String>,
+    /// The poll, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
+    /// The event, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventFacts>,
+    /// What its sender's page showed of the first link in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkPreview>,
     /// Whether it was forwarded.
     pub is_forwarded: bool,
     /// How often it was forwarded, as WhatsApp counts it; 0 when it does not say.
@@ -67,6 +76,12 @@ pub struct Quoted {
     pub id: WireId,
     /// Who wrote it.
     pub from: Option<Person>,
+    /// WhatsApp's word for its kind, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its text or caption, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// What is known of a medium before it is loaded. All of it is the sender's word.
@@ -83,6 +98,70 @@ pub struct MediaFacts {
     pub duration: Option<u32>,
     /// A video that is shown like a GIF.
     pub is_gif: bool,
+    /// It can be opened once only.
+    #[serde(default)]
+    pub is_view_once: bool,
+    /// SHA-256 of the file in hexadecimal, by which the same file is known again.
+    #[serde(default)]
+    pub sha256: Option<String>,
+}
+
+/// A message's file that was written to disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Downloaded {
+    /// How many bytes it has.
+    pub size: u64,
+    /// SHA-256 of it, in hexadecimal.
+    pub sha256: String,
+    /// The sender's word for what it is, as `image/jpeg`.
+    pub mime_type: Option<String>,
+    /// The sender's name for it. It may be anything.
+    pub file_name: Option<String>,
+}
+
+/// A question with answers to choose from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Poll {
+    /// The question.
+    pub question: String,
+    /// The answers, in order.
+    pub options: Vec<String>,
+    /// Whether one may choose more than one.
+    pub several: bool,
+}
+
+/// A date to which people are invited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventFacts {
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// When it starts, in Unix seconds.
+    pub starts_at: Option<i64>,
+    /// When it ends, in Unix seconds.
+    pub ends_at: Option<i64>,
+    /// Where it is.
+    pub location: Option<String>,
+    /// The link of its call.
+    pub join_link: Option<String>,
+    /// Whether it is cancelled.
+    pub is_cancelled: bool,
+}
+
+/// What is shown of a link. All of it is the sender's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkPreview {
+    /// The link, as it is in the text.
+    pub url: String,
+    /// The title of what it leads to.
+    pub title: Option<String>,
+    /// And its description.
+    pub description: Option<String>,
 }
 
 /// A place.

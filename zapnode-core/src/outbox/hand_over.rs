@@ -11,7 +11,7 @@ use super::pace::typing_time;
 use super::queue::Item;
 use crate::driver::{Connection, DriverError};
 use crate::id::{ChatId, MessageId};
-use crate::message::{Contact, OutgoingText, SentMessage};
+use crate::message::{Activity, Contact, Content, OutgoingMessage, SentMessage};
 use crate::person::Person;
 use crate::session::handle::Shared;
 use crate::store::{Beginning, Begun, StoreError};
@@ -80,15 +80,20 @@ pub(super) async fn hand_over(
         found?
     };
     if manner.typing {
-        type_for_a_while(connection.as_ref(), &contact.chat, &item.text).await;
+        let words = item.content.words().unwrap_or_default();
+        type_for_a_while(connection.as_ref(), &contact.chat, &words).await;
     }
-    let text = OutgoingText {
+    let mut content = item.content;
+    if let Content::Media(media) = &mut content {
+        media.file.path = shared.media.path_of(&media.file.sha256);
+    }
+    let message = OutgoingMessage {
         chat: contact.chat.clone(),
-        body: item.text,
         wire_id: item.wire_id,
         reply_to: item.reply_to,
+        content,
     };
-    let sent = connection.send_text(&text).await?;
+    let sent = connection.send(&message).await?;
     Ok((sent, contact))
 }
 
@@ -116,10 +121,11 @@ async fn begin_bulk(
 
 /// Shows "typing" for as long as somebody would take. Without it the message goes all the same.
 async fn type_for_a_while(connection: &dyn Connection, chat: &ChatId, text: &str) {
-    match connection.typing(chat, true).await {
+    match connection.show_activity(chat, Activity::Typing).await {
         Ok(()) => {
             tokio::time::sleep(typing_time(text)).await;
-            if let Err(error) = connection.typing(chat, false).await {
+            let over = connection.show_activity(chat, Activity::Paused).await;
+            if let Err(error) = over {
                 tracing::debug!(%error, "typing could not be ended");
             }
         }

@@ -35,20 +35,20 @@ use time::OffsetDateTime;
 use ulid::Ulid;
 
 use crate::id::{ChatId, MessageId, SessionId, WireId};
-use crate::message::Recipient;
+use crate::message::{Content, Recipient};
 
 pub use load::Load;
 pub use pace::Pace;
 pub use state::{FailureCode, MessageState, Priority};
 pub use waits::{Wait, WaitReason};
 
-/// A text to be sent, as a caller asks for it.
+/// A message to be sent, as a caller asks for it.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
     /// Who it is for.
     pub to: Recipient,
-    /// The text: 1 to 65,536 characters.
-    pub text: String,
+    /// What it carries; see [`Content::check`] for what is possible.
+    pub content: Content,
     /// The message that it answers, shown as a quote. One that the page does not know any more fails
     /// this one.
     pub reply_to: Option<MessageId>,
@@ -57,6 +57,9 @@ pub struct NewMessage {
     /// Makes repeating the call harmless: the same key gives the same message. Any text up to 255
     /// characters; it is kept for a day, and shared by all sessions.
     pub idempotency_key: Option<String>,
+    /// What the key is bound to besides the session, where a caller asked in other words than these,
+    /// as with the address of a file that may be another one by now. Absent: what this says.
+    pub asked: Option<String>,
     /// Whose turn comes first.
     pub priority: Priority,
     /// The bulk job it belongs to.
@@ -66,11 +69,17 @@ pub struct NewMessage {
 }
 
 impl NewMessage {
-    /// A text, at once.
+    /// A plain text, at once.
     pub fn text(to: impl Into<Recipient>, text: impl Into<String>) -> Self {
+        Self::new(to, Content::text(text))
+    }
+
+    /// A message, at once.
+    pub fn new(to: impl Into<Recipient>, content: Content) -> Self {
         Self {
             to: to.into(),
-            text: text.into(),
+            content,
+            asked: None,
             reply_to: None,
             send_at: None,
             idempotency_key: None,
@@ -82,7 +91,7 @@ impl NewMessage {
 }
 
 /// A message as the store has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     /// The order of acceptance; a cursor for paging.
     pub seq: i64,
@@ -106,8 +115,10 @@ pub struct Message {
     pub failure: Option<Failure>,
     /// WhatsApp's word for its kind, as `chat` for text.
     pub kind: String,
-    /// Its text.
+    /// Its text, or the words in it.
     pub text: Option<String>,
+    /// What it carries, of those that were written here; absent where that is the text alone.
+    pub content: Option<Content>,
     /// When it was accepted, or written.
     pub created_at: OffsetDateTime,
     /// When its state last changed.
@@ -136,7 +147,7 @@ pub struct Failure {
 }
 
 /// What [`SessionHandle::submit`](crate::SessionHandle::submit) did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Submitted {
     /// The message, as it is now.
     pub message: Message,

@@ -14,7 +14,7 @@ use ulid::Ulid;
 use super::Load;
 use super::Priority;
 use crate::id::{MessageId, WireId};
-use crate::message::Recipient;
+use crate::message::{Content, Recipient};
 
 /// How many messages of one chat may wait for the server's confirmation.
 pub const WINDOW: usize = 8;
@@ -27,14 +27,14 @@ pub const AT_ONCE: usize = 16;
 pub const REPLY_WITHIN: time::Duration = time::Duration::hours(24);
 
 /// A message to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// The order of acceptance.
     pub seq: i64,
     /// Who it is for.
     pub to: Recipient,
-    /// The text.
-    pub text: String,
+    /// What it carries.
+    pub content: Content,
     /// Its id on the wire.
     pub wire_id: WireId,
     /// Not before this time.

@@ -28,7 +28,7 @@ macro_rules! words {
     };
 }
 
-pub(super) use words;
+pub(crate) use words;
 
 words! {
     /// How far a message is.
@@ -74,6 +74,8 @@ words! {
         Refused = "refused",
         /// The page lacks what this needs.
         NotSupportedByPage = "not_supported_by_page",
+        /// Its file cannot be sent: unreadable, too large, or nothing that the page can make ready.
+        MediaUnusable = "media_unusable",
         /// The session was logged out before it was sent.
         LoggedOut = "logged_out",
         /// The session was removed before it was sent.
@@ -173,6 +175,7 @@ pub fn judge(error: &DriverError) -> Verdict {
         DriverError::Refused { .. } => Verdict::Fail(FailureCode::Refused),
         DriverError::Unsupported { .. } => Verdict::Fail(FailureCode::NotSupportedByPage),
         DriverError::ContactBlocked { .. } => Verdict::Fail(FailureCode::ContactBlocked),
+        DriverError::MediaUnusable { .. } => Verdict::Fail(FailureCode::MediaUnusable),
         DriverError::ServerRefused { status, reason, .. } => refusal(*status, reason),
         other => Verdict::Again {
             maybe_sent: other.outcome_unknown(),
@@ -283,6 +286,16 @@ mod tests {
             recipient: "1".to_owned(),
         };
         assert_eq!(judge(&blocked), Verdict::Fail(FailureCode::ContactBlocked));
+        let unusable = DriverError::MediaUnusable {
+            reason: "too large".to_owned(),
+        };
+        assert_eq!(judge(&unusable), Verdict::Fail(FailureCode::MediaUnusable));
+        // Nothing was sent, and it may work at another time; not for ever.
+        let upload = DriverError::UploadFailed {
+            reason: "507".to_owned(),
+        };
+        assert_eq!(judge(&upload), Verdict::Again { maybe_sent: false });
+        assert!(counts_as_attempt(&upload));
     }
 
     #[test]

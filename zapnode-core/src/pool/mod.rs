@@ -20,6 +20,7 @@ use crate::manager::SessionManager;
 use crate::outbox::{MessageState, NewMessage, Submitted};
 use crate::person::Person;
 use crate::session::SessionHandle;
+use crate::session::handle::{Asked, asked};
 use crate::store::Key;
 
 pub use choose::{Candidate, Fitness, Strategy, choose};
@@ -296,12 +297,10 @@ fn request_of(senders: &Senders, strategy: Option<Strategy>, new: &NewMessage) -
         Senders::Pool(name) => serde_json::json!({"pool": name.as_str()}),
     };
     let at = new.send_at.map(OffsetDateTime::unix_timestamp_nanos);
-    serde_json::json!([
-        senders,
-        strategy,
-        new.to.to_string(),
-        new.text,
-        at.map(|n| n.to_string())
-    ])
+    let (to, at) = (new.to.to_string(), at.map(|n| n.to_string()));
+    match asked(new) {
+        Asked::Text(text) => serde_json::json!([senders, strategy, to, text, at]),
+        Asked::Other(asked) => serde_json::json!([senders, strategy, to, null, at, asked]),
+    }
     .to_string()
 }

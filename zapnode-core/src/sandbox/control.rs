@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 use super::control_acts::{self, ACTS, place_of};
 use super::groups::Place;
 use super::hub::Hub;
+use super::media::LARGEST_FILE;
+use super::media_acts;
 use super::page;
 use super::phone::{Phone, PhoneError};
 use super::world::World;
@@ -28,6 +30,11 @@ pub(super) fn router() -> Router<Arc<Hub>> {
     Router::new()
         .route("/phones", get(phones))
         .route("/phones/{number}/messages", get(messages))
+        .route("/phones/{number}/messages/{id}/file", get(media_acts::file))
+        .route(
+            "/phones/{number}/file",
+            post(media_acts::send_file).layer(DefaultBodyLimit::max(LARGEST_FILE)),
+        )
         .route("/phones/{number}/{action}", post(act))
         .route("/groups", get(control_acts::groups))
         .route("/faults", get(faults).post(set_faults))
@@ -83,13 +90,16 @@ impl From<PhoneError> for Refusal {
             | PhoneError::UnknownCode
             | PhoneError::NoQr
             | PhoneError::NoSuchMessage
+            | PhoneError::NoFile
             | PhoneError::NoSuchGroup => StatusCode::NOT_FOUND,
             PhoneError::NotYours | PhoneError::NotAdmin | PhoneError::NotInGroup => {
                 StatusCode::FORBIDDEN
             }
             PhoneError::ExpiredQr => StatusCode::GONE,
             PhoneError::SeveralQrs(_) | PhoneError::InGroupAlready => StatusCode::CONFLICT,
-            PhoneError::WrongKeys | PhoneError::NotOnWhatsApp => StatusCode::UNPROCESSABLE_ENTITY,
+            PhoneError::WrongKeys | PhoneError::NotOnWhatsApp | PhoneError::BadFile(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             PhoneError::TimedOut(_) => StatusCode::GATEWAY_TIMEOUT,
         };
         let mut refusal = Self::new(status, error.code(), &error);
@@ -194,7 +204,7 @@ async fn act(
                     StatusCode::NOT_FOUND,
                     "not_found",
                     format!(
-                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, {ACTS}"
+                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, file, {ACTS}"
                     ),
                 ));
             }

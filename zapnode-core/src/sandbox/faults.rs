@@ -120,6 +120,24 @@ positions! {
     }
 }
 positions! {
+    /// Where the copy of a forwarded message has its id from.
+    ForwardKey {
+        /// From `MsgKey.newId()`.
+        NewId,
+        /// From elsewhere.
+        Own,
+    }
+}
+positions! {
+    /// How a reaction is sent (fact sheet §8.1).
+    ReactionSend {
+        /// By `sendReactionToMsg`.
+        Named,
+        /// The module itself is called, as before 2026-03.
+        Itself,
+    }
+}
+positions! {
     /// Where a server's refusal (`ServerStatusCodeError`) has its number.
     RefusalNumber {
         /// In a field.
@@ -150,6 +168,8 @@ positions! {
         Off,
         /// Before the page got it: the servers do not answer who has the number.
         Asked,
+        /// The media servers have its file and do not say so.
+        Uploading,
         /// The page has it in its storage and nowhere else: the servers have not got it, and the
         /// page's caller knows nothing.
         Kept,
@@ -158,6 +178,39 @@ positions! {
         Taken,
         /// The servers have delivered it, and tell the page nothing any more.
         Acked,
+    }
+}
+positions! {
+    /// What becomes of a file on its way to the media servers (fact sheet §4.5).
+    Uploads {
+        /// They take it.
+        Taken,
+        /// They refuse it, and the page's upload throws.
+        Refused,
+        /// They refuse it, and the page's upload gives no entry.
+        NoEntry,
+        /// They do not answer.
+        Silent,
+    }
+}
+positions! {
+    /// What a phone does that is asked to upload an expired file again (fact sheet §5.7).
+    Reupload {
+        /// It does so; one that is off line, once it is back.
+        Given,
+        /// It has not got the file any more.
+        Refused,
+        /// It does not answer.
+        Silent,
+    }
+}
+positions! {
+    /// The arguments that `sendToChat` of a prepared file takes (fact sheet §8.1).
+    PrepSend {
+        /// One object.
+        Object,
+        /// A chat and options.
+        Positional,
     }
 }
 positions! {
@@ -314,6 +367,18 @@ pub struct Faults {
     pub servers: Servers,
     /// Where messages stand still.
     pub hold: Hold,
+    /// What becomes of files that pages upload.
+    pub uploads: Uploads,
+    /// How long an upload takes at least, in milliseconds.
+    pub upload_ms: u64,
+    /// The largest file that `getUploadLimit` names, in bytes. 0: what is usual for its kind.
+    pub upload_limit: u64,
+    /// The media servers have let go of every file that no phone has uploaded again.
+    pub media_expired: bool,
+    /// What a phone does that is asked to upload a file again.
+    pub reupload: Reupload,
+    /// The arguments of `sendToChat` of a prepared file.
+    pub prep_send: PrepSend,
     /// What a just created chat looks like.
     pub chat_record: ChatRecord,
     /// How people are addressed.
@@ -322,6 +387,16 @@ pub struct Faults {
     pub messages_carry_number: bool,
     /// The arguments of `sendSeen`.
     pub send_seen: SendSeen,
+    /// How a reaction is sent.
+    pub reaction_send: ReactionSend,
+    /// Where a forwarded message has its id from.
+    pub forward_key: ForwardKey,
+    /// How long the preview of a link takes, in milliseconds.
+    pub link_preview_ms: u64,
+    /// For how many seconds a message may be edited.
+    pub edit_seconds: u64,
+    /// For how many seconds a message may be taken back for everyone.
+    pub revoke_seconds: u64,
     /// So many old messages are added in one go, once after the sync and when this is set.
     pub history_burst: u32,
     /// What came while the page was away is added as history is, without `isNewMsg`.
@@ -388,10 +463,21 @@ impl Default for Faults {
             blocked: Vec::new(),
             servers: Servers::default(),
             hold: Hold::default(),
+            uploads: Uploads::default(),
+            upload_ms: 0,
+            upload_limit: 0,
+            media_expired: false,
+            reupload: Reupload::default(),
+            prep_send: PrepSend::default(),
             chat_record: ChatRecord::default(),
             addressing: Addressing::default(),
             messages_carry_number: false,
             send_seen: SendSeen::default(),
+            reaction_send: ReactionSend::default(),
+            forward_key: ForwardKey::default(),
+            link_preview_ms: 30,
+            edit_seconds: 900,
+            revoke_seconds: 216_000,
             history_burst: 0,
             backlog_as_history: false,
             ciphertext: Ciphertext::default(),

@@ -2,6 +2,7 @@
 
 use super::account::{Item, PhoneMessage};
 use super::groups::{Group, GroupId, Place};
+use super::media;
 use super::wire::{GroupFrame, ItemFrame, KeyFrame, MemberFrame, MsgFrame};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
@@ -27,11 +28,51 @@ impl World {
                 ack: *ack,
             },
             Item::Seen { chat } => ItemFrame::Seen {
-                chat: match chat {
-                    Place::Person(person) => self.addresses(person).0,
-                    Place::Group(group) => group.to_string(),
-                },
+                chat: self.place_address(chat),
             },
+            Item::Unread { chat } => ItemFrame::Unread {
+                chat: self.place_address(chat),
+            },
+            Item::Vote {
+                id,
+                from_me,
+                by,
+                vote,
+                options,
+                at_ms,
+            } => {
+                let key = self.key_frame(owner, id, *from_me)?;
+                ItemFrame::Vote {
+                    by: self.address_beside(&key, by),
+                    by_me: by == owner,
+                    key,
+                    vote: vote.clone(),
+                    options: options.clone(),
+                    at_ms: *at_ms,
+                }
+            }
+            Item::Star { id, from_me } => ItemFrame::Star {
+                key: self.key_frame(owner, id, *from_me)?,
+                on: self.account(owner).find(id, *from_me)?.marks.starred,
+            },
+            Item::Pin {
+                id,
+                from_me,
+                by,
+                pin,
+                at_ms,
+                seconds,
+            } => {
+                let key = self.key_frame(owner, id, *from_me)?;
+                ItemFrame::Pin {
+                    by: self.address_beside(&key, by),
+                    by_me: by == owner,
+                    key,
+                    pin: pin.clone(),
+                    at_ms: *at_ms,
+                    seconds: *seconds,
+                }
+            }
             Item::History => {
                 let messages = self.account(owner).messages.clone();
                 let shown = messages.iter().filter(|message| !message.deleted);
@@ -116,6 +157,7 @@ impl World {
             }
         };
         let notice = message.notice.as_ref();
+        let shown = media::shown(message);
         MsgFrame {
             id: message.id.clone(),
             chat: match &message.group {
@@ -123,19 +165,20 @@ impl World {
                 None => addressed,
             },
             from_me: message.from_me,
-            body: message.text.clone(),
-            kind: message.kind.clone(),
+            body: shown.body,
+            kind: shown.kind,
             at: message.at.unix_timestamp(),
             ack: message.ack,
             quoted: message.quoted.clone(),
+            starred: message.marks.starred,
             quoted_from: quoted_from.map(|person| within(&person)),
             participant: grouped.then(|| within(&writer)),
-            subtype: notice.map(|notice| notice.word.clone()),
+            subtype: shown.subtype.or(notice.map(|notice| notice.word.clone())),
             recipients: notice
                 .map(|notice| notice.members.iter().map(&mut within).collect())
                 .unwrap_or_default(),
             mentions: message.mentions.iter().map(&mut within).collect(),
-            fields: message.fields.clone(),
+            fields: shown.fields,
             revoked: message.revoked,
             name: self.account(&message.chat).name.clone(),
             also: self.faults.messages_carry_number.then_some(also),
@@ -182,6 +225,13 @@ impl World {
             format!("{}@lid", self.account(person).lid)
         } else {
             format!("{person}@c.us")
+        }
+    }
+
+    fn place_address(&mut self, place: &Place) -> String {
+        match place {
+            Place::Person(person) => self.addresses(person).0,
+            Place::Group(group) => group.to_string(),
         }
     }
 

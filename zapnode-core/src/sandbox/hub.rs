@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Faults, Hold, Servers};
+use super::media::MediaServers;
 use super::state_file::{Ports, StateFile};
 use super::world::World;
 
@@ -22,6 +23,7 @@ pub(super) struct Hub {
     ports: Ports,
     /// One write at a time, and never an older state over a newer one.
     writing: tokio::sync::Mutex<()>,
+    pub(super) media: MediaServers,
     pub(super) closing: CancellationToken,
 }
 
@@ -30,6 +32,7 @@ impl Hub {
         Self {
             world: Mutex::new(world),
             revision: watch::Sender::new(1),
+            media: MediaServers::new(file.as_ref().map(StateFile::media_folder)),
             file,
             ports,
             writing: tokio::sync::Mutex::new(()),

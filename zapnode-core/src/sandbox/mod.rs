@@ -28,9 +28,14 @@
 //! | `POST phones/{number}/scan` | `{"qr"}` or nothing | scans that QR, or the only one shown |
 //! | `POST phones/{number}/code` | `{"code"}` | types a pairing code |
 //! | `POST phones/{number}/deliver` | `{"to","text"}` or `{"from","text"}`, optional `kind`, `quoted`, `mentions`, `fields` | this phone writes (to a number or a group), or somebody to it |
+//! | `POST phones/{number}/file?to=&kind=` | the file's bytes, with their `Content-Type`; in the query also `from`, `caption`, `name`, `duration`, `viewOnce` | this phone sends a file, or somebody to it; kinds: `image`, `video`, `gif`, `audio`, `ptt`, `document`, `sticker` |
+//! | `GET phones/{number}/messages/{id}/file` | | the bytes of a message's file, as the phone decrypts them |
 //! | `POST phones/{number}/edit` | `{"id","text"}` | changes a message it wrote |
 //! | `POST phones/{number}/revoke`, `/delete` | `{"id"}` | takes a message back for everyone, or deletes it here |
 //! | `POST phones/{number}/react` | `{"id","emoji"}` | reacts; an empty emoji takes that away |
+//! | `POST phones/{number}/star` | `{"id","on"}` | stars a message, or takes the star away |
+//! | `POST phones/{number}/vote` | `{"id","options"}` | votes in a poll, the options by their place |
+//! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
 //! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
@@ -46,6 +51,7 @@
 //! begin with 000; an account comes to be when its number is first used.
 
 mod account;
+mod acts;
 mod control;
 mod control_acts;
 mod delivery;
@@ -55,6 +61,8 @@ mod groups;
 mod happenings;
 mod hub;
 mod linking;
+mod media;
+mod media_acts;
 mod page;
 mod phone;
 mod phone_acts;
@@ -67,13 +75,15 @@ mod tests;
 mod wire;
 mod world;
 
-pub use account::PhoneMessage;
+pub use account::{Marks, PhoneMessage};
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
-    ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
+    Faults, ForwardKey, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport,
+    MsgKeyForm, PrepSend, ReactionSend, ReactionTable, RefusalNumber, Reupload, SendResult,
+    SendReturns, SendSeen, Servers, Uploads,
 };
 pub use groups::{GroupAct, GroupId, Notice, Place};
+pub use media_acts::PhoneFile;
 pub use phone::{Phone, PhoneError, WaitingQr};
 pub use phone_acts::Draft;
 pub use qr::{InvalidQrText, QrText};

@@ -16,10 +16,15 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("wire.js", include_str!("page/wire.js")),
     ("auth.js", include_str!("page/auth.js")),
     ("collections.js", include_str!("page/collections.js")),
+    ("mediacrypto.js", include_str!("page/mediacrypto.js")),
+    ("media.js", include_str!("page/media.js")),
+    ("mediaprep.js", include_str!("page/mediaprep.js")),
     ("groups.js", include_str!("page/groups.js")),
     ("messages.js", include_str!("page/messages.js")),
     ("happenings.js", include_str!("page/happenings.js")),
     ("send.js", include_str!("page/send.js")),
+    ("actions.js", include_str!("page/actions.js")),
+    ("kinds.js", include_str!("page/kinds.js")),
     ("extras.js", include_str!("page/extras.js")),
     ("faults.js", include_str!("page/faults.js")),
     ("session.js", include_str!("page/session.js")),
@@ -58,7 +63,8 @@ pub(super) fn web(faults: &Faults, revision: u64) -> Response {
         .replace("{{scripts}}", &scripts);
     let policy = format!(
         "default-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
-         connect-src 'self' ws: wss:; img-src 'self' data:; frame-src 'self'; object-src 'none'; base-uri 'none'"
+         connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
+         media-src 'self' blob:; frame-src 'self'; object-src 'none'; base-uri 'none'"
     );
     (headers("text/html", policy), text).into_response()
 }

@@ -12,7 +12,7 @@ use super::groups::Place;
 use super::hub::Hub;
 use super::phone_acts::Draft;
 use super::qr::{InvalidQrText, QrText};
-use super::wire::ToPage;
+use super::wire::{ChatState, ToPage};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
@@ -71,6 +71,12 @@ pub enum PhoneError {
     /// Only an admin may do that.
     #[error("only an admin of the group can do that")]
     NotAdmin,
+    /// The message has no file.
+    #[error("this message has no file")]
+    NoFile,
+    /// The message's file is not what the message says of it.
+    #[error("this message's file cannot be opened: {0}")]
+    BadFile(String),
     /// No page waits to be linked.
     #[error("no page shows a QR")]
     NoQr,
@@ -98,6 +104,8 @@ impl PhoneError {
             Self::NotInGroup => "not_in_group",
             Self::InGroupAlready => "in_group_already",
             Self::NotAdmin => "not_admin",
+            Self::NoFile => "no_file",
+            Self::BadFile(_) => "bad_file",
             Self::NoQr => "no_qr",
             Self::SeveralQrs(_) => "several_qrs",
             Self::TimedOut(_) => "timeout",
@@ -187,7 +195,16 @@ impl Phone {
 
     /// Whether it shows that `writer` is typing now.
     pub fn sees_typing(&self, writer: &PhoneNumber) -> bool {
-        let look = |world: &World| world.sees_typing(&self.number, writer, Instant::now());
+        self.sees(writer) == ChatState::Composing
+    }
+
+    /// Whether it shows that `writer` is recording a voice note now.
+    pub fn sees_recording(&self, writer: &PhoneNumber) -> bool {
+        self.sees(writer) == ChatState::Recording
+    }
+
+    fn sees(&self, writer: &PhoneNumber) -> ChatState {
+        let look = |world: &World| world.sees(&self.number, writer, Instant::now());
         self.hub.look(look)
     }
 
@@ -201,14 +218,28 @@ impl Phone {
         on: bool,
         within: Duration,
     ) -> Result<(), PhoneError> {
+        self.wait_until(|phone| phone.sees_typing(writer) == on, within)
+            .await
+    }
+
+    /// Waits until something holds of this phone.
+    ///
+    /// # Errors
+    /// When it does not within the time.
+    pub async fn wait_until(
+        &self,
+        holds: impl Fn(&Self) -> bool,
+        within: Duration,
+    ) -> Result<(), PhoneError> {
         let mut changes = self.hub.changes();
         let wait = async {
             loop {
                 changes.mark_unchanged();
-                if self.sees_typing(writer) == on {
+                if holds(self) {
                     return;
                 }
                 if changes.changed().await.is_err() {
+                    // The sandbox has ended; the deadline says so.
                     std::future::pending::<()>().await;
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::delivery::Sending;
 use super::groups::{GroupAct, GroupId, Place};
@@ -47,6 +47,46 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// A place; `name` may have an address below it.
+    pub fn location(latitude: f64, longitude: f64, name: &str) -> Self {
+        let fields = json!({"lat": latitude, "lng": longitude, "loc": name});
+        Self::text("").of_kind("location", object(fields))
+    }
+
+    /// A contact card.
+    pub fn contact(name: &str, vcard: &str) -> Self {
+        let fields = json!({"vcardFormattedName": name});
+        Self::text(vcard).of_kind("vcard", object(fields))
+    }
+
+    /// A poll; `several` may be chosen, or one.
+    pub fn poll(question: &str, options: &[&str], several: bool) -> Self {
+        let options = options.iter().enumerate();
+        let options: Vec<_> = options
+            .map(|(id, name)| json!({"name": name, "localId": id}))
+            .collect();
+        let fields = json!({
+            "pollName": question, "pollOptions": options,
+            "pollSelectableOptionsCount": u8::from(!several),
+        });
+        Self::text("").of_kind("poll_creation", object(fields))
+    }
+
+    /// An event, at a time in Unix seconds.
+    pub fn event(name: &str, starts: i64) -> Self {
+        let fields = json!({"eventName": name, "eventStartTime": starts, "isEventCanceled": false});
+        Self::text("").of_kind("event_creation", object(fields))
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
 impl Phone {
     /// Writes a message to a person or into a group.
     ///
@@ -67,6 +107,12 @@ impl Phone {
             return Err(PhoneError::NotOnWhatsApp);
         }
         let id = phone_wire_id();
+        let mut fields = draft.fields;
+        if let Some(quoted) = &draft.quoted
+            && let Some(carried) = self.hub.look(|world| world.quoted(self.number(), quoted))
+        {
+            fields.entry("quotedMsg").or_insert(carried);
+        }
         let sending = Sending {
             id: id.clone(),
             to,
@@ -74,7 +120,7 @@ impl Phone {
             kind: draft.kind,
             quoted: draft.quoted.map(|id| id.to_string()),
             mentions: draft.mentions,
-            fields: draft.fields,
+            fields,
             unknown_sender: false,
         };
         self.hub
@@ -120,6 +166,45 @@ impl Phone {
     pub async fn react(&self, id: &WireId, emoji: &str) -> Result<(), PhoneError> {
         self.hub
             .change(|world| world.react(self.number(), id, emoji))
+    }
+
+    /// Stars a message on this account, or takes the star away.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn star(&self, id: &WireId, on: bool) -> Result<(), PhoneError> {
+        self.hub.change(|world| world.star(self.number(), id, on))
+    }
+
+    /// Pins a message in its chat for so many seconds; 0 unpins it.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn pin(&self, id: &WireId, seconds: u32) -> Result<(), PhoneError> {
+        self.hub
+            .change(|world| world.pin(self.number(), id, seconds))
+    }
+
+    /// Votes in a poll: the options by their place; none takes the vote back.
+    ///
+    /// # Errors
+    /// When there is no such poll, or it has no such option.
+    pub async fn vote(&self, id: &WireId, options: &[u32]) -> Result<(), PhoneError> {
+        self.hub
+            .change(|world| world.vote(self.number(), id, options))
+    }
+
+    /// Whether a chat is marked as unread on it.
+    pub fn is_marked_unread(&self, chat: &Place) -> bool {
+        self.hub.look(|world| {
+            let account = world.accounts.get(self.number());
+            account.is_some_and(|account| account.unread.contains(chat))
+        })
+    }
+
+    /// Whether a linked device shows this account as available.
+    pub fn is_available(&self) -> bool {
+        self.hub.look(|world| world.is_available(self.number()))
     }
 
     /// Calls a person or a group; gives the call's id. It rings on the pages that run.

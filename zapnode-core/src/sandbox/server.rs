@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -23,10 +23,11 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::faults::Faults;
 use super::hub::Hub;
+use super::media::LARGEST_FILE;
 use super::phone::{Phone, PhoneError};
 use super::state_file::{Ports, StateFile};
 use super::world::{Kept, World};
-use super::{control, page, socket};
+use super::{control, media_acts, page, socket};
 use crate::id::PhoneNumber;
 
 /// How a sandbox shall be.
@@ -255,6 +256,11 @@ fn router(hub: &Arc<Hub>) -> Router {
             ),
         )
         .route("/frame", get(async || page::blank()))
+        .route(
+            "/mms/{kind}/{token}",
+            post(media_acts::take_upload).layer(DefaultBodyLimit::max(LARGEST_FILE)),
+        )
+        .route("/v/{*path}", get(media_acts::give_download))
         .nest("/_sandbox", control::router())
         .route("/_sandbox/", get(async || page::phones()))
         .with_state(hub.clone())

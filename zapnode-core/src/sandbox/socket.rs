@@ -15,6 +15,7 @@ use super::groups::Place;
 use super::hub::Hub;
 use super::wire::{FromPage, ToPage};
 use super::world::World;
+use super::{media, media_acts};
 use crate::id::WireId;
 
 /// The largest frame: WhatsApp's own limit for a text is 65,536 characters, a test may go beyond.
@@ -142,6 +143,13 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
         FromPage::Hold { req, at } => answer_past(hub, at, move |world| {
             world.tell(connection, ToPage::Hold { req });
         }),
+        FromPage::Reupload { req, id, from_me } => {
+            let hub = hub.clone();
+            // Beside the socket's loop: a phone may be off line for long.
+            tokio::spawn(
+                async move { media_acts::reupload(&hub, connection, req, &id, from_me).await },
+            );
+        }
         FromPage::Logout | FromPage::Misbehaved => {
             let reason = if matches!(frame, FromPage::Logout) {
                 "user_initiated"
@@ -164,10 +172,27 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
             };
             match other {
                 FromPage::Got { n } => world.got(&device, n),
-                FromPage::ChatState { chat, composing } => {
+                FromPage::ChatState { chat, state } => {
                     if let Some(reader) = world.person(&chat) {
                         let now = Instant::now();
-                        world.chat_state(connection, (reader, me), composing, now);
+                        world.chat_state(connection, (reader, me), state, now);
+                    }
+                }
+                FromPage::Act {
+                    req,
+                    id,
+                    from_me,
+                    act,
+                } => {
+                    let error = match WireId::new(&id) {
+                        Ok(id) => world.act(&me, &id, from_me, act).err(),
+                        Err(_) => Some("no such message"),
+                    };
+                    world.tell(connection, ToPage::Done { req, error });
+                }
+                FromPage::Unread { chat } => {
+                    if let Some(chat) = world.place(&chat) {
+                        world.mark_unread(&me, chat);
                     }
                 }
                 FromPage::Presence { available } => {
@@ -192,6 +217,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     kind,
                     quoted,
                     mentions,
+                    fields,
                 } => {
                     let (Ok(id), Some(recipient)) = (WireId::new(&id), world.place(&to)) else {
                         return;
@@ -210,6 +236,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     };
                     let unknown_sender = !own || from.ends_with("@lid") != by_lid;
                     let mentions = mentions.iter().filter_map(|one| world.person(one));
+                    let (body, fields) = media::taken(body, fields);
                     let sending = Sending {
                         id,
                         to: recipient,
@@ -217,7 +244,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                         kind,
                         quoted,
                         mentions: mentions.collect(),
-                        fields: serde_json::Map::new(),
+                        fields,
                         unknown_sender,
                     };
                     world.send(&me, Some(&device), sending);

@@ -46,6 +46,13 @@ impl StateFile {
         }
     }
 
+    /// Where the media servers keep their files, beside it.
+    pub(super) fn media_folder(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".media");
+        name.into()
+    }
+
     /// Reads it; nothing when it does not exist yet.
     pub(super) fn read(&self) -> io::Result<Option<(Kept, Ports)>> {
         let text = match std::fs::read(&self.path) {

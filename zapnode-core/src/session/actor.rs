@@ -27,6 +27,7 @@ use crate::driver::{
 };
 use crate::event::{Happening, Signal, SignalKind, StatusTeller};
 use crate::id::SessionId;
+use crate::media::MediaStore;
 use crate::options::{Care, Deadlines, SessionOptions};
 use crate::optout::OptOuts;
 use crate::outbox::{Load, Pace, worker as outbox};
@@ -125,6 +126,7 @@ pub(crate) struct Context {
     /// For what is not chosen for a session.
     pub(crate) care: Care,
     pub(crate) records: Records,
+    pub(crate) media: MediaStore,
     /// Of sessions that have none of their own.
     pub(crate) pace: Pace,
     /// For those in this program who want to know how things stand.
@@ -381,6 +383,8 @@ impl Actor {
             Some(DriverEvent::Edited(edit)) => self.happened(Happening::Edited(edit)),
             Some(DriverEvent::Revoked(revoke)) => self.happened(Happening::Revoked(revoke)),
             Some(DriverEvent::Reaction(one)) => self.happened(Happening::Reaction(one)),
+            Some(DriverEvent::Vote(vote)) => self.happened(Happening::Vote(vote)),
+            Some(DriverEvent::Notice(notice)) => self.happened(Happening::Notice(notice)),
             Some(DriverEvent::Call(call)) => self.happened(Happening::Call(call)),
             Some(DriverEvent::Group(notice)) => self.happened(Happening::Group(notice)),
             Some(DriverEvent::Ack(change)) => {

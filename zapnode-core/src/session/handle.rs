@@ -18,7 +18,8 @@ use super::status::{Reason, SessionInfo, SessionState};
 use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
 use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
-use crate::message::{Ack, Contact, Recipient, check_text};
+use crate::media::MediaStore;
+use crate::message::{Ack, Contact, Content, Recipient};
 use crate::options::SessionOptions;
 use crate::outbox::queue::Standing;
 use crate::outbox::worker::{self as outbox, Progress, Which, fresh, item_of};
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) store: Store,
     pub(crate) records: Records,
+    pub(crate) media: MediaStore,
     pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) contacts: Mutex<HashMap<Recipient, (Contact, Instant)>>,
@@ -241,6 +243,24 @@ impl SessionHandle {
         self.submit_keyed(new, key).await
     }
 
+    /// The message that the idempotency key of `new` stands for already, if it does: for whoever has
+    /// work to do before it can be submitted.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyMismatch`], [`Error::Store`].
+    pub async fn known(&self, new: &NewMessage) -> Result<Option<Submitted>, Error> {
+        check_key(new.idempotency_key.as_deref())?;
+        let Some(key) = &new.idempotency_key else {
+            return Ok(None);
+        };
+        let key = Key {
+            key: key.clone(),
+            request: request_of(self.id(), new),
+        };
+        let known = self.shared.store.known_by_key(key).await?;
+        known.map(repeated).transpose()
+    }
+
     /// Accepts a message as [`submit`](Self::submit), under a key that may be bound to more than
     /// this session.
     pub(crate) async fn submit_keyed(
@@ -258,6 +278,9 @@ impl SessionHandle {
         let info = self.info();
         if !admits(&info) {
             return Err(not_ready(info));
+        }
+        if let Some(media) = new.content.media() {
+            self.shared.media.claim(media).await?;
         }
         let message = fresh(self.id(), &new);
         match self.shared.store.accept(message, key).await? {
@@ -287,6 +310,28 @@ impl SessionHandle {
         // Listened to before it is accepted, so that nothing is missed in between.
         let progress = self.progress();
         let submitted = self.submit(new).await?;
+        self.follow(progress, submitted, goal, until).await
+    }
+
+    /// Waits until a message that was submitted before is at `goal` or can never be, at most `wait`;
+    /// gives it as far as it has come.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn wait_for(
+        &self,
+        submitted: Submitted,
+        goal: MessageState,
+        wait: Duration,
+    ) -> Result<Submitted, Error> {
+        let until = Instant::now() + wait;
+        let progress = self.progress();
+        // As it is now that its news are listened to.
+        let message = self.shared.store.message(submitted.message.id).await?;
+        let submitted = Submitted {
+            message: message.unwrap_or(submitted.message),
+            ..submitted
+        };
         self.follow(progress, submitted, goal, until).await
     }
 
@@ -335,23 +380,27 @@ impl SessionHandle {
         text: &str,
         wait: Duration,
     ) -> Result<SendReceipt, Error> {
-        let new = NewMessage::text(to, text);
+        self.send(to, Content::text(text), wait).await
+    }
+
+    /// The files that messages carry: what is to be sent is put there first.
+    pub fn media(&self) -> &MediaStore {
+        &self.shared.media
+    }
+
+    /// Sends a message of any kind at once, as [`send_text`](Self::send_text) does a text.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), or [`Error::SendFailed`].
+    pub async fn send(
+        &self,
+        to: impl Into<Recipient>,
+        content: Content,
+        wait: Duration,
+    ) -> Result<SendReceipt, Error> {
+        let new = NewMessage::new(to, content);
         let submitted = self.submit_and_wait(new, MessageState::Sent, wait).await?;
-        let Message {
-            id,
-            message_id,
-            state,
-            failure,
-            ..
-        } = submitted.message;
-        match failure {
-            Some(failure) => Err(Error::SendFailed { id, failure }),
-            None => Ok(SendReceipt {
-                id,
-                message_id,
-                ack: state.ack(),
-            }),
-        }
+        receipt(submitted.message)
     }
 
     /// Takes a message back that has not been handed to WhatsApp.
@@ -376,39 +425,6 @@ impl SessionHandle {
         Err(Error::NotCancellable {
             state: now.map_or(message.state, |m| m.state),
         })
-    }
-
-    /// Takes back a message of ours by its id on the wire, if it has not been handed to WhatsApp.
-    /// One that is cancelled already needs no taking back; one that failed may have left all the same.
-    ///
-    /// # Errors
-    /// [`Error::MessageNotFound`], [`Error::NotTakenBack`] for one that WhatsApp has, or
-    /// [`Error::Store`].
-    pub async fn take_back(&self, wire_id: &WireId) -> Result<(), Error> {
-        let found = self
-            .shared
-            .store
-            .own_message(self.id().clone(), wire_id.clone());
-        let message = found.await?.ok_or(Error::MessageNotFound)?;
-        let state = match self.cancel(message.id).await {
-            Ok(_) => return Ok(()),
-            Err(Error::NotCancellable { state }) => state,
-            Err(error) => return Err(error),
-        };
-        match state {
-            MessageState::Cancelled => Ok(()),
-            state => Err(Error::NotTakenBack { state }),
-        }
-    }
-
-    /// Shows somebody that the account types (`on`), or does no more. It passes by itself.
-    ///
-    /// # Errors
-    /// [`Error::NotReady`] while the session is not up, or the driver's.
-    pub async fn show_typing(&self, to: &Recipient, on: bool) -> Result<(), Error> {
-        let connection = self.connection().await?;
-        let contact = self.shared.find_contact(connection.as_ref(), to).await?;
-        Ok(connection.typing(&contact.chat, on).await?)
     }
 
     /// Why each of these messages waits, and until when; none for those that do not wait.
@@ -707,8 +723,26 @@ pub(crate) fn admits(info: &SessionInfo) -> bool {
     }
 }
 
+fn receipt(message: Message) -> Result<SendReceipt, Error> {
+    let Message {
+        id,
+        message_id,
+        state,
+        failure,
+        ..
+    } = message;
+    match failure {
+        Some(failure) => Err(Error::SendFailed { id, failure }),
+        None => Ok(SendReceipt {
+            id,
+            message_id,
+            ack: state.ack(),
+        }),
+    }
+}
+
 fn check(new: &NewMessage) -> Result<(), Error> {
-    check_text(&new.text).map_err(Error::InvalidMessage)?;
+    new.content.check().map_err(Error::InvalidMessage)?;
     check_key(new.idempotency_key.as_deref())
 }
 
@@ -728,12 +762,30 @@ pub(crate) fn check_key(key: Option<&str>) -> Result<(), Error> {
 fn request_of(session: &SessionId, new: &NewMessage) -> String {
     let at = new.send_at.map(OffsetDateTime::unix_timestamp_nanos);
     let (to, at) = (new.to.to_string(), at.map(|n| n.to_string()));
-    match &new.reply_to {
-        // As earlier versions wrote it: their keys go on.
-        None => serde_json::json!([session, to, new.text, at]),
-        Some(id) => serde_json::json!([session, to, new.text, at, id.as_str()]),
+    let reply_to = new.reply_to.as_ref().map(MessageId::as_str);
+    // Plain texts as earlier versions wrote them: their keys go on.
+    match (asked(new), reply_to) {
+        (Asked::Text(text), None) => serde_json::json!([session, to, text, at]),
+        (Asked::Text(text), Some(id)) => serde_json::json!([session, to, text, at, id]),
+        (Asked::Other(asked), id) => serde_json::json!([session, to, null, at, id, asked]),
     }
     .to_string()
+}
+
+/// What a message was asked to carry, as far as an idempotency key is bound to it.
+pub(crate) enum Asked<'a> {
+    /// A plain text.
+    Text(&'a str),
+    /// Something else; equal ones give equal values.
+    Other(serde_json::Value),
+}
+
+pub(crate) fn asked(new: &NewMessage) -> Asked<'_> {
+    match (&new.asked, &new.content) {
+        (Some(asked), _) => Asked::Other(asked.as_str().into()),
+        (None, Content::Text { text, .. }) if new.content.is_plain_text() => Asked::Text(text),
+        (None, content) => Asked::Other(serde_json::json!(content)),
+    }
 }
 
 pub(crate) fn repeated(known: Accepted) -> Result<Submitted, Error> {

@@ -51,7 +51,7 @@ pub enum AcceptedBulk {
 }
 
 /// Whether a bulk message may be handed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Begun {
     /// It may, and it is stored that it is attempted.
     Yes,

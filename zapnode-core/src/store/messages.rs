@@ -19,7 +19,7 @@ use crate::outbox::queue::Standing;
 use crate::outbox::{Failure, FailureCode, Message, MessageFilter, MessageState, Priority};
 
 /// What [`Store::accept`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Accepted {
     /// It is new and stored. With it, what is known of the person it is for.
     New(Message, Standing),
@@ -30,7 +30,7 @@ pub enum Accepted {
 }
 
 /// What came of [`Store::take_in`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TakenIn {
     /// Messages of ours that came further.
     pub(crate) changed: Vec<Message>,
@@ -49,7 +49,7 @@ pub struct Key {
 
 pub(super) const COLUMNS: &str = "seq, id, session, from_me, recipient, chat, wire_id, message_id, state, \
                        reason, detail, kind, body, created_at, updated_at, send_at, priority, \
-                       batch, paced, attempted_at, reply_to";
+                       batch, paced, attempted_at, reply_to, content";
 
 impl Store {
     /// Stores a message to be sent, with its key if it has one, unless the key is known.
@@ -352,6 +352,7 @@ fn appeared(
         failure: None,
         kind: told.kind.clone(),
         text: told.text.clone(),
+        content: None,
         created_at: told.at,
         updated_at: super::now(),
         send_at: None,
@@ -362,6 +363,7 @@ fn appeared(
         reply_to: None,
     };
     let row = insert(t, row)?;
+    super::media::appeared(t, &row, told)?;
     events::message_appeared(t, &row, told)?;
     match opt_out {
         Some(opt_out) => Ok(optouts::opt_out(t, opt_out)?.taken_back),
@@ -499,10 +501,14 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
     let mut statement = t.prepare_cached(
         "INSERT INTO messages (id, session, from_me, recipient, chat, wire_id, message_id, state,
                                reason, detail, kind, body, created_at, updated_at, send_at,
-                               priority, batch, paced, attempted_at, reply_to)
+                               priority, batch, paced, attempted_at, reply_to, content)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-                 ?19, ?20)",
+                 ?19, ?20, ?21)",
     )?;
+    let content = message.content.as_ref().map(serde_json::to_string);
+    let content = content
+        .transpose()
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
     message.seq = statement.insert(params![
         message.id.to_string(),
         message.session.as_str(),
@@ -523,7 +529,8 @@ fn insert(t: &Transaction<'_>, mut message: Message) -> Result<Message, StoreErr
         message.batch.map(|batch| batch.to_string()),
         message.paced,
         message.attempted_at.map(millis),
-        message.reply_to.as_ref().map(MessageId::as_str)
+        message.reply_to.as_ref().map(MessageId::as_str),
+        content
     ])?;
     Ok(message)
 }
@@ -637,6 +644,9 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         attempted_at: maybe_at("attempted_at")?,
         reply_to: optional("reply_to")?
             .map(|id| MessageId::new(&id).map_err(|e| unreadable(19, e)))
+            .transpose()?,
+        content: optional("content")?
+            .map(|json| serde_json::from_str(&json).map_err(|e| unreadable(20, e)))
             .transpose()?,
     })
 }

@@ -14,7 +14,7 @@ use zapnode_core::driver::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
     OpenRequest, Opened, StoredLogin,
 };
-use zapnode_core::message::{Ack, IncomingMessage, OutgoingText, Recipient};
+use zapnode_core::message::{Ack, IncomingMessage, OutgoingMessage, Recipient};
 use zapnode_core::options::SessionOptions;
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
@@ -203,13 +203,8 @@ pub(crate) fn phone(digits: &str) -> PhoneNumber {
     PhoneNumber::new(digits).expect("a number")
 }
 
-pub(crate) fn text(chat: &ChatId, body: &str) -> OutgoingText {
-    OutgoingText {
-        chat: chat.clone(),
-        body: body.to_owned(),
-        wire_id: WireId::choose(),
-        reply_to: None,
-    }
+pub(crate) fn text(chat: &ChatId, body: &str) -> OutgoingMessage {
+    OutgoingMessage::text(chat.clone(), body)
 }
 
 /// A small web server: the same page for every path. Returns its address and what was asked.
@@ -267,7 +262,7 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 #[cfg(feature = "sandbox")]
 pub(crate) mod simulated {
     use zapnode_core::driver::DriverError;
-    use zapnode_core::message::{OutgoingText, Recipient};
+    use zapnode_core::message::{OutgoingMessage, Recipient};
     use zapnode_core::sandbox::{Faults, Phone, Sandbox, SandboxOptions};
 
     use super::{Bench, PATIENCE, Session, phone};
@@ -306,11 +301,11 @@ pub(crate) mod simulated {
         session.wait_ready().await;
     }
 
-    async fn greet(session: &Session) -> Result<OutgoingText, DriverError> {
+    async fn greet(session: &Session) -> Result<OutgoingMessage, DriverError> {
         let them = Recipient::from(phone(THEIRS));
         let contact = session.connection.find_contact(&them).await?;
         let hello = super::text(&contact.expect("on WhatsApp").chat, "hello");
-        let sent = session.connection.send_text(&hello).await?;
+        let sent = session.connection.send(&hello).await?;
         assert_eq!(sent.id.wire_id(), hello.wire_id);
         Ok(hello)
     }

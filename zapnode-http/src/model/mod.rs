@@ -1,10 +1,12 @@
 //! The shapes on the wire. Core types never go into an answer as they are, so that a change in the
 //! core cannot change the contract.
 
+mod acts;
 mod bulk;
 mod care;
 mod diagnostics;
 mod health;
+mod media;
 mod message;
 mod optout;
 mod pool;
@@ -12,10 +14,12 @@ mod queue;
 mod session;
 mod webhook;
 
+pub use acts::{ChatActed, MessageActed};
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
+pub use media::{MediaModel, OneMedia};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};
 pub use optout::{OneOptOut, OptOutModel, OptOutPage};
 pub(crate) use pool::StandingModel;

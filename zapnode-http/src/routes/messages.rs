@@ -10,13 +10,13 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
-use zapnode_core::outbox::{MessageFilter, MessageState, NewMessage, Submitted};
+use zapnode_core::outbox::{Message, MessageFilter, MessageState, NewMessage, Submitted};
 use zapnode_core::session::MAX_TEXT_CHARACTERS;
-use zapnode_core::{Error, MessageId, SessionId};
+use zapnode_core::{Error, MessageId, Region, SessionId};
 
-use crate::app::App;
+use crate::app::{App, AppOptions};
 use crate::error::ApiError;
-use crate::extract::{JsonBody, PathSession, ReadQuery, chat_named, recipient};
+use crate::extract::{JsonBody, PathSession, ReadQuery, chat_named, recipient_in};
 use crate::model::{MessagePage, OneMessage, QueueAnswer, Sent, state_from};
 
 /// The longest an answer may wait for a state, in milliseconds: proxies give up later.
@@ -36,18 +36,20 @@ pub(super) struct Wish {
     pub(super) wait: Duration,
     /// Not before this time.
     pub(super) send_at: Option<OffsetDateTime>,
+    /// Where a national number is completed to.
+    pub(super) region: Option<Region>,
 }
 
 impl Wish {
-    /// Reads the header `Idempotency-Key` and the fields `waitFor`, `timeoutMs` and `sendAt`, none
-    /// of which the contract knows.
+    /// Reads the header `Idempotency-Key` and the fields `waitFor`, `timeoutMs`, `sendAt` and
+    /// `region`, none of which the contract knows.
     ///
     /// # Errors
     /// 400 for values that are not possible.
     pub(super) fn read(
         headers: &HeaderMap,
         body: &JsonBody,
-        usual_wait: Duration,
+        options: &AppOptions,
     ) -> Result<Self, ApiError> {
         let goal = match body.text("waitFor")? {
             None => MessageState::Sent,
@@ -66,7 +68,7 @@ impl Wish {
             },
         };
         let wait = match body.whole_number("timeoutMs")? {
-            None => usual_wait,
+            None => options.send_wait,
             Some(ms @ 0..=LONGEST_WAIT_MS) => Duration::from_millis(ms),
             Some(_) => {
                 return Err(ApiError::invalid(format!(
@@ -80,6 +82,7 @@ impl Wish {
             goal,
             wait,
             send_at,
+            region: body.region()?.or(options.region),
         })
     }
 }
@@ -105,7 +108,7 @@ pub(super) async fn send(
 ) -> Result<Response, ApiError> {
     let missing = "phoneNumber and message are required";
     let (to, text) = number_and_message(&body, "phoneNumber", missing)?;
-    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let wish = Wish::read(&headers, &body, app.options())?;
     send_text(&app, id, to, text, wish).await
 }
 
@@ -155,7 +158,7 @@ pub(super) fn checked(to: &str, text: &str, wish: Wish) -> Result<NewMessage, Ap
     Ok(NewMessage {
         send_at: wish.send_at,
         idempotency_key: wish.key,
-        ..NewMessage::text(recipient(to)?, text)
+        ..NewMessage::text(recipient_in(wish.region, to)?, text)
     })
 }
 
@@ -251,17 +254,24 @@ pub(super) async fn queue(
     Ok(Json(QueueAnswer::new(id, view)))
 }
 
+/// The message that a path names: by our own id, or by WhatsApp's whole key.
+///
+/// # Errors
+/// 404 when it names none.
+pub(super) async fn named(app: &App, id: &str) -> Result<Message, ApiError> {
+    if let Ok(id) = Ulid::from_string(id) {
+        return Ok(app.manager().message(id).await?);
+    }
+    let id = MessageId::new(id).map_err(|_| Error::MessageNotFound)?;
+    Ok(app.manager().message_by_key(id).await?)
+}
+
 /// `GET /messages/{id}`, by our own id or by WhatsApp's whole key.
 pub(super) async fn one(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<OneMessage>, ApiError> {
-    let found = if let Ok(id) = Ulid::from_string(&id) {
-        app.manager().message(id).await?
-    } else {
-        let id = MessageId::new(&id).map_err(|_| Error::MessageNotFound)?;
-        app.manager().message_by_key(id).await?
-    };
+    let found = named(&app, &id).await?;
     // The message of a session that is gone waits for nothing.
     let wait = match app.session(&found.session) {
         Ok(session) => {
@@ -271,21 +281,6 @@ pub(super) async fn one(
         Err(_) => None,
     };
     Ok(Json(OneMessage::new(found, wait)))
-}
-
-/// `DELETE /messages/{id}`: takes back one that has not been handed to WhatsApp.
-pub(super) async fn cancel(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Json<OneMessage>, ApiError> {
-    let id = Ulid::from_string(&id).map_err(|_| Error::MessageNotFound)?;
-    let message = app.manager().message(id).await?;
-    // Where its session is gone, it is over: it was sent or has failed.
-    let Ok(session) = app.session(&message.session) else {
-        let state = message.state;
-        return Err(Error::NotCancellable { state }.into());
-    };
-    Ok(Json(OneMessage::new(session.cancel(id).await?, None)))
 }
 
 /// Reads how many a page shall have.

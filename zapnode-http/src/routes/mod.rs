@@ -9,11 +9,14 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod acts;
 mod bulk;
 mod chatwoot;
+mod content;
 mod database;
 mod events;
 mod health;
+mod media;
 mod messages;
 mod optouts;
 mod pools;
@@ -52,13 +55,38 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
             get(diagnose::failure_screenshot),
         ),
         ("/sessions/{id}/send", post(messages::send)),
-        ("/sessions/{id}/messages", get(messages::history)),
+        (
+            "/sessions/{id}/messages",
+            get(messages::history).post(content::send),
+        ),
+        ("/sessions/{id}/media", post(media::upload)),
+        ("/media/{id}", get(media::file)),
         ("/sessions/{id}/messages/bulk", post(bulk::create)),
         ("/sessions/{id}/queue", get(messages::queue)),
         (
             "/messages/{id}",
-            get(messages::one).delete(messages::cancel),
+            get(messages::one)
+                .put(acts::edit)
+                .patch(acts::edit)
+                .delete(acts::delete),
         ),
+        (
+            "/messages/{id}/reaction",
+            put(acts::react).delete(acts::unreact),
+        ),
+        ("/messages/{id}/star", put(acts::star).delete(acts::unstar)),
+        ("/messages/{id}/pin", put(acts::pin).delete(acts::unpin)),
+        ("/messages/{id}/vote", put(acts::vote)),
+        ("/messages/{id}/answer", put(acts::answer)),
+        ("/sessions/{id}/chats/{chat}/seen", post(acts::seen)),
+        ("/sessions/{id}/chats/{chat}/unread", post(acts::unread)),
+        ("/sessions/{id}/chats/{chat}/typing", post(acts::typing)),
+        (
+            "/sessions/{id}/chats/{chat}/recording",
+            post(acts::recording),
+        ),
+        ("/sessions/{id}/chats/{chat}/paused", post(acts::paused)),
+        ("/sessions/{id}/presence", put(acts::presence)),
         ("/send", post(pools::send)),
         ("/bulk", get(bulk::list)),
         ("/bulk/{id}", get(bulk::one)),

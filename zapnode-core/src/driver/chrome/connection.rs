@@ -1,13 +1,14 @@
 //! Acts on an open session: checks whether the moment is right, has the bridge do it, reads the
 //! answer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use headless_chrome::protocol::cdp::{Page, Runtime};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tokio_util::sync::DropGuard;
 
 use super::bridge::{
@@ -22,7 +23,10 @@ use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
+use crate::message::{
+    Ack, Activity, Contact, Content, Downloaded, EventAnswer, OutgoingMessage, PinTime, Recipient,
+    RevokedFor, SentMessage,
+};
 
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
@@ -51,13 +55,16 @@ pub(crate) struct ChromeConnection {
     /// headless_chrome's calls have no deadline, so a stuck one keeps its thread until the browser
     /// ends. This keeps it at one.
     pub(crate) picture: Arc<tokio::sync::Mutex<()>>,
+    /// Files on their way into the page, and out of it.
+    pub(crate) uploads: Semaphore,
+    pub(crate) downloads: Semaphore,
     pub(crate) _close_on_drop: DropGuard,
 }
 
 impl ChromeConnection {
     /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
     /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
-    fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
+    pub(crate) fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
         self.need(command, |link| matches!(link, LinkState::Ready(_)))
     }
 
@@ -79,6 +86,13 @@ impl ChromeConnection {
         };
         let why = why.to_owned();
         Err(DriverError::WrongMoment { command, why })
+    }
+
+    /// Has the bridge do something that needs a session that is ready, and gives no answer but that
+    /// it is done.
+    async fn act(&self, command: Command, arguments: &Value) -> Result<(), DriverError> {
+        self.need_ready(command.name)?;
+        self.shared.command(command, arguments).await
     }
 }
 
@@ -117,18 +131,30 @@ impl Connection for ChromeConnection {
         }))
     }
 
-    async fn send_text(&self, text: &OutgoingText) -> Result<SentMessage, DriverError> {
-        const COMMAND: Command = Command::SEND_TEXT;
+    async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
+        const COMMAND: Command = Command::SEND;
+        if let Content::Media(media) = &message.content {
+            return self.send_file(message, media).await;
+        }
         self.need_ready(COMMAND.name)?;
-        self.shared.tracker().sending(&text.wire_id);
-        self.shared.words().keep_out(&text.body);
+        self.shared.tracker().sending(&message.wire_id);
+        if let Some(words) = message.content.words() {
+            self.shared.words().keep_out(&words);
+        }
         let arguments = json!({
-            "chat": text.chat.as_str(),
-            "body": text.body,
-            "wireId": text.wire_id.as_str(),
-            "replyTo": text.reply_to.as_ref().map(MessageId::as_str),
+            "chat": message.chat.as_str(),
+            "wireId": message.wire_id.as_str(),
+            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
+            "content": message.content,
         });
-        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
+        let answer = self.shared.command(COMMAND, &arguments).await;
+        let answer: MessageAnswer = answer.map_err(|error| match error {
+            DriverError::Unsupported { part, .. } => DriverError::Unsupported {
+                feature: message.content.what(),
+                part,
+            },
+            other => other,
+        })?;
         sent_message(COMMAND, &answer)
     }
 
@@ -149,11 +175,73 @@ impl Connection for ChromeConnection {
             .transpose()
     }
 
-    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
-        const COMMAND: Command = Command::TYPING;
-        self.need_ready(COMMAND.name)?;
-        let arguments = json!({ "chat": chat.as_str(), "on": on });
-        self.shared.command(COMMAND, &arguments).await
+    async fn download(&self, id: &MessageId, to: &Path) -> Result<Downloaded, DriverError> {
+        self.fetch(id, to).await
+    }
+
+    async fn request_media(&self, id: &MessageId) -> Result<(), DriverError> {
+        self.ask_for_file(id).await
+    }
+
+    async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError> {
+        self.shared.words().keep_out(text);
+        let arguments = json!({ "id": message.as_str(), "text": text });
+        self.act(Command::EDIT, &arguments).await
+    }
+
+    async fn revoke(&self, message: &MessageId, whose: RevokedFor) -> Result<(), DriverError> {
+        let everyone = whose == RevokedFor::Everyone;
+        let arguments = json!({ "id": message.as_str(), "everyone": everyone });
+        self.act(Command::REVOKE, &arguments).await
+    }
+
+    async fn react(&self, message: &MessageId, emoji: Option<&str>) -> Result<(), DriverError> {
+        let arguments = json!({ "id": message.as_str(), "emoji": emoji.unwrap_or_default() });
+        self.act(Command::REACT, &arguments).await
+    }
+
+    async fn star(&self, message: &MessageId, on: bool) -> Result<(), DriverError> {
+        let arguments = json!({ "id": message.as_str(), "on": on });
+        self.act(Command::STAR, &arguments).await
+    }
+
+    async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError> {
+        let seconds = time.map_or(0, PinTime::seconds);
+        let arguments = json!({ "id": message.as_str(), "seconds": seconds });
+        self.act(Command::PIN, &arguments).await
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        let arguments = json!({ "id": poll.as_str(), "options": options });
+        self.act(Command::VOTE, &arguments).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        let arguments = json!({ "id": event.as_str(), "answer": answer.number() });
+        self.act(Command::ANSWER_EVENT, &arguments).await
+    }
+
+    async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {
+        let arguments = json!({ "chat": chat.as_str() });
+        self.act(Command::MARK_SEEN, &arguments).await
+    }
+
+    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError> {
+        let arguments = json!({ "chat": chat.as_str() });
+        self.act(Command::MARK_UNREAD, &arguments).await
+    }
+
+    async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError> {
+        let arguments = json!({ "chat": chat.as_str(), "activity": activity });
+        self.act(Command::ACTIVITY, &arguments).await
+    }
+
+    async fn set_available(&self, on: bool) -> Result<(), DriverError> {
+        self.act(Command::AVAILABLE, &json!({ "on": on })).await
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {
@@ -300,7 +388,10 @@ impl Connection for ChromeConnection {
     }
 }
 
-fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
+pub(crate) fn sent_message(
+    command: Command,
+    answer: &MessageAnswer,
+) -> Result<SentMessage, DriverError> {
     Ok(SentMessage {
         id: MessageId::new(&answer.id).map_err(|error| strange(command, &error))?,
         ack: Ack::from_number(answer.ack),

@@ -32,6 +32,7 @@ use crate::options::SessionOptions;
 mod bridge;
 mod channel;
 mod connection;
+mod files;
 mod find;
 mod flags;
 mod heard;

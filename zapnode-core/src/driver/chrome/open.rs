@@ -10,14 +10,14 @@ use std::time::Duration;
 use headless_chrome::protocol::cdp::types::Method;
 use headless_chrome::protocol::cdp::{Emulation, Inspector, Log, Page, Runtime, Target};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::channel::{CallError, Channel, Event};
 use super::connection::ChromeConnection;
 use super::launch::{BrowserProcess, Launch, blocking};
 use super::mark::{self, Keeper};
 use super::page::{Pump, PumpState, Shared, navigation};
-use super::{ChromeOptions, bridge, flags, profile};
+use super::{ChromeOptions, bridge, files, flags, profile};
 use crate::driver::{DriverError, OpenRequest, Opened};
 
 /// For each step of the set-up; some milliseconds are usual.
@@ -88,6 +88,8 @@ pub(crate) async fn open(
     };
     tokio::spawn(pump.run());
     let connection = ChromeConnection {
+        uploads: Semaphore::new(files::AT_ONCE),
+        downloads: Semaphore::new(files::AT_ONCE),
         tab,
         pid,
         profile: folder,

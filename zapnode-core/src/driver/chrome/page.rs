@@ -177,6 +177,20 @@ impl Shared {
         }
     }
 
+    /// Waits for something that the page does, for as long as there is that page.
+    pub(crate) async fn on_page<T>(
+        &self,
+        command: &'static str,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, DriverError> {
+        self.check_open()?;
+        let mut epoch = self.epoch.subscribe();
+        tokio::select! {
+            done = work => done.map_err(|error| self.call_error(command, error)),
+            by = interrupted(&mut epoch) => Err(DriverError::Interrupted { command, by }),
+        }
+    }
+
     /// What a failed call means to a command of the page.
     pub(crate) fn call_error(&self, command: &'static str, error: CallError) -> DriverError {
         let by = match error {
@@ -454,6 +468,8 @@ impl Pump {
             BridgeEvent::Edited(edit) => Vec::from_iter(tracker.heard(edit)),
             BridgeEvent::Revoked(revoke) => Vec::from_iter(tracker.heard(revoke)),
             BridgeEvent::Reaction(reaction) => Vec::from_iter(tracker.heard(reaction)),
+            BridgeEvent::Vote(vote) => Vec::from_iter(tracker.heard(vote)),
+            BridgeEvent::Notice(notice) => Vec::from_iter(tracker.heard(notice)),
             BridgeEvent::Call(call) => Vec::from_iter(tracker.heard(call)),
             BridgeEvent::Group(notice) => Vec::from_iter(tracker.heard(notice)),
             BridgeEvent::Ack { id, ack } => Vec::from_iter(tracker::ack(&id, ack)),

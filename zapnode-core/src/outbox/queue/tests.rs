@@ -10,7 +10,7 @@ fn item(seq: i64, to: u8) -> Item {
     Item {
         seq,
         to: Recipient::Phone(PhoneNumber::new(&format!("2449000000{to:02}")).expect("number")),
-        text: format!("{seq}"),
+        content: Content::text(format!("{seq}")),
         wire_id: WireId::new(&format!("3EB0{seq:018X}")).expect("an id"),
         send_at: None,
         maybe_sent: false,

@@ -21,7 +21,7 @@ use crate::driver::SendRefusal;
 use crate::event::{Happening, Signal};
 use crate::id::{MessageId, SessionId, WireId};
 use crate::ignore::Ignore;
-use crate::message::{AckChange, Contact, IncomingMessage, Recipient, SentMessage};
+use crate::message::{AckChange, Contact, Content, IncomingMessage, Recipient, SentMessage};
 use crate::optout::OptOuts;
 use crate::outbox::catch_up;
 use crate::outbox::hand_over::{Manner, Trouble, hand_over};
@@ -190,8 +190,9 @@ pub(crate) fn fresh(session: &SessionId, new: &NewMessage) -> Message {
         message_id: None,
         state: MessageState::Queued,
         failure: None,
-        kind: "chat".to_owned(),
-        text: Some(new.text.clone()),
+        kind: new.content.kind().to_owned(),
+        text: new.content.words(),
+        content: (!new.content.is_plain_text()).then(|| new.content.clone()),
         created_at: now,
         updated_at: now,
         send_at: new.send_at,
@@ -208,7 +209,10 @@ pub(crate) fn item_of(message: &Message) -> Option<Item> {
     Some(Item {
         seq: message.seq,
         to: Recipient::parse(&message.recipient).ok()?,
-        text: message.text.clone()?,
+        content: match &message.content {
+            Some(content) => content.clone(),
+            None => Content::text(message.text.clone()?),
+        },
         wire_id: message.wire_id.clone(),
         send_at: message.send_at,
         maybe_sent: message.attempted_at.is_some(),

@@ -37,6 +37,15 @@ if (!window.__sandboxRefused) {
       avParams() {
         return {};
       }
+      get mediaData() {
+        return require('SandboxMedia').dataOf(this);
+      }
+      get mediaObject() {
+        return require('SandboxMedia').objectOf(this);
+      }
+      downloadMedia(how) {
+        return require('SandboxMedia').download(this, how);
+      }
     }
 
     class MsgCollection extends Collection {
@@ -55,7 +64,7 @@ if (!window.__sandboxRefused) {
       }
       async search(query, _page, count, chatId) {
         const all = await messages().stored();
-        const hits = all.filter((one) => one.body.includes(query) && (!chatId || one.chat === String(chatId)));
+        const hits = all.filter((one) => (one.fields?.caption ?? one.body ?? '').includes(query) && (!chatId || one.chat === String(chatId)));
         return { messages: hits.slice(0, count).map((one) => messages().modelOf(one)) };
       }
     }

@@ -9,6 +9,7 @@ if (!window.__sandboxRefused)
     const me = require('WAWebUserPrefsMeUser');
     const { chatOf } = require('SandboxChats');
     const groups = require('SandboxGroups');
+    const media = require('SandboxMedia');
 
     // Which messages this device has, in the collection or only in its storage, and in which order
     // they came: WhatsApp's clock counts seconds only.
@@ -50,7 +51,8 @@ if (!window.__sandboxRefused)
         editKey: model.latestEditMsgKey?.toString(),
         editAt: model.latestEditSenderTimestampMs,
         name: model.notifyName,
-        fields: known?.fields ?? {},
+        fields: { ...known?.fields, ...require('SandboxSend').fieldsOf(model) },
+        star: model.star,
         // The frame that its text comes from, as long as it is not decrypted.
         pending: model.type === 'ciphertext' ? known?.pending : undefined,
         order: orders.get(id.toString()) ?? nextOrder(id.toString()),
@@ -63,7 +65,7 @@ if (!window.__sandboxRefused)
       const chat = createWid(record.chat);
       const mine = chat.isLid() || chat.isGroup() ? me.getMaybeMeLidUser() : me.getMaybeMePnUser();
       const model = new Msg.modelClass({
-        ...record.fields,
+        ...media.revive(record.fields),
         id: keyOf({ fromMe: record.fromMe, chat: record.chat, id: record.wire, participant: record.participant }),
         ack: record.ack,
         body: record.body,
@@ -78,10 +80,10 @@ if (!window.__sandboxRefused)
         self: record.fromMe ? 'out' : 'in',
         isNewMsg,
         notifyName: record.name,
-        star: false,
+        star: record.star ?? false,
         quotedStanzaID: record.quoted,
         quotedParticipant: record.quotedFrom ? createWid(record.quotedFrom) : undefined,
-        quotedMsg: record.quoted ? { type: 'chat' } : undefined,
+        quotedMsg: record.quoted ? (record.fields.quotedMsg ?? { type: 'chat' }) : undefined,
         latestEditMsgKey: record.editKey ? MsgKey.fromString(record.editKey) : undefined,
         latestEditSenderTimestampMs: record.editAt,
       });
@@ -190,7 +192,9 @@ if (!window.__sandboxRefused)
         quotedFrom: hidden ? undefined : (msg.quotedFrom ?? undefined),
         name: msg.fromMe || notice ? undefined : msg.name,
         fields: hidden ? {} : msg.fields,
-        pending: hidden ? msg : undefined,
+        star: msg.starred,
+        // What never comes to this device has nothing to wait for (fact sheet §5.2).
+        pending: hidden && msg.kind !== 'ciphertext' ? msg : undefined,
         order,
       };
       if (hidden && config.faults.ciphertext === 'unavailable') record.subtype = 'view_once_unavailable_fanout';
@@ -202,7 +206,7 @@ if (!window.__sandboxRefused)
     }
 
     function takeMessage(msg, isNewMsg) {
-      if (config.faults.ciphertext === 'off' || msg.fromMe || msg.kind === 'gp2') {
+      if (config.faults.ciphertext === 'off' || msg.fromMe || msg.kind === 'gp2' || msg.kind === 'ciphertext') {
         add(msg, isNewMsg);
         return;
       }
@@ -232,7 +236,7 @@ if (!window.__sandboxRefused)
       const known = recordsOfModels.get(model);
       recordsOfModels.set(model, { ...known, fields: msg.fields, pending: undefined });
       model.set({
-        ...msg.fields,
+        ...media.revive(msg.fields),
         body: msg.body,
         quotedStanzaID: msg.quoted ?? undefined,
         quotedParticipant: msg.quotedFrom ? createWid(msg.quotedFrom) : undefined,

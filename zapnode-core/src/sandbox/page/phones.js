@@ -7,7 +7,6 @@ const words = {
     banner: 'Simulated phones — nothing here reaches the real WhatsApp',
     phones: 'Phones',
     newPhone: 'Another number, country code first',
-    open: 'Open',
     link: 'Link a device',
     scan: 'Scan',
     noQr: 'No page shows a QR right now.',
@@ -20,6 +19,12 @@ const words = {
     writeTo: 'Write to (number or group)',
     text: 'Message',
     send: 'Send',
+    file: 'A file, to the same',
+    fileAs: 'Sent as',
+    caption: 'Caption',
+    kinds: { image: 'Image', video: 'Video', gif: 'GIF (a video)', audio: 'Audio', ptt: 'Voice note', document: 'Document', sticker: 'Sticker (WebP)' },
+    open: 'Open',
+    viewOnce: 'can be viewed once',
     edit: 'Edit',
     editPrompt: 'The new text',
     revoke: 'Take back',
@@ -54,7 +59,6 @@ const words = {
     banner: 'Telefones simulados — nada daqui chega ao WhatsApp verdadeiro',
     phones: 'Telefones',
     newPhone: 'Outro número, com código do país',
-    open: 'Abrir',
     link: 'Ligar um aparelho',
     scan: 'Ler o QR',
     noQr: 'Nenhuma página mostra um QR neste momento.',
@@ -67,6 +71,12 @@ const words = {
     writeTo: 'Escrever para (número ou grupo)',
     text: 'Mensagem',
     send: 'Enviar',
+    file: 'Um ficheiro, para o mesmo destino',
+    fileAs: 'Enviado como',
+    caption: 'Legenda',
+    kinds: { image: 'Imagem', video: 'Vídeo', gif: 'GIF (um vídeo)', audio: 'Áudio', ptt: 'Mensagem de voz', document: 'Documento', sticker: 'Figurinha (WebP)' },
+    open: 'Abrir',
+    viewOnce: 'só pode ser vista uma vez',
     edit: 'Editar',
     editPrompt: 'O novo texto',
     revoke: 'Apagar para todos',
@@ -125,6 +135,15 @@ async function ask(path, body) {
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error);
   return answer;
+}
+
+async function sendFile(file, query) {
+  const response = await fetch(`/_sandbox/phones/${number}/file?${new URLSearchParams(query)}`, {
+    method: 'POST',
+    headers: { 'content-type': file.type || 'application/octet-stream' },
+    body: file,
+  });
+  if (!response.ok) throw new Error((await response.json()).error);
 }
 
 // One action of the open phone; what goes wrong is shown.
@@ -234,8 +253,23 @@ function drawMessage(message) {
   if (reactions.length) about.append(` ${reactions.join(' ')}`);
   const text = message.revoked ? make('em', { textContent: say.revoked }) : message.text;
   const element = make('div', { className: message.fromMe ? 'message own' : 'message' }, text, about);
+  if (!message.revoked && message.fields?.mediaKey) element.prepend(drawFile(message));
   if (!message.revoked) element.append(drawActs(message));
   return element;
+}
+
+// A message's file: shown where it can be, else to be opened.
+function drawFile({ id, kind, fields }) {
+  const src = `/_sandbox/phones/${number}/messages/${id}/file`;
+  const about = [fields.filename, fields.isViewOnce && say.viewOnce].filter(Boolean).join(' · ');
+  const box = make('span', { className: 'file' });
+  if (kind === 'image' || kind === 'sticker') box.append(make('img', { src, alt: fields.filename ?? say.kinds[kind], loading: 'lazy' }));
+  else if (kind === 'video') box.append(make('video', { src, controls: true, preload: 'metadata' }));
+  else if (kind === 'audio' || kind === 'ptt') box.append(make('audio', { src, controls: true, preload: 'metadata' }));
+  const link = make('a', { href: src, textContent: [say.kinds[kind] ?? say.open, about].filter(Boolean).join(' · ') });
+  link.download = fields.filename ?? id;
+  box.append(link);
+  return box;
 }
 
 function drawActs({ id, fromMe, text }) {
@@ -297,6 +331,24 @@ at('paste').onsubmit = async (event) => {
 at('write').onsubmit = async (event) => {
   event.preventDefault();
   if (await act('deliver', { to: at('write-to').value, text: at('write-text').value })) at('write-text').value = '';
+};
+const kindOf = ({ type }) => ({ image: 'image', video: 'video', audio: 'audio' })[type.split('/')[0]] ?? 'document';
+at('attach-kind').append(...Object.entries(say.kinds).map(([value, textContent]) => make('option', { value, textContent })));
+at('attach-file').onchange = ({ target }) => {
+  if (target.files[0]) at('attach-kind').value = kindOf(target.files[0]);
+};
+at('attach').onsubmit = async (event) => {
+  event.preventDefault();
+  trouble(null);
+  const file = at('attach-file').files[0];
+  const query = { to: at('write-to').value, kind: at('attach-kind').value, caption: at('attach-caption').value };
+  if (query.kind === 'document') query.name = file.name;
+  try {
+    await sendFile(file, query);
+    event.target.reset();
+  } catch (error) {
+    trouble(error.message);
+  }
 };
 at('new-group').onsubmit = async (event) => {
   event.preventDefault();

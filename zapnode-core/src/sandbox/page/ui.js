@@ -40,7 +40,7 @@ if (!window.__sandboxRefused)
         .map((chat) => {
           const line = document.createElement('li');
           const last = require('SandboxMessages').lastOf(chat);
-          line.textContent = `${chat.formattedTitle}${chat.unreadCount ? ` (${chat.unreadCount})` : ''}: ${String(last?.body ?? '').slice(0, 200)}`;
+          line.textContent = `${chat.formattedTitle}${chat.unreadCount ? ` (${chat.unreadCount})` : ''}: ${String((last?.directPath ? `[${last.type}] ${last.caption ?? ''}` : last?.body) ?? '').slice(0, 200)}`;
           return line;
         });
       at('chats').replaceChildren(...lines);

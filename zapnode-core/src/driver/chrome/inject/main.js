@@ -94,6 +94,8 @@ const hooks = [
   ...missedHooks,
   ...changeHooks,
   ...reactionHooks,
+  ...voteHooks,
+  ...kindHooks,
   ...waitingHooks,
   ...callHooks,
 ];
@@ -187,7 +189,7 @@ async function call(name, text, deadline) {
   }
 }
 
-Object.defineProperty(window, INSTALLED, { value: Object.freeze({ call }) });
+Object.defineProperty(window, INSTALLED, { value: Object.freeze({ call, fileInput }) });
 emit("hello", { url: location.href });
 guarded("passkey", watchPasskeyCalls);
 watch();

@@ -38,6 +38,7 @@ function messageAdded(message) {
 function takeMessage(message) {
   if (ownSends.has(wireIdOf(field(message, "id")))) return;
   if (field(message, "type") === "gp2") tellGroup(message);
+  else if (isNotice(message)) tellNotice(message);
   else tell(message);
 }
 
@@ -62,7 +63,7 @@ function tell(message) {
       person(read.replyTo?.from),
     ]);
     if (!from) return null;
-    const replyTo = read.replyTo && { id: read.replyTo.id, from: quoted };
+    const replyTo = read.replyTo && { ...read.replyTo, from: quoted };
     return { ...read, from, mentions, replyTo };
   });
 }

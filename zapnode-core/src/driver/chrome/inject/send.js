@@ -1,4 +1,4 @@
-// People and messages on command: find a contact, send a text, look a message up (fact sheet §4).
+// People and messages on command: find a contact, send a message, look one up (fact sheet §4).
 //
 // Models of the page are never changed here: they are the page's own state (§0.2).
 
@@ -173,24 +173,43 @@ commands.findMessage = async (wanted, ticket) => {
 
 // --- sending -----------------------------------------------------------------------------------
 
+/** Sends under way in this document, by wire id. */
+const underWay = new Map();
+
 /**
  * Sends at most once: what the page has under this id already is given back instead. One that has
- * failed there was refused, so it is handed over again, under the same id.
+ * failed there was refused, so it is handed over again, under the same id. `make` gives the fields
+ * in which its kind differs (§4.3); what it does before must not be visible to anybody.
  */
-commands.sendText = async ({ chat: chatId, body, wireId, replyTo }, ticket) => {
+async function sendOnce({ chat: chatId, wireId, replyTo }, ticket, make) {
   mustBeReady();
   for (const part of ["MsgKey", "sendMessage", "createWid"]) needed(part);
+  // An earlier caller may have given up on it while it is still being made.
+  const earlier = underWay.get(wireId);
+  if (earlier) await ticket.wait("an earlier attempt at the same message", earlier.catch(() => undefined));
+  const sending = sendUnlessThere({ chat: chatId, wireId, replyTo }, ticket, make);
+  underWay.set(wireId, sending);
+  try {
+    return await sending;
+  } finally {
+    if (underWay.get(wireId) === sending) underWay.delete(wireId);
+  }
+}
+
+async function sendUnlessThere({ chat: chatId, wireId, replyTo }, ticket, make) {
   const wanted = { chat: chatId, wireId, own: true };
   const existing = await findMessage(wanted, ticket);
   if (existing && !(Number(existing.ack) < 0)) return sentMessage(existing);
   await mustNotBeBlocked(chatId);
 
   const chat = await chatFor(chatId, ticket);
-  const message = await newMessage(chat, body, wireId);
+  const message = await newMessage(chat, wireId, await make(chat));
   if (replyTo) Object.assign(message, await quote(replyTo, chat, ticket));
 
   // From here on it may be sent; until here, running out of time means that it was not.
   ticket.step("the page to take the message");
+  // Making it may have taken long.
+  mustBeReady();
   ownSends.add(wireId);
   const key = keyText(message.id);
   const inPage = () => guarded("find", () => needed("messages").get(key)) ?? messageByWireId(wireId, true, [chatId, widText(chat.id)]);
@@ -205,10 +224,10 @@ commands.sendText = async ({ chat: chatId, body, wireId, replyTo }, ticket) => {
   const sent = sentMessage(taken);
   // How it stood before says nothing of this time.
   return existing ? { ...sent, ack: Math.max(0, sent.ack) } : sent;
-};
+}
 
 /** §4.3. The key's own account must have the kind of name that the chat has. */
-async function newMessage(chat, body, wireId) {
+async function newMessage(chat, wireId, content) {
   const toText = widText(chat.id);
   // A record's id may be a record too.
   const to = String(chat.id) === toText && typeof chat.id === "object" ? chat.id : widFor(toText);
@@ -220,28 +239,22 @@ async function newMessage(chat, body, wireId) {
   const MsgKey = needed("MsgKey");
   const id = new MsgKey({ from, to, id: wireId, participant, selfDir: "out" });
   return {
-    id,
     ack: 0,
-    body,
     from,
     to,
     local: true,
     self: "out",
     t: Math.floor(native.now() / 1000),
     isNewMsg: true,
-    type: "chat",
-    subtype: null,
-    urlText: null,
-    urlNumber: null,
     // Without it a chat with disappearing messages would keep this one.
     ...(await within(3000, attempt("ephemeral", chat))),
+    ...content,
+    id,
   };
 }
 
 async function quote(key, chat, ticket) {
-  const parts = key.split("_");
-  const wanted = { key, chat: parts[1], wireId: parts[2], own: parts[0] === "true" };
-  const quoted = await findMessage(wanted, ticket);
+  const quoted = await lookUp(key, ticket);
   if (!quoted) throw refused("the message to reply to is not known to the page");
   if (look("canReply") && invoke("canReply", quoted.unsafe?.() ?? quoted) === false) {
     throw refused("that message cannot be replied to");
