@@ -520,9 +520,12 @@ impl Pump {
         self.state.document = Some(document);
         // By this the bridge knows what it has to look for, and what is old.
         let shared = Arc::clone(&self.shared);
-        let until = shared.tracker().heard_until().map(Mark::until);
+        let mark = shared.tracker().heard_until().cloned();
         tokio::spawn(async move {
-            let arguments = serde_json::json!({ "until": until });
+            let arguments = serde_json::json!({
+                "until": mark.as_ref().map(Mark::until),
+                "awaited": mark.as_ref().map(Mark::awaited).unwrap_or_default(),
+            });
             let told: Result<(), _> = shared.command(Command::HEARD_UNTIL, &arguments).await;
             // The next document is told anew.
             if let Err(error) = told {
