@@ -177,6 +177,8 @@ pub(crate) async fn run(
 
 /// Tells the command where this daemon listens and what opens its API. On a full disk that is done
 /// once there is room, and until then the command must be told with `--server`.
+// The error is as the library gives it.
+#[allow(clippy::result_large_err)]
 fn publish(
     manager: &SessionManager,
     url: &str,
