@@ -314,7 +314,9 @@ async fn read_parts(request: Request) -> Result<(Value, Vec<Attached>), Refusal>
         } else {
             let text = part.text().await.map_err(|e| bad(&e))?;
             // As Rails reads `content_attributes[in_reply_to]`; numbers come as texts.
-            let value = text.parse::<i64>().map_or(json!(text), |number| json!(number));
+            let value = text
+                .parse::<i64>()
+                .map_or(json!(text), |number| json!(number));
             let nested = name.strip_suffix(']').and_then(|name| name.split_once('['));
             match nested {
                 Some((outer, inner)) => body[outer][inner] = value,

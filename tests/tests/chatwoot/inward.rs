@@ -35,8 +35,12 @@ async fn an_agents_answer_goes_out_in_whatsapps_marks() -> Result<()> {
 async fn files_go_as_files_and_as_links_where_they_cannot_be_had() -> Result<()> {
     let stage = Stage::new().await?;
     let (_, shown) = stage.bruno_writes("Oi").await?;
-    let menu = stage.chatwoot.store_file("menu.pdf", "application/pdf", b"%PDF-1.7 menu");
-    let song = stage.chatwoot.store_file("song.mp3", "audio/mpeg", b"ID3\x03\0\0\0\0\0\0 a song");
+    let menu = stage
+        .chatwoot
+        .store_file("menu.pdf", "application/pdf", b"%PDF-1.7 menu");
+    let song = stage
+        .chatwoot
+        .store_file("song.mp3", "audio/mpeg", b"ID3\x03\0\0\0\0\0\0 a song");
     let files = AgentWrites {
         content: "O **menu**".to_owned(),
         attachments: vec![("file".to_owned(), menu), ("audio".to_owned(), song)],
@@ -54,7 +58,10 @@ async fn files_go_as_files_and_as_links_where_they_cannot_be_had() -> Result<()>
     assert_eq!(media[0].caption.as_deref(), Some("O *menu*"));
     assert_eq!(media[0].file.name.as_deref(), Some("menu.pdf"));
     assert_eq!(std::fs::read(&media[0].file.path)?, b"%PDF-1.7 menu");
-    assert_eq!((media[1].kind, media[1].caption.as_deref()), (MediaKind::Audio, None));
+    assert_eq!(
+        (media[1].kind, media[1].caption.as_deref()),
+        (MediaKind::Audio, None)
+    );
     // Taken back, both go: each revoke on WhatsApp is told to Chatwoot.
     stage.chatwoot.agent_deletes(id)?;
     let told = format!("/messages/{id}");
@@ -65,7 +72,10 @@ async fn files_go_as_files_and_as_links_where_they_cannot_be_had() -> Result<()>
     };
     stage.wait(both).await?;
     // A file that is gone goes as its address; it needs no words.
-    let gone = format!("{}/rails/active_storage/blobs/redirect/gone.png", stage.chatwoot.url());
+    let gone = format!(
+        "{}/rails/active_storage/blobs/redirect/gone.png",
+        stage.chatwoot.url()
+    );
     let file = AgentWrites {
         attachments: vec![("image".to_owned(), gone.clone())],
         ..AgentWrites::default()
@@ -124,7 +134,9 @@ async fn a_deletion_by_an_agent_is_one_on_whatsapp() -> Result<()> {
     let (_, shown) = stage.bruno_writes("Oi").await?;
     let id = stage.agent(shown.conversation, "ups")?;
     stage.delivered(BRUNO, 1).await?;
-    stage.sent_until(|all| all[0].state == MessageState::Sent).await?;
+    stage
+        .sent_until(|all| all[0].state == MessageState::Sent)
+        .await?;
     stage.chatwoot.agent_deletes(id)?;
     // Its revoke on WhatsApp is told to Chatwoot, as every one.
     let told = format!("/messages/{id}");
@@ -136,7 +148,11 @@ async fn a_deletion_by_an_agent_is_one_on_whatsapp() -> Result<()> {
     stage.wait(gone).await?;
     let (_, later) = stage.bruno_writes("?").await?;
     stage.webhooks_settle(later.id).await?;
-    assert!(stage.chatwoot.look(|w| !w.messages.iter().any(|m| m.private)));
+    assert!(
+        stage
+            .chatwoot
+            .look(|w| !w.messages.iter().any(|m| m.private))
+    );
     Ok(())
 }
 
