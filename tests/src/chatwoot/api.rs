@@ -39,6 +39,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/profile", get(profile))
         .nest(&format!("/api/v1/accounts/{ACCOUNT}"), account)
         .layer(from_fn_with_state(Arc::clone(&shared), guard))
+        // Whoever knows an address of its storage may read there, by way of a redirect.
+        .route("/rails/active_storage/blobs/redirect/{name}", get(blob))
+        .route("/rails/active_storage/disk/{name}", get(stored))
         .with_state(shared)
 }
 
@@ -101,6 +104,18 @@ fn is_held(shared: &Shared) -> Option<bool> {
     }
     hold.after -= 1;
     None
+}
+
+async fn blob(Path(name): Path<String>) -> Response {
+    let to = format!("/rails/active_storage/disk/{name}");
+    (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
+}
+
+async fn stored(State(shared): Server, Path(name): Path<String>) -> Response {
+    match shared.world().storage.get(&name).cloned() {
+        Some((mime, bytes)) => ([(header::CONTENT_TYPE, mime)], bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 struct Refusal(Refused);
@@ -290,16 +305,18 @@ async fn read_parts(request: Request) -> Result<(Value, Vec<Attached>), Refusal>
         if name == "attachments[]" {
             let file_name = part.file_name().unwrap_or_default().to_owned();
             let content_type = part.content_type().unwrap_or_default().to_owned();
-            let size = part.bytes().await.map_err(|e| bad(&e))?.len();
+            let bytes = part.bytes().await.map_err(|e| bad(&e))?.to_vec();
             files.push(Attached {
                 name: file_name,
                 content_type,
-                size,
+                bytes,
             });
         } else {
             let text = part.text().await.map_err(|e| bad(&e))?;
             // As Rails reads `content_attributes[in_reply_to]`; numbers come as texts.
-            let value = text.parse::<i64>().map_or(json!(text), |number| json!(number));
+            let value = text
+                .parse::<i64>()
+                .map_or(json!(text), |number| json!(number));
             let nested = name.strip_suffix(']').and_then(|name| name.split_once('['));
             match nested {
                 Some((outer, inner)) => body[outer][inner] = value,

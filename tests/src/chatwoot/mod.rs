@@ -136,6 +136,13 @@ impl Chatwoot {
         matches!(tokio::time::timeout(within, held).await, Ok(Ok(_)))
     }
 
+    /// Puts a file into its storage, as an upload of an agent does; gives its address.
+    pub fn store_file(&self, name: &str, mime: &str, bytes: &[u8]) -> String {
+        let file = (mime.to_owned(), bytes.to_vec());
+        self.shared.world().storage.insert(name.to_owned(), file);
+        format!("{}/rails/active_storage/blobs/redirect/{name}", self.base)
+    }
+
     /// Makes an inbox of another kind, as of an e-mail address.
     pub fn make_other_inbox(&self, channel_type: &str) -> i64 {
         let mut world = self.shared.world();

@@ -57,7 +57,7 @@ async fn each_wrong_thing_is_named_with_what_to_do() -> Result<()> {
         .make_inbox(&format!("http://127.0.0.1:9{path}"));
     let stranger = stage
         .chatwoot
-        .make_inbox(&format!("{}/somewhere{path}", stage.chatwoot.url()));
+        .make_inbox(&format!("{}/somewhere{path}", stage.url()));
     for (change, what, detail, hint) in [
         (
             json!({"url": "http://127.0.0.1:9"}),

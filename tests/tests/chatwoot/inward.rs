@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use hyper::Method;
 use serde_json::{Value, json};
 use zapnode_core::chatwoot::signature::sign;
+use zapnode_core::message::MediaKind;
 use zapnode_core::outbox::MessageState;
-use zapnode_tests::chatwoot::{AgentWrites, Faults, HOOK_SECRET, HookCall};
+use zapnode_tests::chatwoot::{AgentWrites, Faults, HOOK_SECRET, HookCall, World};
 use zapnode_tests::{ANA, BRUNO};
 
 use crate::stage::{Stage, phone, shop};
@@ -31,28 +32,57 @@ async fn an_agents_answer_goes_out_in_whatsapps_marks() -> Result<()> {
 }
 
 #[tokio::test]
-async fn files_go_as_links_and_places_as_maps() -> Result<()> {
+async fn files_go_as_files_and_as_links_where_they_cannot_be_had() -> Result<()> {
     let stage = Stage::new().await?;
     let (_, shown) = stage.bruno_writes("Oi").await?;
+    let menu = stage
+        .chatwoot
+        .store_file("menu.pdf", "application/pdf", b"%PDF-1.7 menu");
+    let song = stage
+        .chatwoot
+        .store_file("song.mp3", "audio/mpeg", b"ID3\x03\0\0\0\0\0\0 a song");
+    let files = AgentWrites {
+        content: "O **menu**".to_owned(),
+        attachments: vec![("file".to_owned(), menu), ("audio".to_owned(), song)],
+        ..AgentWrites::default()
+    };
+    let id = stage.chatwoot.agent_writes(shown.conversation, files)?;
+    let sent = stage.sent_until(|all| all.len() == 2).await?;
+    assert_eq!(sent[1].kind, "document");
+    let got = async {
+        stage.driver.until(|driver| driver.sent().len() == 2).await;
+        stage.driver.sent()
+    };
+    let got = tokio::time::timeout(crate::stage::SOON, got).await?;
+    let media: Vec<_> = got.iter().filter_map(|one| one.content.media()).collect();
+    assert_eq!(media[0].caption.as_deref(), Some("O *menu*"));
+    assert_eq!(media[0].file.name.as_deref(), Some("menu.pdf"));
+    assert_eq!(std::fs::read(&media[0].file.path)?, b"%PDF-1.7 menu");
+    assert_eq!(
+        (media[1].kind, media[1].caption.as_deref()),
+        (MediaKind::Audio, None)
+    );
+    // Taken back, both go: each revoke on WhatsApp is told to Chatwoot.
+    stage.chatwoot.agent_deletes(id)?;
+    let told = format!("/messages/{id}");
+    let both = |world: &World| {
+        let gone = world.requests.iter();
+        let gone = gone.filter(|one| one.starts_with("DELETE ") && one.ends_with(&told));
+        (gone.count() == 2).then_some(())
+    };
+    stage.wait(both).await?;
+    // A file that is gone goes as its address; it needs no words.
+    let gone = format!(
+        "{}/rails/active_storage/blobs/redirect/gone.png",
+        stage.chatwoot.url()
+    );
     let file = AgentWrites {
-        content: "O menu".to_owned(),
-        attachments: vec![(
-            "file".to_owned(),
-            "https://files.example/menu.pdf".to_owned(),
-        )],
+        attachments: vec![("image".to_owned(), gone.clone())],
         ..AgentWrites::default()
     };
     stage.chatwoot.agent_writes(shown.conversation, file)?;
-    let got = stage.delivered(BRUNO, 1).await?;
-    assert_eq!(got[0].1, "O menu\nhttps://files.example/menu.pdf");
-    // A file needs no words.
-    let file = AgentWrites {
-        attachments: vec![("image".to_owned(), "https://files.example/a.png".to_owned())],
-        ..AgentWrites::default()
-    };
-    stage.chatwoot.agent_writes(shown.conversation, file)?;
-    let got = stage.delivered(BRUNO, 2).await?;
-    assert_eq!(got[1].1, "https://files.example/a.png");
+    let sent = stage.sent_until(|all| all.len() == 3).await?;
+    assert_eq!(sent[0].text.as_deref(), Some(gone.as_str()));
     Ok(())
 }
 
@@ -95,6 +125,34 @@ async fn a_deletion_by_an_agent_takes_back_what_has_not_left() -> Result<()> {
         .sent_until(|all| all[0].state == MessageState::Cancelled)
         .await?;
     assert!(stage.driver.delivered_to(&phone(BRUNO)).is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deletion_by_an_agent_is_one_on_whatsapp() -> Result<()> {
+    let stage = Stage::new().await?;
+    let (_, shown) = stage.bruno_writes("Oi").await?;
+    let id = stage.agent(shown.conversation, "ups")?;
+    stage.delivered(BRUNO, 1).await?;
+    stage
+        .sent_until(|all| all[0].state == MessageState::Sent)
+        .await?;
+    stage.chatwoot.agent_deletes(id)?;
+    // Its revoke on WhatsApp is told to Chatwoot, as every one.
+    let told = format!("/messages/{id}");
+    let gone = |world: &World| {
+        let mut all = world.requests.iter();
+        let gone = all.find(|one| one.starts_with("DELETE ") && one.ends_with(&told));
+        gone.map(|_| ())
+    };
+    stage.wait(gone).await?;
+    let (_, later) = stage.bruno_writes("?").await?;
+    stage.webhooks_settle(later.id).await?;
+    assert!(
+        stage
+            .chatwoot
+            .look(|w| !w.messages.iter().any(|m| m.private))
+    );
     Ok(())
 }
 

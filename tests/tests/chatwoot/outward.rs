@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde_json::json;
 use zapnode_core::driver::DriverEvent;
+use zapnode_core::driver::scripted::ScriptedFile;
 use zapnode_core::message::{Ack, Call, Edit, MediaFacts, Person, Reaction, Revoke, RevokedFor};
 use zapnode_core::{MessageId, WireId};
 use zapnode_tests::BRUNO;
@@ -278,8 +279,30 @@ async fn groups_and_people_known_by_lid_have_conversations_too() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_medium_is_named_until_it_can_be_carried() -> Result<()> {
+async fn a_file_is_put_beside_its_message_and_named_where_it_cannot_be_had() -> Result<()> {
     let stage = Stage::new().await?;
+    let (question, asked) = stage.bruno_writes("Mandas o menu?").await?;
+    let menu = ScriptedFile {
+        file_name: Some("menu.pdf".to_owned()),
+        ..ScriptedFile::new("application/pdf", b"%PDF-1.7 menu".as_slice())
+    };
+    let mut message = answering(told(BRUNOS, false, "aqui *está*"), &question);
+    message.kind = "document".to_owned();
+    message.details.media = Some(MediaFacts {
+        mime_type: Some("application/pdf".to_owned()),
+        file_name: Some("menu.pdf".to_owned()),
+        size: Some(13),
+        ..MediaFacts::default()
+    });
+    stage.driver.put_file(&message.id.wire_id(), menu);
+    let shown = stage.tell(message).await?;
+    assert_eq!(shown.content, "aqui **está**");
+    assert_eq!(shown.in_reply_to, Some(asked.id));
+    assert_eq!(shown.files.len(), 1);
+    assert_eq!(shown.files[0].name, "menu.pdf");
+    assert_eq!(shown.files[0].content_type, "application/pdf");
+    assert_eq!(shown.files[0].bytes, b"%PDF-1.7 menu");
+    // The servers have let go of this one.
     let mut photo = told(BRUNOS, false, "olha");
     photo.kind = "image".to_owned();
     photo.details.media = Some(MediaFacts {
@@ -289,6 +312,7 @@ async fn a_medium_is_named_until_it_can_be_carried() -> Result<()> {
     });
     let shown = stage.tell(photo).await?;
     assert_eq!(shown.content, "[image: 121 kB]\nolha");
+    assert!(shown.files.is_empty());
     Ok(())
 }
 

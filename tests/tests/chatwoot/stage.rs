@@ -367,6 +367,8 @@ pub fn answering(mut message: IncomingMessage, to: &WireId) -> IncomingMessage {
     message.details.reply_to = Some(Quoted {
         id: to.clone(),
         from: None,
+        kind: None,
+        text: None,
     });
     message
 }

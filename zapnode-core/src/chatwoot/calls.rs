@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::api::ApiError;
 use super::bridge::{Bridge, Stuck};
-use super::format::to_whatsapp;
 use super::files::{Part, parts};
+use super::format::to_whatsapp;
 use super::incoming::{Addressee, AgentMessage, SOURCE_PREFIX, Verdict, judge};
 use super::{Shared, belongs};
 use crate::error::{Error, with_causes};

@@ -36,8 +36,9 @@ pub(super) struct Part<'a> {
 /// each other file by itself. The same each time it is asked.
 pub(super) fn parts(text: String, message: &AgentMessage) -> Vec<Part<'_>> {
     let mut attachments = message.attachments.iter().peekable();
-    let captioned =
-        |one: &&Attachment| matches!(one.kind.as_str(), "image" | "video" | "file") && one.url.is_some();
+    let captioned = |one: &&Attachment| {
+        matches!(one.kind.as_str(), "image" | "video" | "file") && one.url.is_some()
+    };
     let mut parts = vec![];
     if !text.is_empty() {
         let attachment = attachments.next_if(captioned);
@@ -112,8 +113,13 @@ impl Bridge {
         let session = self.shared.manager.get(&self.row.session).ok()?;
         let scratch = session.media().scratch().await.ok()?;
         let loaded = async {
-            let connection = session.connection().await.map_err(|error| with_causes(&error))?;
-            let loaded = connection.download(&source.message_id, scratch.path()).await;
+            let connection = session
+                .connection()
+                .await
+                .map_err(|error| with_causes(&error))?;
+            let loaded = connection
+                .download(&source.message_id, scratch.path())
+                .await;
             loaded.map_err(|error| with_causes(&error))
         };
         let loaded = timeout(FETCHED_WITHIN, loaded).await;
@@ -128,8 +134,7 @@ impl Bridge {
             return None;
         }
         let content_type = loaded.mime_type.or_else(|| carried.mime.clone());
-        let content_type =
-            content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        let content_type = content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
         let name = loaded.file_name.or_else(|| carried.name.clone());
         Some(File {
             name: name.unwrap_or_else(|| name_for(&carried.kind, &content_type)),
@@ -196,7 +201,9 @@ fn with_text(text: &str, more: Option<&str>) -> String {
 /// The name at the end of an address.
 fn file_name(url: &Url) -> Option<String> {
     let last = url.path_segments()?.next_back()?;
-    let name = percent_encoding::percent_decode_str(last).decode_utf8().ok()?;
+    let name = percent_encoding::percent_decode_str(last)
+        .decode_utf8()
+        .ok()?;
     (!name.is_empty()).then(|| name.into_owned())
 }
 
@@ -287,7 +294,9 @@ mod tests {
         let mut place = attachment("location");
         assert_eq!(place_of(&place), None);
         place.place = Some(("-8.8".to_owned(), "13.2".to_owned()));
-        assert!(matches!(place_of(&place), Some(Content::Location { latitude, .. }) if latitude < -8.7));
+        assert!(
+            matches!(place_of(&place), Some(Content::Location { latitude, .. }) if latitude < -8.7)
+        );
         assert_eq!(with_text("", Some("x")), "x");
         assert_eq!(with_text("a", Some("x")), "a\nx");
     }

@@ -1,5 +1,7 @@
 //! What the simulated Chatwoot holds, and what it refuses.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::hook::HookCall;
@@ -75,8 +77,8 @@ pub struct Attached {
     pub name: String,
     /// Its type.
     pub content_type: String,
-    /// How many bytes.
-    pub size: usize,
+    /// What is in it.
+    pub bytes: Vec<u8>,
 }
 
 /// A message.
@@ -124,6 +126,8 @@ pub struct World {
     pub messages: Vec<Message>,
     /// Every webhook that was sent, and the status that came back, or why none did.
     pub deliveries: Vec<(HookCall, Result<u16, String>)>,
+    /// What lies in its file storage: type and bytes, by name.
+    pub storage: BTreeMap<String, (String, Vec<u8>)>,
     /// Every call of the API: method and path.
     pub requests: Vec<String>,
     /// How often a contact was searched.
@@ -148,6 +152,7 @@ impl World {
             conversations: Vec::new(),
             messages: Vec::new(),
             deliveries: Vec::new(),
+            storage: BTreeMap::new(),
             requests: Vec::new(),
             searches: 0,
             calls: Vec::new(),

@@ -32,7 +32,7 @@ impl World {
         });
         let files = message.files.iter().map(|file| {
             json!({"id": message.id, "message_id": message.id, "file_type": "file",
-                   "data_url": format!("{}/files/{}", self.base, file.name), "file_size": file.size})
+                   "data_url": format!("{}/files/{}", self.base, file.name), "file_size": file.bytes.len()})
         });
         let all: Vec<_> = links.chain(files).collect();
         if !all.is_empty() {

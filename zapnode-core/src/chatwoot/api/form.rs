@@ -36,9 +36,8 @@ pub(super) fn multipart(boundary: &str, fields: &Value, file: &File) -> Vec<u8> 
         .chars()
         .filter(|c| !c.is_control())
         .collect();
-    let head = format!(
-        "name=\"attachments[]\"; filename=\"{name}\"\r\nContent-Type: {content_type}"
-    );
+    let head =
+        format!("name=\"attachments[]\"; filename=\"{name}\"\r\nContent-Type: {content_type}");
     part(&head, &file.bytes);
     out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
     out
