@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import whatsapp from 'whatsapp-web.js';
 import { Sandbox } from './sandbox.mjs';
 import { Checks } from './checks.mjs';
-import { open } from './client.mjs';
+import { Location, Poll, open } from './client.mjs';
+import { until } from './tab.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -269,6 +270,97 @@ async function happenings(ana) {
   });
 }
 
+async function acts(ana) {
+  const chatId = `${BRUNO}@c.us`;
+  const onPhone = (id, holds) => until(async () => {
+    const message = (await sandbox.messages(BRUNO)).find((one) => one.id === id);
+    return message && holds(message) ? message : null;
+  }, `${id} on the phone`);
+  const own = await checks.run('a message to act on', () => ana.client.sendMessage(chatId, 'um'));
+  const heard = ana.next('message', ([message]) => message.body === 'para reagir');
+  await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'para reagir' });
+  const [incoming] = await heard;
+  await until(async () => (await ana.client.getMessageById(own.id._serialized)).ack >= 1, 'the server to have it');
+  await checks.run('react', async () => {
+    await incoming.react('👍');
+    await onPhone(incoming.id.id, (message) => message.reactions[ANA] === '👍');
+    await incoming.react('');
+    await onPhone(incoming.id.id, (message) => !message.reactions[ANA]);
+  });
+  await checks.run('edit', async () => {
+    const edited = await own.edit('dois');
+    checks.equal(edited?.body, 'dois');
+    await onPhone(own.id.id, (message) => message.edited && message.text === 'dois');
+  });
+  await checks.run('star and unstar', async () => {
+    const starred = (on) => until(async () => (await sandbox.messages(ANA)).find((one) => one.id === own.id.id)?.marks.starred === on, 'the star');
+    await own.star();
+    await starred(true);
+    await own.unstar();
+    await starred(false);
+  });
+  await checks.run('pin and unpin', async () => {
+    checks.equal(await own.pin(86_400), true);
+    const { marks } = await onPhone(own.id.id, (message) => message.marks.pinnedUntil);
+    checks.equal(Math.abs(marks.pinnedUntil - Date.now() / 1000 - 86_400) < 60, true);
+    checks.equal((await ana.client.getPinnedMessages(chatId)).map(({ id }) => id.id), [own.id.id]);
+    checks.equal(await own.unpin(), true);
+    await onPhone(own.id.id, (message) => !message.marks.pinnedUntil);
+  });
+  await checks.run('delete for everyone', async () => {
+    await own.delete(true);
+    await onPhone(own.id.id, (message) => message.revoked);
+  });
+  const chat = await ana.client.getChatById(chatId);
+  await checks.run('markUnread and sendSeen', async () => {
+    await chat.markUnread();
+    await until(async () => (await ana.client.getChatById(chatId)).unreadCount === -1, 'the chat to be unread');
+    checks.equal(await chat.sendSeen(), true);
+    await onPhone(incoming.id.id, (message) => message.ack === 3);
+  });
+  await checks.run('typing and recording', async () => {
+    await ana.client.sendPresenceAvailable();
+    const shown = (state) => until(async () => (await sandbox.activity(BRUNO))[ANA] === state, `${state}`);
+    await chat.sendStateTyping();
+    await shown('composing');
+    await chat.sendStateRecording();
+    await shown('recording');
+    await chat.clearState();
+    await shown(undefined);
+    await ana.client.sendPresenceUnavailable();
+  });
+  await checks.run('location', async () => {
+    const sent = await ana.client.sendMessage(chatId, new Location(-8.81, 13.23, { name: 'Mutamba', address: 'Luanda' }));
+    const { kind, fields } = await onPhone(sent.id.id, () => true);
+    checks.equal([kind, fields.lat, fields.lng, fields.loc], ['location', -8.81, 13.23, 'Mutamba\nLuanda']);
+  });
+  await checks.run('contact card', async () => {
+    const sent = await ana.client.sendMessage(chatId, await ana.client.getContactById(chatId));
+    checks.match((await onPhone(sent.id.id, () => true)).text, /^BEGIN:VCARD/);
+  });
+  let poll;
+  await checks.run('poll', async () => {
+    poll = await ana.client.sendMessage(chatId, new Poll('Quando?', ['Segunda', 'Terça']));
+    const { kind, fields } = await onPhone(poll.id.id, () => true);
+    checks.equal([kind, fields.pollName, fields.pollOptions.length], ['poll_creation', 'Quando?', 2]);
+  });
+  await checks.run('vote_update and getPollVotes', async () => {
+    const voted = ana.next('vote_update');
+    await sandbox.phone(BRUNO, 'vote', { id: poll.id.id, options: [1] });
+    const [vote] = await voted;
+    checks.equal(vote.selectedOptions.map(({ name }) => name), ['Terça']);
+    checks.equal((await poll.getPollVotes()).map((one) => one.selectedOptions[0].name), ['Terça']);
+  });
+  await checks.run('vote', async () => {
+    await poll.vote(['Segunda']);
+    await onPhone(poll.id.id, (message) => String(message.marks.votes[ANA]) === '0');
+  });
+  await checks.run('link preview', async () => {
+    const sent = await ana.client.sendMessage(chatId, 'https://example.com/x');
+    checks.equal((await onPhone(sent.id.id, () => true)).fields.title, 'About example.com');
+  });
+}
+
 async function groups(ana) {
   let group;
   await checks.run('group_join', async () => {
@@ -375,6 +467,7 @@ try {
   await receiving(ana);
   await files(ana);
   await happenings(ana);
+  await acts(ana);
   await groups(ana);
   await remoteLogout(await restart(ana));
   await ownLogout();

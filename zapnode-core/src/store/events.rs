@@ -298,6 +298,17 @@ pub(super) fn happened(
             );
             (words::waiting(waiting, me, who), Some(once))
         }
+        Happening::Vote(vote) => {
+            let who = about(&vote.from, vote.from_me)?;
+            let once = format!("vote/{}/{}/{}", vote.poll, vote.from.id, millis(vote.at));
+            (words::voted(vote, me, who), Some(once))
+        }
+        Happening::Notice(notice) => {
+            let people = notice.people.iter().map(|m| resolve(t, session, m));
+            let people = people.collect::<Result<_, _>>()?;
+            let once = format!("notice/{}", notice.id);
+            (words::noticed(notice, people), Some(once))
+        }
         Happening::Call(call) => {
             let who = about(&call.from, false)?;
             (words::called(call, who), Some(format!("call/{}", call.id)))

@@ -24,7 +24,8 @@ use crate::driver::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{
-    Ack, Activity, Contact, Content, Downloaded, OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
+    Ack, Activity, Contact, Content, Downloaded, EventAnswer, OutgoingMessage, PinTime, Recipient,
+    RevokedFor, SentMessage,
 };
 
 /// How long WhatsApp may take to confirm a logout.
@@ -131,33 +132,29 @@ impl Connection for ChromeConnection {
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
-        const COMMAND: Command = Command::SEND_TEXT;
+        const COMMAND: Command = Command::SEND;
         if let Content::Media(media) = &message.content {
             return self.send_file(message, media).await;
         }
-        let Content::Text {
-            text,
-            mentions,
-            link_preview,
-        } = &message.content
-        else {
-            return Err(DriverError::Unsupported {
-                feature: message.content.what(),
-                part: "the bridge's command for it".to_owned(),
-            });
-        };
         self.need_ready(COMMAND.name)?;
         self.shared.tracker().sending(&message.wire_id);
-        self.shared.words().keep_out(text);
+        if let Some(words) = message.content.words() {
+            self.shared.words().keep_out(&words);
+        }
         let arguments = json!({
             "chat": message.chat.as_str(),
-            "body": text,
-            "mentions": mentions,
-            "linkPreview": link_preview,
             "wireId": message.wire_id.as_str(),
             "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
+            "content": message.content,
         });
-        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
+        let answer = self.shared.command(COMMAND, &arguments).await;
+        let answer: MessageAnswer = answer.map_err(|error| match error {
+            DriverError::Unsupported { part, .. } => DriverError::Unsupported {
+                feature: message.content.what(),
+                part,
+            },
+            other => other,
+        })?;
         sent_message(COMMAND, &answer)
     }
 
@@ -212,6 +209,20 @@ impl Connection for ChromeConnection {
         let seconds = time.map_or(0, PinTime::seconds);
         let arguments = json!({ "id": message.as_str(), "seconds": seconds });
         self.act(Command::PIN, &arguments).await
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        let arguments = json!({ "id": poll.as_str(), "options": options });
+        self.act(Command::VOTE, &arguments).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        let arguments = json!({ "id": event.as_str(), "answer": answer.number() });
+        self.act(Command::ANSWER_EVENT, &arguments).await
     }
 
     async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {
@@ -377,7 +388,10 @@ impl Connection for ChromeConnection {
     }
 }
 
-pub(crate) fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
+pub(crate) fn sent_message(
+    command: Command,
+    answer: &MessageAnswer,
+) -> Result<SentMessage, DriverError> {
     Ok(SentMessage {
         id: MessageId::new(&answer.id).map_err(|error| strange(command, &error))?,
         ack: Ack::from_number(answer.ack),

@@ -59,6 +59,7 @@ if (!window.__sandboxRefused) {
       const key = messages.keyOf(parts);
       const model = Msg.get(key);
       if (model) Msg.remove(model);
+      require('SandboxChats').chatOf(createWid(parts.chat)).msgs.remove(model);
       storage.drop('message', key.toString());
     };
 
@@ -77,6 +78,29 @@ if (!window.__sandboxRefused) {
       const id = new MsgKey({ fromMe: byMe, remote: createWid(parts.chat), id: pin, participant: parts.participant ? createWid(by) : undefined });
       const row = { id: id.toString(), chatId: parts.chat, parentMsgKey: parent.toString(), pinType: seconds > 0 ? 1 : 2, t: atMs, pinExpiryDuration: seconds };
       storage.put('pin', { id: parent.toString(), row });
+    };
+
+    // A row as the page writes it to its database (fact sheet §5.1).
+    function voteRow({ key, vote, by, byMe, options, atMs }) {
+      const remote = createWid(key.chat);
+      const inGroup = Boolean(key.participant);
+      return {
+        id: new MsgKey({ fromMe: byMe, remote, id: vote, participant: inGroup ? createWid(by) : undefined }),
+        pollUpdateParentKey: messages.keyOf(key),
+        t: atMs,
+        author: inGroup ? createWid(by) : undefined,
+        from: createWid(by),
+        selectedOptionLocalIds: options,
+        senderTimestampMs: atMs,
+      };
+    }
+    const writeVotes = (rows) => require('WAWebAddonPollVoteTableMode').pollVoteTableMode.bulkUpsert(rows);
+
+    exports.vote = (frame) => {
+      const parent = messages.keyOf(frame.key).toString();
+      const row = { parentMsgKey: parent, sender: frame.by, selectedOptionLocalIds: frame.options, senderTimestampMs: frame.atMs };
+      storage.put('vote', { id: `${parent} ${frame.by}`, row, frame });
+      writeVotes([voteRow(frame)]);
     };
 
     exports.unread = ({ chat }) => require('SandboxChats').chatOf(createWid(chat)).set({ unreadCount: -1 });
@@ -116,6 +140,8 @@ if (!window.__sandboxRefused) {
     exports.replay = async () => {
       const rows = await storage.all('reaction');
       if (rows.length) write(rows.map(({ row }) => rowOf(row)));
+      const votes = await storage.all('vote');
+      if (votes.length) writeVotes(votes.map(({ frame }) => voteRow(frame)));
     };
 
     wire.events.on('resent', messages.resent);
