@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Activity, Call, Contact, Downloaded, Edit, GroupNotice, IncomingMessage, OutgoingMessage,
-    PinTime, Reaction, Recipient, Revoke, RevokedFor, SentMessage, WaitingMessage,
+    AckChange, Activity, Call, Contact, Downloaded, Edit, GroupNotice, IncomingMessage,
+    OutgoingMessage, PinTime, Reaction, Recipient, Revoke, RevokedFor, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
 

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Activity, Contact, Details, Downloaded, IncomingMessage, OutgoingMessage, PinTime,
-    Recipient, RevokedFor, SentMessage,
+    Ack, AckChange, Activity, Contact, Details, Downloaded, IncomingMessage, OutgoingMessage,
+    PinTime, Recipient, RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 

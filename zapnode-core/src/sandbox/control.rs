@@ -30,10 +30,7 @@ pub(super) fn router() -> Router<Arc<Hub>> {
     Router::new()
         .route("/phones", get(phones))
         .route("/phones/{number}/messages", get(messages))
-        .route(
-            "/phones/{number}/messages/{id}/file",
-            get(media_acts::file),
-        )
+        .route("/phones/{number}/messages/{id}/file", get(media_acts::file))
         .route(
             "/phones/{number}/file",
             post(media_acts::send_file).layer(DefaultBodyLimit::max(LARGEST_FILE)),

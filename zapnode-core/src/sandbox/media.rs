@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use aes::Aes256;
-use aes::cipher::{BlockDecryptMut as _, BlockEncryptMut as _, KeyIvInit as _, block_padding::Pkcs7};
+use aes::cipher::{
+    BlockDecryptMut as _, BlockEncryptMut as _, KeyIvInit as _, block_padding::Pkcs7,
+};
 use axum::body::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -65,11 +67,17 @@ impl MediaServers {
     pub(super) async fn get(&self, direct_path: &str) -> Option<Bytes> {
         let name = direct_path.strip_prefix(PREFIX)?;
         // Names are ours; nothing else is looked up on disk.
-        if !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'.') {
+        if !name
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'.')
+        {
             return None;
         }
         match &self.folder {
-            Some(folder) => tokio::fs::read(folder.join(name)).await.ok().map(Bytes::from),
+            Some(folder) => tokio::fs::read(folder.join(name))
+                .await
+                .ok()
+                .map(Bytes::from),
             None => {
                 let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
                 memory.get(name).cloned()
@@ -174,10 +182,7 @@ fn is_file(fields: &Map<String, Value>) -> bool {
 
 /// What a phone shows of a message that a page sent: with a file its text is the caption, and what
 /// was its body is the thumbnail.
-pub(super) fn taken(
-    body: String,
-    mut fields: Map<String, Value>,
-) -> (String, Map<String, Value>) {
+pub(super) fn taken(body: String, mut fields: Map<String, Value>) -> (String, Map<String, Value>) {
     if !is_file(&fields) {
         return (body, fields);
     }
@@ -255,13 +260,23 @@ mod tests {
     async fn sandbox_media_servers_keep_files_on_disk_beside_the_state() {
         let folder = tempfile::tempdir().expect("a folder");
         let servers = MediaServers::new(Some(folder.path().join("state.json.media")));
-        let path = servers.put(Bytes::from_static(b"x"), false).await.expect("kept");
-        let again = servers.put(Bytes::from_static(b"y"), true).await.expect("kept");
+        let path = servers
+            .put(Bytes::from_static(b"x"), false)
+            .await
+            .expect("kept");
+        let again = servers
+            .put(Bytes::from_static(b"y"), true)
+            .await
+            .expect("kept");
         let later = MediaServers::new(Some(folder.path().join("state.json.media")));
         assert_eq!(later.get(&path).await.as_deref(), Some(&b"x"[..]));
         assert_eq!(later.get(&again).await.as_deref(), Some(&b"y"[..]));
         assert!(MediaServers::is_again(&again) && !MediaServers::is_again(&path));
-        for strange in ["/v/t62.sandbox/../state.json", "/v/t62.sandbox/none.enc", "x"] {
+        for strange in [
+            "/v/t62.sandbox/../state.json",
+            "/v/t62.sandbox/none.enc",
+            "x",
+        ] {
             assert_eq!(later.get(strange).await, None, "{strange}");
         }
     }

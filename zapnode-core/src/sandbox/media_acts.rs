@@ -26,7 +26,9 @@ use super::wire::ToPage;
 use crate::id::WireId;
 
 /// The kinds of files that a phone sends.
-const KINDS: [&str; 7] = ["image", "video", "gif", "audio", "ptt", "document", "sticker"];
+const KINDS: [&str; 7] = [
+    "image", "video", "gif", "audio", "ptt", "document", "sticker",
+];
 
 /// A file to send from a phone.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +101,10 @@ impl Phone {
             "filehash": media::sha256(&file.bytes), "encFilehash": enc_filehash,
         });
         let fields: Map<String, Value> = match fields {
-            Value::Object(fields) => fields.into_iter().filter(|(_, one)| !one.is_null()).collect(),
+            Value::Object(fields) => fields
+                .into_iter()
+                .filter(|(_, one)| !one.is_null())
+                .collect(),
             _ => Map::new(),
         };
         let kind = if is_gif { "video" } else { &file.kind };
@@ -190,7 +195,10 @@ pub(super) async fn reupload(hub: &Hub, connection: u64, req: u64, id: &str, fro
     };
     // A phone that is off line answers once it is back.
     hub.until(|world| {
-        let online = world.accounts.get(&me).is_some_and(|account| account.online);
+        let online = world
+            .accounts
+            .get(&me)
+            .is_some_and(|account| account.online);
         online && world.faults.reupload != Reupload::Silent
     })
     .await;
@@ -272,7 +280,9 @@ pub(super) async fn send_file(
             ));
         }
     };
-    Ok(Json(json!({"success": true, "number": phone.number(), "id": id})))
+    Ok(Json(
+        json!({"success": true, "number": phone.number(), "id": id}),
+    ))
 }
 
 /// A message's file, as its phone opens it.

@@ -13,9 +13,9 @@ use super::delivery::Sending;
 use super::faults::Hold;
 use super::groups::Place;
 use super::hub::Hub;
-use super::{media, media_acts};
 use super::wire::{FromPage, ToPage};
 use super::world::World;
+use super::{media, media_acts};
 use crate::id::WireId;
 
 /// The largest frame: WhatsApp's own limit for a text is 65,536 characters, a test may go beyond.
@@ -146,7 +146,9 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
         FromPage::Reupload { req, id, from_me } => {
             let hub = hub.clone();
             // Beside the socket's loop: a phone may be off line for long.
-            tokio::spawn(async move { media_acts::reupload(&hub, connection, req, &id, from_me).await });
+            tokio::spawn(
+                async move { media_acts::reupload(&hub, connection, req, &id, from_me).await },
+            );
         }
         FromPage::Logout | FromPage::Misbehaved => {
             let reason = if matches!(frame, FromPage::Logout) {

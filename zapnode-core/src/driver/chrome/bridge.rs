@@ -196,8 +196,7 @@ impl Command {
     pub(crate) const OPEN_MEDIA: Self = Self::new("download", "openMedia", 300);
     pub(crate) const READ_MEDIA: Self = Self::new("download", "readMedia", 30);
     pub(crate) const CLOSE_MEDIA: Self = Self::new("download", "closeMedia", 10);
-    pub(crate) const ASK_FOR_MEDIA: Self =
-        Self::new("ask the phone for a file", "askForMedia", 60);
+    pub(crate) const ASK_FOR_MEDIA: Self = Self::new("ask the phone for a file", "askForMedia", 60);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
     pub(crate) const RECONNECT: Self = Self::new("reconnect", "reconnect", 10);
     pub(crate) const EDIT: Self = Self::new("edit", "edit", 30);

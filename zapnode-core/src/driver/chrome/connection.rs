@@ -24,7 +24,8 @@ use crate::driver::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{
-    Ack, Activity, Contact, Content, Downloaded, OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
+    Ack, Activity, Contact, Content, Downloaded, OutgoingMessage, PinTime, Recipient, RevokedFor,
+    SentMessage,
 };
 
 /// How long WhatsApp may take to confirm a logout.
@@ -377,7 +378,10 @@ impl Connection for ChromeConnection {
     }
 }
 
-pub(crate) fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage, DriverError> {
+pub(crate) fn sent_message(
+    command: Command,
+    answer: &MessageAnswer,
+) -> Result<SentMessage, DriverError> {
     Ok(SentMessage {
         id: MessageId::new(&answer.id).map_err(|error| strange(command, &error))?,
         ack: Ack::from_number(answer.ack),
