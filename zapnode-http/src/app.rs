@@ -12,7 +12,7 @@ use zapnode_core::chatwoot::{Chatwoot, ChatwootOptions};
 use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
 use zapnode_core::store::StoreError;
-use zapnode_core::{SessionId, SessionManager};
+use zapnode_core::{Region, SessionId, SessionManager};
 
 use crate::auth::{Hosts, Secret};
 use crate::error::ApiError;
@@ -41,6 +41,8 @@ pub struct AppOptions {
     pub max_streams: usize,
     /// Whether a Chatwoot in a private network may be spoken to.
     pub allow_private: bool,
+    /// Where national numbers are completed to. `None`: numbers are international as they are.
+    pub region: Option<Region>,
 }
 
 impl AppOptions {
@@ -55,6 +57,7 @@ impl AppOptions {
             hosts: Hosts::Any,
             max_streams: 256,
             allow_private: false,
+            region: None,
         }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod optout;
 pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod send;
+mod send_content;
 mod send_csv;
 pub(crate) mod sessions;
 pub(crate) mod webhooks;

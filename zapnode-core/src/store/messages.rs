@@ -121,6 +121,10 @@ impl Store {
                         let back = appeared(t, &session, message, opt_out.as_deref())?;
                         taken.taken_back.extend(back);
                     }
+                    Heard::OptOut(id, opt_out) => {
+                        let back = optouts::opt_out_once(t, &session, id, opt_out)?;
+                        taken.taken_back.extend(back);
+                    }
                     Heard::Happening(happening) => events::happened(t, &session, happening)?,
                     Heard::Ack { id, ack, failure } => {
                         taken
@@ -359,6 +363,7 @@ fn appeared(
         reply_to: None,
     };
     let row = insert(t, row)?;
+    super::media::appeared(t, &row, told)?;
     events::message_appeared(t, &row, told)?;
     match opt_out {
         Some(opt_out) => Ok(optouts::opt_out(t, opt_out)?.taken_back),

@@ -37,7 +37,7 @@ pub(super) async fn send(
         }
     };
     let strategy = strategy(&body)?;
-    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let wish = Wish::read(&headers, &body, app.options())?;
     let (goal, wait) = (wish.goal, wish.wait);
     let new = checked(&to, text, wish)?;
     let manager = app.manager();

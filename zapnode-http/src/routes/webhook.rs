@@ -35,7 +35,7 @@ pub(super) async fn chatwoot(
             "content, and conversation.meta.sender.phone_number or .identifier, must be there.",
         ));
     };
-    let mut wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let mut wish = Wish::read(&headers, &body, app.options())?;
     wish.wait = wish.wait.min(CHATWOOT_WAIT);
     send_text(&app, id, to, text, wish).await
 }
@@ -70,7 +70,7 @@ pub(super) async fn test(
     check_enabled(&app)?;
     let id = session_of(&app, &body)?;
     let (to, text) = number_and_message(&body, "phoneNumber", "Missing phoneNumber or message")?;
-    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let wish = Wish::read(&headers, &body, app.options())?;
     send_text(&app, id, to, text, wish).await
 }
 
