@@ -7,7 +7,7 @@
 //!
 //! - [`config`]: what its owner says. [`words`]: what it says itself.
 //! - [`incoming`]: what a webhook of Chatwoot means; [`outgoing`]: what an event of ours becomes
-//!   there; [`format`]: Markdown to WhatsApp's marks and back. Pure.
+//!   there; [`mod@format`]: Markdown to WhatsApp's marks and back. Pure.
 //! - [`api`]: Chatwoot's account API, typed. [`signature`]: whether a call is Chatwoot's own.
 //! - `bridge`: the one task of each bridge; `threads` finds contacts and conversations, `calls`
 //!   deals with what agents did.
@@ -142,13 +142,16 @@ pub enum ChatwootError {
     Store(#[from] StoreError),
 }
 
+/// Draws the text of a QR code as a PNG; `None` if that fails.
+pub type DrawQr = fn(&str) -> Option<Vec<u8>>;
+
 /// How bridges work.
 #[derive(Clone, Debug, Default)]
 pub struct ChatwootOptions {
     /// Whether Chatwoot may be in a private network: often it is.
     pub allow_private: bool,
     /// Draws a QR as a PNG, for agents to scan. Absent: they are told where to find it.
-    pub draw_qr: Option<fn(&str) -> Option<Vec<u8>>>,
+    pub draw_qr: Option<DrawQr>,
 }
 
 /// A bridge as it is now.
