@@ -16,7 +16,7 @@ use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
 use crate::event::{EventLog, Signal, SignalKind};
 use crate::id::{MessageId, SessionId};
-use crate::media::MediaStore;
+use crate::media::{self, MediaStore};
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
 use crate::outbox::worker::{self, Worker};
@@ -26,7 +26,7 @@ use crate::pool::Turns;
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::failure::Records;
 use crate::session::handle::Shared;
-use crate::session::{SessionHandle, SessionInfo, SessionState};
+use crate::session::{AskPhone, SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Spare, Store, StoreError, StoreHealth};
 use crate::webhook::Webhooks;
 
@@ -161,8 +161,40 @@ impl SessionManager {
         tokio::spawn(forget_what_is_old(Arc::downgrade(&manager.inner)));
         tokio::spawn(forget_old_events(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
+        manager.load_by_rule();
         tokio::spawn(tell_taken_back(Arc::downgrade(&manager.inner), taken_back));
         Ok(manager)
+    }
+
+    /// Has the files of messages loaded as they come, where the options say so.
+    fn load_by_rule(&self) {
+        let rule = self.inner.options.media.download.clone();
+        if rule.kinds.is_empty() {
+            return;
+        }
+        let (log, here) = (Arc::downgrade(&self.inner), Arc::downgrade(&self.inner));
+        let load = move |session: SessionId, message: Ulid| {
+            let manager = here.upgrade().map(|inner| Self { inner });
+            async move {
+                if let Some(manager) = manager
+                    && let Err(error) = manager.load_media_of(&session, message).await
+                {
+                    tracing::warn!(%session, %message, %error, "a file that came could not be loaded");
+                }
+            }
+        };
+        tokio::spawn(media::load_by_rule(
+            rule,
+            self.inner.log.subscribe(),
+            move || log.upgrade().map(|inner| inner.log.clone()),
+            load,
+        ));
+    }
+
+    async fn load_media_of(&self, session: &SessionId, message: Ulid) -> Result<(), Error> {
+        let message = self.message(message).await?;
+        let session = self.get(session)?;
+        session.load_media(&message, AskPhone::No).await.map(|_| ())
     }
 
     /// Starts every session that was meant to run when the program last ended. They start their

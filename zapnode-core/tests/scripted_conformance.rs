@@ -158,10 +158,7 @@ async fn scripted_files_expire_and_come_back() {
         on_phone: false,
         ..expired
     };
-    let message = world
-        .driver
-        .write_file(&world.session, &friend, lost)
-        .await;
+    let message = world.driver.write_file(&world.session, &friend, lost).await;
     let gone = connection.request_media(&message.id).await;
     assert!(matches!(
         gone,

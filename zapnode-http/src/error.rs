@@ -487,7 +487,9 @@ impl From<DriverError> for ApiError {
             DriverError::MediaExpired { asked, .. } => {
                 let gone = Self::new(StatusCode::GONE, "media_expired", text);
                 match asked {
-                    false => gone.hint("Ask the phone to upload it again."),
+                    false => {
+                        gone.hint("POST /messages/{id}/media asks the phone to upload it again.")
+                    }
                     true => gone,
                 }
             }

@@ -467,3 +467,48 @@ async fn national_numbers_are_completed_only_where_it_is_asked_for() {
     brazil.post(MESSAGES, text).await.expect(200);
     assert_eq!(last(&brazil).chat.to_string(), format!("{BRUNO}@c.us"));
 }
+
+#[tokio::test]
+async fn the_file_of_a_message_that_came_is_loaded_or_asked_for() {
+    use zapnode_core::driver::scripted::ScriptedFile;
+    let api = shop().await;
+    let mut file = ScriptedFile::new("image/png", PNG);
+    file.file_name = Some("praia.png".to_owned());
+    file.expired = true;
+    let from = support::phone(BRUNO);
+    let came = api
+        .driver
+        .write_file(&support::id("shop"), &from, file)
+        .await;
+    let path = format!("/messages/{}", came.id);
+    let stored = async {
+        loop {
+            let answer = api.get(&path).await;
+            if answer.status.is_success() {
+                return answer.json()["message"].take();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let message = tokio::time::timeout(std::time::Duration::from_secs(20), stored)
+        .await
+        .unwrap();
+    let media = &message["media"];
+    assert_eq!(
+        (&media["state"], &media["filename"]),
+        (&"remote".into(), &"praia.png".into())
+    );
+    let url = media["url"].as_str().unwrap();
+    assert_eq!(
+        api.get(url).await.error(),
+        (410, "media_expired".to_owned())
+    );
+    let listed = api.get(MESSAGES).await.expect(200);
+    assert_eq!(listed["messages"][0]["media"]["state"], "expired");
+    let asked = api.post(url, json!({})).await.expect(200);
+    assert_eq!(asked["media"]["state"], "available");
+    let part = ranged(&api, url, &[("range", "bytes=1-3")]).await;
+    assert_eq!((part.status.as_u16(), &*part.body), (206, &b"PNG"[..]));
+    let id = message["id"].as_str().unwrap();
+    assert_eq!(&*api.get(&format!("/media/{id}")).await.body, PNG);
+}

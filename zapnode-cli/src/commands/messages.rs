@@ -26,6 +26,20 @@ enum Whose {
     Me,
 }
 
+/// How long a message stays pinned.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Days {
+    /// 24 hours
+    #[value(name = "1")]
+    One,
+    /// A week
+    #[value(name = "7")]
+    Seven,
+    /// A month
+    #[value(name = "30")]
+    Thirty,
+}
+
 /// What one answers to an event.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Going {
@@ -77,9 +91,9 @@ enum Action {
     Pin {
         /// The message
         id: String,
-        /// For how many days: 1, 7 or 30
-        #[arg(long, default_value = "7")]
-        days: u64,
+        /// For how many days
+        #[arg(long, value_enum, default_value = "7")]
+        days: Days,
     },
     /// Unpin a message
     Unpin {
@@ -163,6 +177,11 @@ fn request(action: &Action) -> (Method, String, Option<Value>) {
         Action::Star { id } => (Method::PUT, path(id, "/star"), None),
         Action::Unstar { id } => (Method::DELETE, path(id, "/star"), None),
         Action::Pin { id, days } => {
+            let days = match days {
+                Days::One => 1,
+                Days::Seven => 7,
+                Days::Thirty => 30,
+            };
             let body = json!({ "days": days });
             (Method::PUT, path(id, "/pin"), Some(body))
         }

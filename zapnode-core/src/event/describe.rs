@@ -7,6 +7,7 @@ use super::payload::{
 };
 use super::{EventKind, Me};
 use crate::id::ChatId;
+use crate::media::MediaState;
 use crate::message::{
     Ack, Call, Decryption, Edit, GroupChange, GroupNotice, IncomingMessage, Notice, Person,
     PollVote, Reaction, Revoke, RevokedFor, WaitingMessage,
@@ -68,11 +69,13 @@ pub(crate) fn appeared(
         body: told.text.clone(),
         has_media: details.media.is_some(),
         media: details.media.as_ref().map(|media| MediaPayload {
+            id: Some(row.id.to_string()),
+            state: Some(MediaState::Remote.as_str().to_owned()),
             mimetype: media.mime_type.clone(),
             filename: media.file_name.clone(),
             size: media.size,
             duration: media.duration,
-            url: None,
+            url: Some(format!("/messages/{}/media", row.id)),
         }),
         ack: ack.number(),
         ack_name: ack_name(ack).to_owned(),

@@ -8,7 +8,8 @@
 //! - `limits`: how large it may be, what it is, what it may be called. Pure.
 //! - `convert`: to the format that WhatsApp wants, by ffmpeg.
 //! - `intake`: how it comes in.
-//! - `received`: what came with messages of others.
+//! - `received`: what came with messages of others; `by_rule`: loading that as it comes.
+//! - `sweep`: what goes after a while.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::message::{Media, MediaFile, MediaKind};
 use crate::net::{HttpClient, Policy, Timeouts};
 use crate::store::{self, Store};
 
+mod by_rule;
 mod convert;
 mod error;
 mod intake;
@@ -28,6 +30,7 @@ mod limits;
 mod received;
 mod sweep;
 
+pub(crate) use by_rule::load_by_rule;
 pub use error::MediaError;
 pub use intake::About;
 pub use limits::{LARGEST_DOCUMENT, MediaLimits, clean_name};
@@ -228,6 +231,11 @@ impl MediaStore {
             size,
             sha256,
         })
+    }
+
+    /// Whether the file with this hash is here.
+    pub(crate) async fn has(&self, sha256: &str) -> bool {
+        tokio::fs::metadata(self.path_of(sha256)).await.is_ok()
     }
 
     /// Makes sure that the file of a message that is about to be accepted is here and stays, and is

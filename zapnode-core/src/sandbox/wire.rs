@@ -83,7 +83,7 @@ pub(super) enum Act {
 }
 
 /// What somebody is shown to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum ChatState {
     Composing,

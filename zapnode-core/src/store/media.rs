@@ -1,5 +1,7 @@
 //! The table of files: which there are, and where their bytes are. The bytes are beside.
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 use ulid::Ulid;
 
@@ -29,6 +31,31 @@ impl Store {
             let sql = format!("SELECT {COLUMNS} FROM media WHERE id = ?1");
             let mut query = t.prepare_cached(&sql)?;
             Ok(query.query_row([id.to_string()], read).optional()?)
+        })
+        .await
+    }
+
+    /// The files that came with these messages, by message.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub(crate) async fn media_of(
+        &self,
+        messages: Vec<Ulid>,
+    ) -> Result<HashMap<Ulid, StoredMedia>, StoreError> {
+        if messages.is_empty() {
+            return Ok(HashMap::new());
+        }
+        self.run(move |t| {
+            let sql = format!("SELECT {COLUMNS} FROM media WHERE id = ?1");
+            let mut query = t.prepare_cached(&sql)?;
+            let mut found = HashMap::new();
+            for id in messages {
+                if let Some(media) = query.query_row([id.to_string()], read).optional()? {
+                    found.insert(id, media);
+                }
+            }
+            Ok(found)
         })
         .await
     }

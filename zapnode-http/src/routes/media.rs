@@ -16,7 +16,9 @@ use tokio_util::io::ReaderStream;
 use ulid::Ulid;
 use zapnode_core::media::{About, MediaError};
 use zapnode_core::message::MediaFile;
+use zapnode_core::session::AskPhone;
 
+use super::messages::named;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{PathSession, ReadQuery};
@@ -80,6 +82,32 @@ pub(super) async fn file(
     let media = app.manager().media();
     let known = media.find(id).await?;
     respond(&media.file(&known).await?, &headers).await
+}
+
+/// `GET /messages/{id}/media`: the file of a message, loaded from WhatsApp if it is not here. `Range`
+/// as with `/media/{id}`.
+pub(super) async fn of_message(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let message = named(&app, &id).await?;
+    let session = app.session(&message.session)?;
+    let file = session.load_media(&message, AskPhone::No).await?;
+    respond(&file, &headers).await
+}
+
+/// `POST /messages/{id}/media`: loads the file of a message, and where WhatsApp has it no more asks
+/// the account's phone to upload it again. Answers what is known of it then.
+pub(super) async fn ask_phone(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<OneMedia>, ApiError> {
+    let message = named(&app, &id).await?;
+    let session = app.session(&message.session)?;
+    session.load_media(&message, AskPhone::Yes).await?;
+    let known = session.media_of(&message).await?;
+    Ok(Json(OneMedia::new(&known.ok_or(MediaError::NotFound)?)))
 }
 
 /// The answer with a file.

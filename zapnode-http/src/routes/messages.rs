@@ -233,7 +233,9 @@ pub(super) async fn history(
     let session = app.session(&id)?;
     let messages = session.messages(filter, limit).await?;
     let waits = session.waits(&messages).await?;
-    Ok(Json(MessagePage::new(messages, waits, limit)))
+    let media = session.media_of_each(&messages).await?;
+    let page = MessagePage::new(messages, waits, limit);
+    Ok(Json(page.with_media(media)))
 }
 
 /// How much of a queue is wanted.
@@ -273,14 +275,15 @@ pub(super) async fn one(
 ) -> Result<Json<OneMessage>, ApiError> {
     let found = named(&app, &id).await?;
     // The message of a session that is gone waits for nothing.
-    let wait = match app.session(&found.session) {
+    let (wait, media) = match app.session(&found.session) {
         Ok(session) => {
             let waits = session.waits(std::slice::from_ref(&found)).await;
-            waits.ok().and_then(|mut waits| waits.pop().flatten())
+            let wait = waits.ok().and_then(|mut waits| waits.pop().flatten());
+            (wait, session.media_of(&found).await?)
         }
-        Err(_) => None,
+        Err(_) => (None, None),
     };
-    Ok(Json(OneMessage::new(found, wait)))
+    Ok(Json(OneMessage::new(found, wait).with_media(media)))
 }
 
 /// Reads how many a page shall have.

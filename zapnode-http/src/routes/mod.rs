@@ -61,6 +61,10 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ),
         ("/sessions/{id}/media", post(media::upload)),
         ("/media/{id}", get(media::file)),
+        (
+            "/messages/{id}/media",
+            get(media::of_message).post(media::ask_phone),
+        ),
         ("/sessions/{id}/messages/bulk", post(bulk::create)),
         ("/sessions/{id}/queue", get(messages::queue)),
         (

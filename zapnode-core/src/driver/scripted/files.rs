@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::ScriptedDriver;
-use crate::driver::{DriverError, DriverEvent};
 use crate::driver::file_sink::FileSink;
+use crate::driver::{DriverError, DriverEvent};
 use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{Downloaded, IncomingMessage, MediaFacts};
 

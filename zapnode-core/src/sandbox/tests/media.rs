@@ -49,7 +49,8 @@ async fn told_of(page: &mut Page) -> Value {
 #[tokio::test]
 async fn sandbox_files_go_from_phone_to_phone_over_http() {
     let sandbox = sandbox().await;
-    let path = "POST /_sandbox/phones/244929000001/file?to=244929000002&kind=image&caption=ol%C3%A1";
+    let path =
+        "POST /_sandbox/phones/244929000001/file?to=244929000002&kind=image&caption=ol%C3%A1";
     let (status, _, body) = raw(&sandbox, path, "Content-Type: image/png\r\n", b"\x89PNG").await;
     assert_eq!(status, 200);
     let answer: Value = serde_json::from_slice(&body).expect("json");
@@ -60,7 +61,10 @@ async fn sandbox_files_go_from_phone_to_phone_over_http() {
         assert_eq!((status, &body[..]), (200, &b"\x89PNG"[..]));
         let head = head.to_lowercase();
         assert!(head.contains("content-type: image/png"), "{head}");
-        assert!(head.contains("nosniff") && head.contains("sandbox"), "{head}");
+        assert!(
+            head.contains("nosniff") && head.contains("sandbox"),
+            "{head}"
+        );
     }
     let there = sandbox.phone(&number("244929000002")).messages();
     assert_eq!((&*there[0].text, &*there[0].kind), ("olá", "image"));
@@ -80,10 +84,22 @@ async fn sandbox_files_that_make_no_sense_are_refused() {
     let sandbox = sandbox().await;
     let table = [
         ("POST", "phones/1/file?to=244929000002&kind=image", 400),
-        ("POST", "phones/244929000001/file?to=244929000002&kind=film", 400),
+        (
+            "POST",
+            "phones/244929000001/file?to=244929000002&kind=film",
+            400,
+        ),
         ("POST", "phones/244929000001/file?kind=image", 400),
-        ("POST", "phones/244929000001/file?to=000929000002&kind=image", 422),
-        ("GET", "phones/244929000001/messages/3EB0000000000000000000/file", 404),
+        (
+            "POST",
+            "phones/244929000001/file?to=000929000002&kind=image",
+            422,
+        ),
+        (
+            "GET",
+            "phones/244929000001/messages/3EB0000000000000000000/file",
+            404,
+        ),
         ("GET", "phones/244929000001/messages/none/file", 404),
     ];
     for (method, path, wanted) in table {
@@ -100,7 +116,8 @@ async fn sandbox_files_that_make_no_sense_are_refused() {
 async fn sandbox_media_servers_take_what_is_named_by_its_hash_and_forget_when_told() {
     let sandbox = sandbox().await;
     let upload = async |body: &[u8], token: &str| {
-        let (status, _, answer) = raw(&sandbox, &format!("POST /mms/image/{token}"), "", body).await;
+        let (status, _, answer) =
+            raw(&sandbox, &format!("POST /mms/image/{token}"), "", body).await;
         let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
         (status, answer["directPath"].as_str().map(str::to_owned))
     };
@@ -128,7 +145,10 @@ async fn sandbox_phones_upload_again_when_a_page_asks() {
     let id = id.expect("sent");
     let told = told_of(&mut page).await;
     let fields = &told["fields"];
-    assert_eq!((&fields["caption"], &told["body"]), (&json!("foto"), &json!("")));
+    assert_eq!(
+        (&fields["caption"], &told["body"]),
+        (&json!("foto"), &json!(""))
+    );
     let old = fields["directPath"].clone();
     sandbox.turn(|faults| faults.media_expired = true);
     let ask = |req: u64| json!({"t": "reupload", "req": req, "id": id, "fromMe": false});

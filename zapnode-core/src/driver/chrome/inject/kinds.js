@@ -205,6 +205,7 @@ async function forwardNow(message, chat, { chat: chatId, wireId }, ticket) {
     // It may settle late; what counts is that the page has the copy.
     passing.catch(() => undefined);
     const failed = passing.then(() => sleep(2000), (error) => Promise.reject(refusalOf(error) ? error : refused(words(error))));
+    failed.catch(() => undefined);
     await Promise.race([until("the page to pass the message on", () => inPage() || copy, ticket), failed]);
   } finally {
     MsgKey.newId = original;
