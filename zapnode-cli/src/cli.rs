@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chatwoot, completions, config, doctor, listen, login, optout, restore, sandbox,
-    send, sessions, webhooks,
+    backup, bulk, chatwoot, completions, config, doctor, listen, login, media, optout, restore,
+    sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -120,6 +120,7 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
+    Media(media::MediaArgs),
     Sessions(sessions::SessionsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),

@@ -512,3 +512,31 @@ async fn the_file_of_a_message_that_came_is_loaded_or_asked_for() {
     let id = message["id"].as_str().unwrap();
     assert_eq!(&*api.get(&format!("/media/{id}")).await.body, PNG);
 }
+
+#[tokio::test]
+async fn one_of_several_sessions_sends_any_kind() {
+    let api = shop().await;
+    let body = json!({"sessions": ["shop"], "to": BRUNO, "type": "image", "data": png(), "caption": "olá"});
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "pool"),
+    ];
+    let first = api
+        .send(Method::POST, "/send", &headers, &body.to_string())
+        .await
+        .expect(200);
+    assert_eq!(last(&api).content.kind(), "image");
+    let again = api
+        .send(Method::POST, "/send", &headers, &body.to_string())
+        .await
+        .expect(200);
+    assert_eq!(
+        (&again["id"], &again["repeated"]),
+        (&first["id"], &true.into())
+    );
+    let missing = json!({"sessions": ["shop"], "type": "poll", "to": BRUNO});
+    assert_eq!(
+        api.post("/send", missing).await.error(),
+        (400, "invalid_request".to_owned())
+    );
+}
