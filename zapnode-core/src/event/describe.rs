@@ -186,6 +186,7 @@ fn sent(message: &Message, me: Option<&Me>, who: Who) -> Option<MessagePayload> 
         reply_to: message.reply_to.as_ref().map(|id| ReplyTo {
             id: id.wire_id(),
             participant: None,
+            body: None,
         }),
         mentioned_ids: content.map(Content::mentions).unwrap_or_default().to_vec(),
         location: match content {
