@@ -355,6 +355,13 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         api.call(cut.unwrap()).await.error(),
         (400, invalid.to_owned())
     );
+    let other = Request::post(MESSAGES)
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::from(
+            "--x\r\ncontent-disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n1\r\n--x--\r\n",
+        ));
+    let other = api.call(other.unwrap()).await;
+    assert_eq!(other.error(), (400, invalid.to_owned()));
     let none = api
         .call(form("/sessions/shop/media", &[("to", BRUNO)], None))
         .await;
