@@ -24,8 +24,18 @@ const KINDS: [(MediaKind, &str, &str, &str); 7] = [
     (MediaKind::Video, "video", "clip.mp4", "video/mp4"),
     (MediaKind::Gif, "video", "clip.mp4", "video/mp4"),
     (MediaKind::Audio, "audio", "tone.mp3", "audio/mpeg"),
-    (MediaKind::Voice, "ptt", "voice.ogg", "audio/ogg; codecs=opus"),
-    (MediaKind::Document, "document", "paper.pdf", "application/pdf"),
+    (
+        MediaKind::Voice,
+        "ptt",
+        "voice.ogg",
+        "audio/ogg; codecs=opus",
+    ),
+    (
+        MediaKind::Document,
+        "document",
+        "paper.pdf",
+        "application/pdf",
+    ),
     (MediaKind::Sticker, "sticker", "sticker.webp", "image/webp"),
 ];
 
@@ -49,7 +59,9 @@ fn file(path: &Path, mime: &str) -> MediaFile {
     MediaFile {
         path: path.to_owned(),
         mime: mime.to_owned(),
-        name: path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        name: path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned()),
         size: bytes.len() as u64,
         sha256: hash(&bytes),
     }
@@ -141,12 +153,22 @@ async fn every_kind_both_ways(addressing: Addressing) {
         assert_eq!(loaded.file_name.as_deref(), Some(name));
     }
     // What was sent can be fetched too, also when it is in the page's storage only.
-    let out = message(&chat, Media::new(MediaKind::Document, file(&sample("paper.pdf"), "application/pdf")));
+    let out = message(
+        &chat,
+        Media::new(
+            MediaKind::Document,
+            file(&sample("paper.pdf"), "application/pdf"),
+        ),
+    );
     send(&sandbox, &mut session, &out).await;
     session.reload().await;
     let id = MessageId::new(&format!("true_{chat}_{}", out.wire_id)).expect("a key");
     let to = bench.folder.path().join("own.pdf");
-    session.connection.download(&id, &to).await.expect("fetched");
+    session
+        .connection
+        .download(&id, &to)
+        .await
+        .expect("fetched");
     assert_eq!(bytes_of(&to), bytes_of(&sample("paper.pdf")));
     session.close().await;
 }
@@ -210,7 +232,10 @@ async fn view_once_hd_answers_and_stickers_of_pictures() {
         assert_eq!(jpeg_width(&bytes), Some(width), "HD: {hd}");
     }
 
-    let media = Media::new(MediaKind::Sticker, file(&sample("picture.png"), "image/png"));
+    let media = Media::new(
+        MediaKind::Sticker,
+        file(&sample("picture.png"), "image/png"),
+    );
     let got = send(&sandbox, &mut session, &message(&chat, media)).await;
     let bytes = them.file(&got.id).await.expect("opened");
     assert!(bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP");
@@ -219,7 +244,10 @@ async fn view_once_hd_answers_and_stickers_of_pictures() {
     let question = them.send(&phone(OURS), "como soa?").await;
     let question = question.expect("sent");
     let heard = session.wait_message("como soa?").await;
-    let mut media = Media::new(MediaKind::Voice, file(&sample("voice.ogg"), "audio/ogg; codecs=opus"));
+    let mut media = Media::new(
+        MediaKind::Voice,
+        file(&sample("voice.ogg"), "audio/ogg; codecs=opus"),
+    );
     media.waveform = Some((0..64).collect());
     media.duration = Some(7);
     let mut out = message(&chat, media);
@@ -271,7 +299,10 @@ async fn what_goes_wrong_with_a_file_has_a_name_and_sends_nothing() {
         );
     }
     sandbox.turn(|faults| faults.uploads = Uploads::Refused);
-    let sticker = Media::new(MediaKind::Sticker, file(&sample("sticker.webp"), "image/webp"));
+    let sticker = Media::new(
+        MediaKind::Sticker,
+        file(&sample("sticker.webp"), "image/webp"),
+    );
     let refused = session.connection.send(&message(&chat, sticker)).await;
     assert!(
         matches!(refused, Err(DriverError::UploadFailed { .. })),
@@ -328,8 +359,18 @@ async fn a_missing_module_is_named_and_takes_only_its_feature_with_it() {
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
     for (kind, name, mime, module) in [
-        (MediaKind::Image, "photo.jpg", "image/jpeg", "WAWebPrepRawMedia"),
-        (MediaKind::Sticker, "sticker.webp", "image/webp", "WAWebUploadManager"),
+        (
+            MediaKind::Image,
+            "photo.jpg",
+            "image/jpeg",
+            "WAWebPrepRawMedia",
+        ),
+        (
+            MediaKind::Sticker,
+            "sticker.webp",
+            "image/webp",
+            "WAWebUploadManager",
+        ),
     ] {
         let media = Media::new(kind, file(&sample(name), mime));
         let missing = session.connection.send(&message(&chat, media)).await;
@@ -351,7 +392,10 @@ async fn a_missing_module_is_named_and_takes_only_its_feature_with_it() {
     let test = session.connection.self_test().await.expect("an answer");
     assert!(test.ok, "a session works without");
     let missed = |part: &str| {
-        let probes = test.probes.iter().filter(|probe| probe.part.starts_with(part));
+        let probes = test
+            .probes
+            .iter()
+            .filter(|probe| probe.part.starts_with(part));
         probes.map(|probe| probe.found).collect::<Vec<_>>()
     };
     assert_eq!(missed("WAWebPrepRawMedia"), [false]);
@@ -462,7 +506,11 @@ async fn an_expired_file_has_a_name_and_the_phone_can_be_asked() {
     busy.expect("the page says that the phone is at it");
     ours(&sandbox).set_online(true).await;
     asking.await.expect("no panic").expect("uploaded again");
-    session.connection.download(&heard.id, &to).await.expect("fetched");
+    session
+        .connection
+        .download(&heard.id, &to)
+        .await
+        .expect("fetched");
     assert!(bytes_of(&to) == bytes_of(&sample("photo.jpg")));
 
     // A message without a file, and one that nobody knows.
@@ -473,7 +521,10 @@ async fn an_expired_file_has_a_name_and_the_phone_can_be_asked() {
     let chat = session.chat_of(&phone(THEIRS)).await;
     let nobody = MessageId::new(&format!("false_{chat}_3EB0000000000000000000")).expect("a key");
     let none = session.connection.download(&nobody, &to).await;
-    assert!(matches!(none, Err(DriverError::MessageUnknown { .. })), "{none:?}");
+    assert!(
+        matches!(none, Err(DriverError::MessageUnknown { .. })),
+        "{none:?}"
+    );
     session.close().await;
 }
 
@@ -492,10 +543,15 @@ async fn a_large_document_does_not_disturb_another_session() {
     other.wait_ready().await;
 
     let path = bench.folder.path().join("large.bin");
-    let bytes: Vec<u8> = (0..size).map(|n| (n % 253) as u8 ^ (n >> 13) as u8).collect();
+    let bytes: Vec<u8> = (0..size)
+        .map(|n| (n % 253) as u8 ^ (n >> 13) as u8)
+        .collect();
     std::fs::write(&path, &bytes).expect("written");
     let chat = large.chat_of(&phone(THEIRS)).await;
-    let out = message(&chat, Media::new(MediaKind::Document, file(&path, "application/zip")));
+    let out = message(
+        &chat,
+        Media::new(MediaKind::Document, file(&path, "application/zip")),
+    );
 
     let calm = slowest_of(&other, 40, || false).await;
     let began = Instant::now();
