@@ -3,11 +3,12 @@
 import whatsapp from 'whatsapp-web.js';
 
 const { Client, LocalAuth } = whatsapp;
+export const { Poll, Location } = whatsapp;
 const PATIENCE_MS = 20_000;
 const EVENTS = [
   'qr', 'code', 'authenticated', 'auth_failure', 'ready', 'message', 'message_create', 'message_ack',
   'disconnected', 'change_state', 'loading_screen', 'message_edit', 'message_revoke_everyone', 'message_revoke_me',
-  'message_reaction', 'message_ciphertext', 'call', 'group_join', 'group_leave', 'group_admin_changed', 'group_update',
+  'message_reaction', 'vote_update', 'message_ciphertext', 'call', 'group_join', 'group_leave', 'group_admin_changed', 'group_update',
 ];
 
 export function open({ clientId, folder, httpsPort, chromium, phoneNumber, verbose }) {

@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import whatsapp from 'whatsapp-web.js';
 import { Sandbox } from './sandbox.mjs';
 import { Checks } from './checks.mjs';
-import { open } from './client.mjs';
+import { Location, Poll, open } from './client.mjs';
+import { until } from './tab.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -181,6 +182,13 @@ async function files(ana) {
     checks.equal([onPhone.kind, onPhone.fields.duration], ['ptt', 3]);
     checks.equal(Buffer.from(onPhone.fields.waveform, 'base64').length, 64);
   });
+  await checks.run('sendMessage video and GIF', async () => {
+    for (const sendVideoAsGif of [false, true]) {
+      const sent = await send(BRUNO, media('clip.mp4', 'video/mp4'), { sendVideoAsGif });
+      const onPhone = await arrived(BRUNO, sent, 'clip.mp4');
+      checks.equal([onPhone.kind, onPhone.fields.duration, Boolean(onPhone.fields.isGif)], ['video', 2, sendVideoAsGif]);
+    }
+  });
   await checks.run('sendMessage sticker', async () => {
     const sent = await send(BRUNO, media('sticker.webp', 'image/webp'), { sendMediaAsSticker: true });
     const onPhone = await arrived(BRUNO, sent, 'sticker.webp');
@@ -196,6 +204,8 @@ async function files(ana) {
     ['document', 'paper.pdf', 'application/pdf', CARLA],
     ['ptt', 'voice.ogg', 'audio/ogg; codecs=opus', BRUNO],
     ['sticker', 'sticker.webp', 'image/webp', CARLA],
+    ['video', 'clip.mp4', 'video/mp4', BRUNO],
+    ['audio', 'tone.mp3', 'audio/mpeg', CARLA],
   ])
     await checks.run(`downloadMedia ${kind}`, async () => {
       const heard = ana.next('message', ([message]) => message.type === kind && !message.fromMe);
@@ -257,6 +267,97 @@ async function happenings(ana) {
     const [incoming] = await called;
     checks.equal([incoming.id, incoming.isVideo, incoming.fromMe], [call, true, false]);
     checks.equal(incoming.from._serialized, `${BRUNO}@c.us`);
+  });
+}
+
+async function acts(ana) {
+  const chatId = `${BRUNO}@c.us`;
+  const onPhone = (id, holds) => until(async () => {
+    const message = (await sandbox.messages(BRUNO)).find((one) => one.id === id);
+    return message && holds(message) ? message : null;
+  }, `${id} on the phone`);
+  const own = await checks.run('a message to act on', () => ana.client.sendMessage(chatId, 'um'));
+  const heard = ana.next('message', ([message]) => message.body === 'para reagir');
+  await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'para reagir' });
+  const [incoming] = await heard;
+  await until(async () => (await ana.client.getMessageById(own.id._serialized)).ack >= 1, 'the server to have it');
+  await checks.run('react', async () => {
+    await incoming.react('👍');
+    await onPhone(incoming.id.id, (message) => message.reactions[ANA] === '👍');
+    await incoming.react('');
+    await onPhone(incoming.id.id, (message) => !message.reactions[ANA]);
+  });
+  await checks.run('edit', async () => {
+    const edited = await own.edit('dois');
+    checks.equal(edited?.body, 'dois');
+    await onPhone(own.id.id, (message) => message.edited && message.text === 'dois');
+  });
+  await checks.run('star and unstar', async () => {
+    const starred = (on) => until(async () => (await sandbox.messages(ANA)).find((one) => one.id === own.id.id)?.marks.starred === on, 'the star');
+    await own.star();
+    await starred(true);
+    await own.unstar();
+    await starred(false);
+  });
+  await checks.run('pin and unpin', async () => {
+    checks.equal(await own.pin(86_400), true);
+    const { marks } = await onPhone(own.id.id, (message) => message.marks.pinnedUntil);
+    checks.equal(Math.abs(marks.pinnedUntil - Date.now() / 1000 - 86_400) < 60, true);
+    checks.equal((await ana.client.getPinnedMessages(chatId)).map(({ id }) => id.id), [own.id.id]);
+    checks.equal(await own.unpin(), true);
+    await onPhone(own.id.id, (message) => !message.marks.pinnedUntil);
+  });
+  await checks.run('delete for everyone', async () => {
+    await own.delete(true);
+    await onPhone(own.id.id, (message) => message.revoked);
+  });
+  const chat = await ana.client.getChatById(chatId);
+  await checks.run('markUnread and sendSeen', async () => {
+    await chat.markUnread();
+    await until(async () => (await ana.client.getChatById(chatId)).unreadCount === -1, 'the chat to be unread');
+    checks.equal(await chat.sendSeen(), true);
+    await onPhone(incoming.id.id, (message) => message.ack === 3);
+  });
+  await checks.run('typing and recording', async () => {
+    await ana.client.sendPresenceAvailable();
+    const shown = (state) => until(async () => (await sandbox.activity(BRUNO))[ANA] === state, `${state}`);
+    await chat.sendStateTyping();
+    await shown('composing');
+    await chat.sendStateRecording();
+    await shown('recording');
+    await chat.clearState();
+    await shown(undefined);
+    await ana.client.sendPresenceUnavailable();
+  });
+  await checks.run('location', async () => {
+    const sent = await ana.client.sendMessage(chatId, new Location(-8.81, 13.23, { name: 'Mutamba', address: 'Luanda' }));
+    const { kind, fields } = await onPhone(sent.id.id, () => true);
+    checks.equal([kind, fields.lat, fields.lng, fields.loc], ['location', -8.81, 13.23, 'Mutamba\nLuanda']);
+  });
+  await checks.run('contact card', async () => {
+    const sent = await ana.client.sendMessage(chatId, await ana.client.getContactById(chatId));
+    checks.match((await onPhone(sent.id.id, () => true)).text, /^BEGIN:VCARD/);
+  });
+  let poll;
+  await checks.run('poll', async () => {
+    poll = await ana.client.sendMessage(chatId, new Poll('Quando?', ['Segunda', 'Terça']));
+    const { kind, fields } = await onPhone(poll.id.id, () => true);
+    checks.equal([kind, fields.pollName, fields.pollOptions.length], ['poll_creation', 'Quando?', 2]);
+  });
+  await checks.run('vote_update and getPollVotes', async () => {
+    const voted = ana.next('vote_update');
+    await sandbox.phone(BRUNO, 'vote', { id: poll.id.id, options: [1] });
+    const [vote] = await voted;
+    checks.equal(vote.selectedOptions.map(({ name }) => name), ['Terça']);
+    checks.equal((await poll.getPollVotes()).map((one) => one.selectedOptions[0].name), ['Terça']);
+  });
+  await checks.run('vote', async () => {
+    await poll.vote(['Segunda']);
+    await onPhone(poll.id.id, (message) => String(message.marks.votes[ANA]) === '0');
+  });
+  await checks.run('link preview', async () => {
+    const sent = await ana.client.sendMessage(chatId, 'https://example.com/x');
+    checks.equal((await onPhone(sent.id.id, () => true)).fields.title, 'About example.com');
   });
 }
 
@@ -366,6 +467,7 @@ try {
   await receiving(ana);
   await files(ana);
   await happenings(ana);
+  await acts(ana);
   await groups(ana);
   await remoteLogout(await restart(ana));
   await ownLogout();

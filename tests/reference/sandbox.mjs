@@ -46,6 +46,12 @@ export class Sandbox {
     return (await this.#ask(`phones/${number}/messages`)).messages;
   }
 
+  // Who is seen typing or recording on a phone.
+  async activity(number) {
+    const { phones } = await this.#ask('phones');
+    return phones.find((phone) => phone.number === number)?.activity ?? {};
+  }
+
   async devices(number) {
     const { phones } = await this.#ask('phones');
     return phones.find((phone) => phone.number === number)?.devices.length ?? 0;

@@ -9,7 +9,8 @@ export const AGENT =
 export async function until(question, what) {
   const deadline = Date.now() + PATIENCE_MS;
   while (Date.now() < deadline) {
-    if (await question()) return;
+    const found = await question();
+    if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);

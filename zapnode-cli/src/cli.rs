@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chatwoot, completions, config, doctor, listen, login, media, optout, restore,
-    sandbox, send, sessions, webhooks,
+    backup, bulk, chats, chatwoot, completions, config, doctor, listen, login, media, messages,
+    optout, restore, sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -122,6 +122,8 @@ pub(crate) enum Command {
     Listen(listen::ListenArgs),
     Media(media::MediaArgs),
     Sessions(sessions::SessionsArgs),
+    Messages(messages::MessagesArgs),
+    Chats(chats::ChatsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
     Webhooks(webhooks::WebhooksArgs),

@@ -48,6 +48,8 @@ fn the_help_text_is_the_one_in_the_repository() {
         &["sessions", "delete"],
         &["sessions", "history"],
         &["sessions", "why"],
+        &["messages"],
+        &["chats"],
         &["bulk"],
         &["optout"],
         &["webhooks"],

@@ -12,14 +12,17 @@ mod details;
 mod happenings;
 mod vcard;
 
-pub use acts::{Activity, PinTime};
+pub use acts::{Activity, EventAnswer, PinTime};
 pub use content::{
     Content, Event, EventCall, Media, MediaFile, MediaKind, OutgoingMessage, WAVEFORM_HIGHEST,
     WAVEFORM_VALUES,
 };
-pub use details::{Details, Downloaded, Location, MediaFacts, Person, Quoted};
+pub use details::{
+    Details, Downloaded, EventFacts, LinkPreview, Location, MediaFacts, Person, Poll, Quoted,
+};
 pub use happenings::{
-    Call, Decryption, Edit, GroupChange, GroupNotice, Reaction, Revoke, RevokedFor, WaitingMessage,
+    Call, Decryption, Edit, GroupChange, GroupNotice, Notice, PollChoice, PollVote, Reaction,
+    Revoke, RevokedFor, WaitingMessage,
 };
 pub use vcard::ContactCard;
 

@@ -5,10 +5,13 @@ mod scene;
 use std::time::Duration;
 
 use scene::{Scene, bruno, told};
-use zapnode_core::driver::DriverError;
+use time::OffsetDateTime;
 use zapnode_core::driver::scripted::Act;
+use zapnode_core::driver::{DriverError, DriverEvent};
 use zapnode_core::event::EventKind;
-use zapnode_core::message::{Activity, PinTime, Recipient, RevokedFor};
+use zapnode_core::message::{
+    Activity, Notice, Person, PinTime, PollChoice, PollVote, Recipient, RevokedFor,
+};
 use zapnode_core::outbox::{MessageState, NewMessage};
 use zapnode_core::{ChatId, Error, MessageId};
 
@@ -135,7 +138,7 @@ async fn taking_back_works_wherever_the_message_is() {
     );
     // Not handed over: out of the queue.
     let later = NewMessage {
-        send_at: Some(time::OffsetDateTime::now_utc() + time::Duration::hours(1)),
+        send_at: Some(OffsetDateTime::now_utc() + time::Duration::hours(1)),
         ..NewMessage::text(bruno(), "mais tarde")
     };
     let later = session.submit(later).await.expect("accepted").message;
@@ -156,4 +159,67 @@ async fn taking_back_works_wherever_the_message_is() {
     }
     let unknown = session.take_back(&zapnode_core::WireId::choose()).await;
     assert!(matches!(unknown, Err(Error::MessageNotFound)));
+}
+
+#[tokio::test]
+async fn votes_and_notices_are_told_once() {
+    let scene = Scene::new();
+    let manager = scene.manager().await;
+    let session = scene.ready(&manager, "a").await;
+    let mut events = manager.events().from(manager.events().latest());
+    let chat = ChatId::from(&bruno());
+    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).expect("a time");
+    let vote = |choices: &[&str], seconds| {
+        let choice = |(id, name): (usize, &&str)| PollChoice {
+            id: u32::try_from(id).expect("few"),
+            name: Some((*name).to_owned()),
+        };
+        DriverEvent::Vote(PollVote {
+            poll: MessageId::new("true_5511912345678@c.us_3EB0AABBCCDD").expect("a key"),
+            chat: chat.clone(),
+            from: Person::new(chat.clone()),
+            from_me: false,
+            question: Some("Quando?".to_owned()),
+            choices: choices.iter().enumerate().map(choice).collect(),
+            at: at(seconds),
+        })
+    };
+    let notice = DriverEvent::Notice(Notice {
+        id: MessageId::new("false_5511912345678@c.us_3EB0AABBCCEE").expect("a key"),
+        chat: chat.clone(),
+        kind: "notification_template".to_owned(),
+        word: Some("change_number".to_owned()),
+        by: None,
+        people: vec![Person::new(chat.clone())],
+        text: None,
+        at: at(1_800_000_000),
+    });
+    // As after a reload, each twice; then the vote is taken back.
+    let first = vote(&["Segunda"], 1_800_000_001);
+    for event in [&first, &first, &notice, &notice] {
+        scene.driver.tell(session.id(), event.clone()).await;
+    }
+    let last = vote(&[], 1_800_000_002);
+    scene.driver.tell(session.id(), last).await;
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let event = told(&mut events, |e| {
+            matches!(e.kind, EventKind::PollVote(_) | EventKind::Notice(_))
+        })
+        .await;
+        seen.push(serde_json::to_value(&event).expect("writes"));
+    }
+    let names: Vec<_> = seen.iter().map(|event| event["event"].as_str()).collect();
+    assert_eq!(
+        names,
+        [Some("poll.vote"), Some("chat.notice"), Some("poll.vote")]
+    );
+    let payload = &seen[0]["payload"];
+    assert_eq!(payload["selectedOptions"], serde_json::json!(["Segunda"]));
+    assert_eq!(payload["poll"]["question"], "Quando?");
+    assert_eq!(payload["from"], chat.as_str());
+    assert_eq!(seen[2]["payload"]["selectedOptions"], serde_json::json!([]));
+    let payload = &seen[1]["payload"];
+    assert_eq!(payload["subtype"], "change_number");
+    assert_eq!(payload["people"][0]["phone"], chat.as_str());
 }

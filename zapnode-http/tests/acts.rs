@@ -8,7 +8,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use support::{Answer, Api, BRUNO, id, phone};
 use zapnode_core::driver::scripted::Act;
-use zapnode_core::message::{Activity, PinTime, RevokedFor};
+use zapnode_core::message::{Activity, EventAnswer, PinTime, RevokedFor};
 use zapnode_core::{ChatId, MessageId};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -69,6 +69,14 @@ async fn messages_are_edited_deleted_and_marked() {
     api.send(Method::PUT, &pin, &[], "").await.expect(200);
     put(&api, &pin, json!({"days": 30})).await.expect(200);
     api.delete(&pin).await.expect(200);
+    let vote = format!("{path}/vote");
+    let monday = json!({"options": ["Segunda"]});
+    put(&api, &vote, monday).await.expect(200);
+    put(&api, &vote, json!({"options": []})).await.expect(200);
+    let answer = format!("{path}/answer");
+    put(&api, &answer, json!({"going": "maybe"}))
+        .await
+        .expect(200);
     let gone = api.delete(&format!("{path}?for=me")).await.expect(200);
     assert_eq!(gone["message"], "Message deleted for this account");
     let gone = api.delete(&format!("/messages/{own}")).await.expect(200);
@@ -90,6 +98,9 @@ async fn messages_are_edited_deleted_and_marked() {
             pinned(Some(PinTime::Week)),
             pinned(Some(PinTime::Month)),
             pinned(None),
+            Act::Voted(theirs.clone(), vec!["Segunda".to_owned()]),
+            Act::Voted(theirs.clone(), vec![]),
+            Act::AnsweredEvent(theirs.clone(), EventAnswer::Maybe),
             Act::Revoked(theirs.clone(), RevokedFor::Me),
             Act::Revoked(key, RevokedFor::Everyone),
         ]
@@ -133,6 +144,9 @@ async fn what_is_wrong_is_said_and_nothing_is_done() {
     let long = json!({"emoji": "not an emoji, but a text of more than sixty-four bytes, which no emoji has"});
     invalid(&put(&api, &format!("{path}/reaction"), long).await);
     invalid(&put(&api, &format!("{path}/pin"), json!({"days": 2})).await);
+    invalid(&put(&api, &format!("{path}/vote"), json!({})).await);
+    invalid(&put(&api, &format!("{path}/vote"), json!({"options": "x"})).await);
+    invalid(&put(&api, &format!("{path}/answer"), json!({"going": "perhaps"})).await);
     invalid(&api.delete(&format!("{path}?for=nobody")).await);
     invalid(&put(&api, "/sessions/a/presence", json!({})).await);
     let bad_number = api.post("/sessions/a/chats/x/seen", json!({})).await;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod bulk;
+pub(crate) mod chats;
 pub(crate) mod chatwoot;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -10,6 +11,7 @@ mod history;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod media;
+pub(crate) mod messages;
 pub(crate) mod optout;
 pub(crate) mod restore;
 pub(crate) mod sandbox;
@@ -22,6 +24,7 @@ pub(crate) mod webhooks;
 use std::future::Future;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use zapnode_http::settings::{Settings, Surroundings};
 
@@ -105,6 +108,15 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
             })
             .await
         }
+        Command::Messages(args) => {
+            with_api(&context, async |api| {
+                messages::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Chats(args) => {
+            with_api(&context, async |api| chats::run(&args, &context, api).await).await
+        }
         Command::Bulk(args) => {
             with_api(&context, async |api| bulk::run(&args, &context, api).await).await
         }
@@ -166,6 +178,11 @@ pub(crate) async fn interruptible<T>(
         result = work => result,
         () = asked_to_end() => Err(CliError::new(Kind::Interrupted, "interrupted", "interrupted")),
     }
+}
+
+/// A text as part of a path.
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// Asks a person; anything but a yes is a no.

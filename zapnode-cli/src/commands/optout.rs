@@ -1,9 +1,8 @@
 use clap::{Args, Subcommand};
 use hyper::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, encoded};
 use crate::client::Api;
 use crate::error::CliError;
 use crate::output::table;
@@ -95,8 +94,4 @@ fn row(person: &Value) -> Vec<String> {
         text(&person["source"]),
         text(&person["reason"]),
     ]
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -18,8 +18,9 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Activity, Call, Contact, Downloaded, Edit, GroupNotice, IncomingMessage,
-    OutgoingMessage, PinTime, Reaction, Recipient, Revoke, RevokedFor, SentMessage, WaitingMessage,
+    AckChange, Activity, Call, Contact, Downloaded, Edit, EventAnswer, GroupNotice,
+    IncomingMessage, Notice, OutgoingMessage, PinTime, PollVote, Reaction, Recipient, Revoke,
+    RevokedFor, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
 
@@ -184,6 +185,21 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// As [`edit`](Self::edit).
     async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError>;
 
+    /// Votes in a poll, in place of an earlier vote; no option takes it back. Options are named by
+    /// their words. Returns when WhatsApp has it; it is also told as [`DriverEvent::Vote`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit); [`DriverError::NotAllowed`] also for an option that the poll has
+    /// not, and for more than one where only one can be chosen.
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError>;
+
+    /// Answers an event, in place of an earlier answer.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn answer_event(&self, event: &MessageId, answer: EventAnswer)
+    -> Result<(), DriverError>;
+
     /// Marks everything in a chat as seen: its writers are told, as the account's settings allow. A
     /// chat that the account does not have yet has nothing to be seen.
     ///
@@ -288,6 +304,11 @@ pub enum DriverEvent {
     /// A reaction was put on a message or taken away. Those from before the last time this login
     /// was open are not told.
     Reaction(Reaction),
+    /// Somebody voted in a poll, or took the vote back. Those from before the last time this login was
+    /// open are not told.
+    Vote(PollVote),
+    /// A chat shows something that nobody wrote.
+    Notice(Notice),
     /// Somebody calls. Told once for each call.
     Call(Call),
     /// Something happened in a group.

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Activity, Contact, Details, Downloaded, IncomingMessage, OutgoingMessage,
-    PinTime, Recipient, RevokedFor, SentMessage,
+    Ack, AckChange, Activity, Contact, Details, Downloaded, EventAnswer, IncomingMessage,
+    OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 
@@ -731,6 +731,20 @@ impl Connection for ScriptedConnection {
     async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError> {
         self.to_message("pin", message).await?;
         self.did(Act::Pinned(message.clone(), time));
+        Ok(())
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        self.vote_in_poll(poll, options).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        self.to_message("answer event", event).await?;
+        self.did(Act::AnsweredEvent(event.clone(), answer));
         Ok(())
     }
 

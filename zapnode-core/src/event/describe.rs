@@ -2,15 +2,15 @@
 
 use super::payload::{
     AckPayload, CallPayload, EditedPayload, FailedPayload, GroupParticipant, GroupParticipants,
-    GroupRef, GroupUpdate, MediaPayload, MessageBefore, MessagePayload, ReactionPayload,
-    ReactionText, ReplyTo, RevokedPayload, WaitingPayload, Who,
+    GroupRef, GroupUpdate, MediaPayload, MessageBefore, MessagePayload, NoticePayload, PollRef,
+    PollVotePayload, ReactionPayload, ReactionText, ReplyTo, RevokedPayload, WaitingPayload, Who,
 };
 use super::{EventKind, Me};
 use crate::id::ChatId;
 use crate::media::MediaState;
 use crate::message::{
     Ack, Call, Content, Decryption, Edit, GroupChange, GroupNotice, IncomingMessage, Location,
-    Person, Reaction, Revoke, RevokedFor, WaitingMessage,
+    Notice, Person, PollVote, Reaction, Revoke, RevokedFor, WaitingMessage,
 };
 use crate::outbox::{Message, MessageState};
 
@@ -87,6 +87,9 @@ pub(crate) fn appeared(
         mentioned_ids: details.mentions.iter().map(|m| m.id.clone()).collect(),
         location: details.location.clone(),
         vcards: details.vcards.clone(),
+        poll: details.poll.clone(),
+        event: details.event.clone(),
+        link: details.link.clone(),
         is_forwarded: details.is_forwarded,
         is_ephemeral: details.is_ephemeral,
         source: "app".to_owned(),
@@ -210,6 +213,9 @@ fn sent(message: &Message, me: Option<&Me>, who: Who) -> Option<MessagePayload> 
             }
             _ => Vec::new(),
         },
+        poll: None,
+        event: None,
+        link: None,
         is_forwarded: matches!(content, Some(Content::Forward { .. })),
         is_ephemeral: false,
         source: "api".to_owned(),
@@ -285,6 +291,41 @@ pub(crate) fn reacted(reaction: &Reaction, me: Option<&Me>, who: Who) -> EventKi
             text: reaction.emoji.clone().unwrap_or_default(),
             message_id: reaction.message.clone(),
         },
+    }))
+}
+
+/// A vote in a poll.
+pub(crate) fn voted(vote: &PollVote, me: Option<&Me>, who: Who) -> EventKind {
+    let ends = ends(&vote.chat, Some(&vote.from.id), vote.from_me, me);
+    let names = vote.choices.iter().filter_map(|choice| choice.name.clone());
+    EventKind::PollVote(Box::new(PollVotePayload {
+        timestamp: vote.at.unix_timestamp(),
+        from: ends.from,
+        to: ends.to,
+        from_me: vote.from_me,
+        participant: ends.participant,
+        chat_id: vote.chat.clone(),
+        who,
+        selected_options: names.collect(),
+        choices: vote.choices.clone(),
+        poll: PollRef {
+            id: vote.poll.clone(),
+            question: vote.question.clone(),
+        },
+    }))
+}
+
+/// Something that a chat shows and nobody wrote; `people`: whom it concerns.
+pub(crate) fn noticed(notice: &Notice, people: Vec<Who>) -> EventKind {
+    EventKind::Notice(Box::new(NoticePayload {
+        id: notice.id.clone(),
+        timestamp: notice.at.unix_timestamp(),
+        chat_id: notice.chat.clone(),
+        kind: notice.kind.clone(),
+        subtype: notice.word.clone(),
+        body: notice.text.clone(),
+        by: notice.by.as_ref().map(|person| person.id.clone()),
+        people,
     }))
 }
 

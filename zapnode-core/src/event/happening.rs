@@ -1,7 +1,9 @@
 //! What a driver tells besides messages and acks, on its way into the log.
 
 use crate::id::ChatId;
-use crate::message::{Call, Edit, GroupNotice, Person, Reaction, Revoke, WaitingMessage};
+use crate::message::{
+    Call, Edit, GroupNotice, Notice, Person, PollVote, Reaction, Revoke, WaitingMessage,
+};
 
 /// Something that happened on WhatsApp and changes nothing of ours but the log.
 #[derive(Clone, Debug)]
@@ -10,6 +12,8 @@ pub(crate) enum Happening {
     Revoked(Revoke),
     Reaction(Reaction),
     Waiting(WaitingMessage),
+    Vote(PollVote),
+    Notice(Notice),
     Call(Call),
     Group(GroupNotice),
 }
@@ -22,6 +26,8 @@ impl Happening {
             Self::Revoked(revoke) => &revoke.chat,
             Self::Reaction(reaction) => &reaction.chat,
             Self::Waiting(waiting) => &waiting.chat,
+            Self::Vote(vote) => &vote.chat,
+            Self::Notice(notice) => &notice.chat,
             Self::Call(call) => &call.from.id,
             Self::Group(notice) => &notice.group,
         }
@@ -35,7 +41,8 @@ impl Happening {
             Self::Reaction(reaction) => Some(&reaction.from),
             Self::Waiting(waiting) => Some(&waiting.from),
             Self::Call(call) => Some(&call.from),
-            Self::Group(_) => None,
+            Self::Vote(vote) => Some(&vote.from),
+            Self::Group(_) | Self::Notice(_) => None,
         }
     }
 }

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::payload::{
     AckPayload, CallPayload, ContactMerged, EditedPayload, FailedPayload, GroupParticipants,
-    GroupUpdate, MessagePayload, ReactionPayload, RevokedPayload, SessionRemoved, SessionStatus,
-    WaitingPayload,
+    GroupUpdate, MessagePayload, NoticePayload, PollVotePayload, ReactionPayload, RevokedPayload,
+    SessionRemoved, SessionStatus, WaitingPayload,
 };
 use crate::id::ChatId;
 
@@ -133,6 +133,10 @@ events! {
     Revoked(RevokedPayload) = "message.revoked", |r| Some(&r.chat_id);
     /// A reaction was put on a message, changed, or taken away (then its text is empty).
     Reaction(ReactionPayload) = "message.reaction", |r| Some(&r.chat_id);
+    /// Somebody voted in a poll, or took the vote back (then nothing is selected).
+    PollVote(PollVotePayload) = "poll.vote", |v| Some(&v.chat_id);
+    /// A chat shows something that nobody wrote: a number that changed, a missed call. Ours.
+    Notice(NoticePayload) = "chat.notice", |n| Some(&n.chat_id);
     /// A message came that cannot be read yet; when it can, it is told as `message`.
     Waiting(WaitingPayload) = "message.waiting", |w| Some(&w.chat_id);
     /// Somebody calls.

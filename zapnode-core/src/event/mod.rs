@@ -35,8 +35,8 @@ pub use log::{EventLog, EventStream, Gap, LARGEST_PAGE, Page, ReadError};
 pub use payload::{
     AckPayload, CallPayload, ContactMerged, EditedPayload, FailedPayload, GroupParticipant,
     GroupParticipants, GroupRef, GroupUpdate, MediaPayload, MessageBefore, MessagePayload,
-    ReactionPayload, ReactionText, ReplyTo, RevokedPayload, SessionRemoved, SessionStatus,
-    StatusReason, StatusStep, WaitingPayload, Who,
+    NoticePayload, PollRef, PollVotePayload, ReactionPayload, ReactionText, ReplyTo,
+    RevokedPayload, SessionRemoved, SessionStatus, StatusReason, StatusStep, WaitingPayload, Who,
 };
 pub use signal::{Signal, SignalKind};
 

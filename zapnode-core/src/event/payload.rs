@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{ContactId, Me};
 use crate::id::{ChatId, MessageId, SessionId, WireId};
-use crate::message::Location;
+use crate::message::{EventFacts, LinkPreview, Location, Poll, PollChoice};
 
 /// `session.status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +121,15 @@ pub struct MessagePayload {
     /// The contact cards in it, as vCard texts.
     #[serde(rename = "vCards", skip_serializing_if = "Vec::is_empty", default)]
     pub vcards: Vec<String>,
+    /// The poll, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub poll: Option<Poll>,
+    /// The event, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event: Option<EventFacts>,
+    /// What its sender's page showed of the first link in it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub link: Option<LinkPreview>,
     /// Whether it was forwarded.
     #[serde(default)]
     pub is_forwarded: bool,
@@ -315,6 +324,65 @@ pub struct ReactionText {
     pub text: String,
     /// WhatsApp's whole key of the message it is on.
     pub message_id: MessageId,
+}
+
+/// `poll.vote`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PollVotePayload {
+    /// When, to the second.
+    pub timestamp: i64,
+    /// As in a message.
+    pub from: Option<ChatId>,
+    /// As in a message.
+    pub to: Option<ChatId>,
+    /// Whether this account voted.
+    pub from_me: bool,
+    /// In a group, the member who did.
+    pub participant: Option<ChatId>,
+    /// The chat.
+    pub chat_id: ChatId,
+    /// As in a message.
+    #[serde(flatten)]
+    pub who: Who,
+    /// The words of what was chosen, as far as they are known.
+    pub selected_options: Vec<String>,
+    /// What was chosen, by number too.
+    pub choices: Vec<PollChoice>,
+    /// In which poll.
+    pub poll: PollRef,
+}
+
+/// A poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollRef {
+    /// WhatsApp's whole key of it.
+    pub id: MessageId,
+    /// Its question, where it was known.
+    pub question: Option<String>,
+}
+
+/// `chat.notice`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoticePayload {
+    /// WhatsApp's whole key of the notice.
+    pub id: MessageId,
+    /// When.
+    pub timestamp: i64,
+    /// The chat.
+    pub chat_id: ChatId,
+    /// WhatsApp's word for its kind, as `notification_template`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// And for what happened, as `change_number`.
+    pub subtype: Option<String>,
+    /// What it carries.
+    pub body: Option<String>,
+    /// Who did it, if it is known.
+    pub by: Option<ChatId>,
+    /// Whom it concerns. Of a number that changed the new name, then the old one.
+    pub people: Vec<Who>,
 }
 
 /// `message.waiting`.

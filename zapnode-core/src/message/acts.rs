@@ -53,6 +53,43 @@ impl PinTime {
     }
 }
 
+/// What one answers to an event (fact sheet §4.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EventAnswer {
+    /// No answer: takes an earlier one back.
+    None,
+    /// One comes.
+    Yes,
+    /// One does not.
+    No,
+    /// One may.
+    Maybe,
+}
+
+impl EventAnswer {
+    /// WhatsApp's number for it, 0 to 3.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Yes => 1,
+            Self::No => 2,
+            Self::Maybe => 3,
+        }
+    }
+
+    /// Reads the word on our wires: `yes`, `no`, `maybe`, `none`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "none" => Some(Self::None),
+            "yes" => Some(Self::Yes),
+            "no" => Some(Self::No),
+            "maybe" => Some(Self::Maybe),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -51,6 +51,15 @@ pub struct Details {
     /// The contact cards in it, as vCard texts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vcards: Vec<String>,
+    /// The poll, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poll: Option<Poll>,
+    /// The event, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<EventFacts>,
+    /// What its sender's page showed of the first link in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkPreview>,
     /// Whether it was forwarded.
     pub is_forwarded: bool,
     /// How often it was forwarded, as WhatsApp counts it; 0 when it does not say.
@@ -109,6 +118,50 @@ pub struct Downloaded {
     pub mime_type: Option<String>,
     /// The sender's name for it. It may be anything.
     pub file_name: Option<String>,
+}
+
+/// A question with answers to choose from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Poll {
+    /// The question.
+    pub question: String,
+    /// The answers, in order.
+    pub options: Vec<String>,
+    /// Whether one may choose more than one.
+    pub several: bool,
+}
+
+/// A date to which people are invited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventFacts {
+    /// Its name.
+    pub name: String,
+    /// Its description.
+    pub description: Option<String>,
+    /// When it starts, in Unix seconds.
+    pub starts_at: Option<i64>,
+    /// When it ends, in Unix seconds.
+    pub ends_at: Option<i64>,
+    /// Where it is.
+    pub location: Option<String>,
+    /// The link of its call.
+    pub join_link: Option<String>,
+    /// Whether it is cancelled.
+    pub is_cancelled: bool,
+}
+
+/// What is shown of a link. All of it is the sender's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkPreview {
+    /// The link, as it is in the text.
+    pub url: String,
+    /// The title of what it leads to.
+    pub title: Option<String>,
+    /// And its description.
+    pub description: Option<String>,
 }
 
 /// A place.

@@ -77,6 +77,61 @@ pub struct Reaction {
     pub at: OffsetDateTime,
 }
 
+/// Somebody voted in a poll, in place of an earlier vote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PollVote {
+    /// The poll.
+    pub poll: MessageId,
+    /// The chat.
+    pub chat: ChatId,
+    /// Who voted.
+    pub from: Person,
+    /// Whether this account did (also on another device).
+    pub from_me: bool,
+    /// The poll's question, where the page has the poll.
+    pub question: Option<String>,
+    /// What was chosen; nothing when the vote was taken back.
+    pub choices: Vec<PollChoice>,
+    /// When, by WhatsApp's clock, to the millisecond.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+/// An answer of a poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PollChoice {
+    /// Its number within the poll.
+    pub id: u32,
+    /// Its words, where the page has the poll.
+    pub name: Option<String>,
+}
+
+/// Something that a chat shows and nobody wrote: keys or a number that changed, a missed call (fact
+/// sheet §5.4, §5.6). Those of groups are [`GroupNotice`]s.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// Its own key.
+    pub id: MessageId,
+    /// The chat.
+    pub chat: ChatId,
+    /// WhatsApp's word for its kind, as `notification_template`.
+    pub kind: String,
+    /// And for what happened, as `change_number`.
+    pub word: Option<String>,
+    /// Who did it, if the page says.
+    pub by: Option<Person>,
+    /// Whom it concerns. Of a number that changed the new name, then the old one.
+    pub people: Vec<Person>,
+    /// What it carries.
+    pub text: Option<String>,
+    /// When, by WhatsApp's clock, to the second.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
 /// Somebody calls this account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

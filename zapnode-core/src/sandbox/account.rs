@@ -217,6 +217,15 @@ pub(super) enum Item {
         at_ms: i64,
         seconds: u32,
     },
+    /// Somebody voted in a poll.
+    Vote {
+        id: WireId,
+        from_me: bool,
+        by: PhoneNumber,
+        vote: WireId,
+        options: Vec<u32>,
+        at_ms: i64,
+    },
     /// A chat was marked as unread.
     Unread { chat: Place },
     /// What was on the phone before this device was linked.

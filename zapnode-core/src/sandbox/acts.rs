@@ -30,6 +30,8 @@ impl World {
             Act::React { emoji } => self.react(by, id, &emoji),
             Act::Star { on } => self.star(by, id, on),
             Act::Pin { seconds } => self.pin(by, id, seconds),
+            Act::Vote { options } => self.vote(by, id, &options),
+            Act::Answer { answer } => self.answer(by, id, answer),
         };
         done.map_err(|error| error.code())
     }
@@ -82,6 +84,60 @@ impl World {
             self.keep_for_devices(&holder, &item, None);
         }
         Ok(())
+    }
+
+    /// Somebody votes in a poll, in place of an earlier vote; the options by their place.
+    pub(super) fn vote(
+        &mut self,
+        by: &PhoneNumber,
+        id: &WireId,
+        options: &[u32],
+    ) -> Result<(), PhoneError> {
+        let account = self.account(by);
+        let poll = account.find(id, false).or_else(|| account.find(id, true));
+        let poll = poll.filter(|message| message.kind == "poll_creation");
+        let poll = poll.ok_or(PhoneError::NoSuchMessage)?;
+        let known = poll.fields.get("pollOptions").and_then(Value::as_array);
+        let known = known.map_or(0, Vec::len);
+        if options.iter().any(|one| *one as usize >= known) {
+            return Err(PhoneError::NoSuchMessage);
+        }
+        let (vote, at_ms) = (WireId::choose(), now_ms());
+        for (holder, from_me) in self.holders(by, id) {
+            if let Some(message) = self.account(&holder).find_mut(id, from_me) {
+                message.marks.votes.insert(by.clone(), options.to_vec());
+            }
+            let item = Item::Vote {
+                id: id.clone(),
+                from_me,
+                by: by.clone(),
+                vote: vote.clone(),
+                options: options.to_vec(),
+                at_ms,
+            };
+            self.keep_for_devices(&holder, &item, None);
+        }
+        Ok(())
+    }
+
+    /// Somebody answers an event: all phones show it. How a page hears of that is not known.
+    pub(super) fn answer(
+        &mut self,
+        by: &PhoneNumber,
+        id: &WireId,
+        answer: u8,
+    ) -> Result<(), PhoneError> {
+        let holders = self.holders(by, id);
+        let kind = |message: &super::account::PhoneMessage| message.kind == "event_creation";
+        let mut any = false;
+        for (holder, from_me) in holders {
+            let message = self.account(&holder).find_mut(id, from_me);
+            if let Some(message) = message.filter(|message| kind(message)) {
+                message.marks.answers.insert(by.clone(), answer);
+                any = true;
+            }
+        }
+        any.then_some(()).ok_or(PhoneError::NoSuchMessage)
     }
 
     /// An account marks a chat as unread.

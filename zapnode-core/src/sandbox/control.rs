@@ -1,7 +1,8 @@
 //! The control interface under `/_sandbox/`: what a phone's owner and a test do over HTTP.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -20,6 +21,7 @@ use super::media::LARGEST_FILE;
 use super::media_acts;
 use super::page;
 use super::phone::{Phone, PhoneError};
+use super::wire::ChatState;
 use super::world::World;
 use crate::id::PhoneNumber;
 
@@ -244,6 +246,8 @@ struct PhoneSummary<'a> {
     lid: String,
     online: bool,
     messages: usize,
+    /// Who is seen typing or recording.
+    activity: BTreeMap<PhoneNumber, ChatState>,
     devices: Vec<Value>,
 }
 
@@ -257,6 +261,7 @@ fn phone_list(world: &World) -> Value {
             lid: format!("{}@lid", account.lid),
             online: account.online,
             messages: account.messages.len(),
+            activity: world.activity(&account.number, Instant::now()),
             devices: world
                 .devices
                 .values()

@@ -18,7 +18,7 @@ use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
 /// The acts of a phone that this file knows.
-pub(super) const ACTS: &str = "edit, revoke, delete, react, star, pin, call, group";
+pub(super) const ACTS: &str = "edit, revoke, delete, react, star, pin, vote, call, group";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +60,13 @@ struct ReactBody {
 struct StarBody {
     id: String,
     on: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VoteBody {
+    id: String,
+    options: Vec<u32>,
 }
 
 #[derive(Deserialize)]
@@ -203,6 +210,10 @@ pub(super) async fn act(
         "star" => {
             let StarBody { id, on } = body_of(body)?;
             phone.star(&wire_id_of(&id)?, on).await?;
+        }
+        "vote" => {
+            let VoteBody { id, options } = body_of(body)?;
+            phone.vote(&wire_id_of(&id)?, &options).await?;
         }
         "pin" => {
             let PinBody { id, seconds } = body_of(body)?;

@@ -120,6 +120,15 @@ positions! {
     }
 }
 positions! {
+    /// Where the copy of a forwarded message has its id from.
+    ForwardKey {
+        /// From `MsgKey.newId()`.
+        NewId,
+        /// From elsewhere.
+        Own,
+    }
+}
+positions! {
     /// How a reaction is sent (fact sheet §8.1).
     ReactionSend {
         /// By `sendReactionToMsg`.
@@ -380,6 +389,10 @@ pub struct Faults {
     pub send_seen: SendSeen,
     /// How a reaction is sent.
     pub reaction_send: ReactionSend,
+    /// Where a forwarded message has its id from.
+    pub forward_key: ForwardKey,
+    /// How long the preview of a link takes, in milliseconds.
+    pub link_preview_ms: u64,
     /// For how many seconds a message may be edited.
     pub edit_seconds: u64,
     /// For how many seconds a message may be taken back for everyone.
@@ -461,6 +474,8 @@ impl Default for Faults {
             messages_carry_number: false,
             send_seen: SendSeen::default(),
             reaction_send: ReactionSend::default(),
+            forward_key: ForwardKey::default(),
+            link_preview_ms: 30,
             edit_seconds: 900,
             revoke_seconds: 216_000,
             history_burst: 0,

@@ -33,6 +33,24 @@ impl World {
             Item::Unread { chat } => ItemFrame::Unread {
                 chat: self.place_address(chat),
             },
+            Item::Vote {
+                id,
+                from_me,
+                by,
+                vote,
+                options,
+                at_ms,
+            } => {
+                let key = self.key_frame(owner, id, *from_me)?;
+                ItemFrame::Vote {
+                    by: self.address_beside(&key, by),
+                    by_me: by == owner,
+                    key,
+                    vote: vote.clone(),
+                    options: options.clone(),
+                    at_ms: *at_ms,
+                }
+            }
             Item::Star { id, from_me } => ItemFrame::Star {
                 key: self.key_frame(owner, id, *from_me)?,
                 on: self.account(owner).find(id, *from_me)?.marks.starred,

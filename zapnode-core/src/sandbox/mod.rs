@@ -34,6 +34,7 @@
 //! | `POST phones/{number}/revoke`, `/delete` | `{"id"}` | takes a message back for everyone, or deletes it here |
 //! | `POST phones/{number}/react` | `{"id","emoji"}` | reacts; an empty emoji takes that away |
 //! | `POST phones/{number}/star` | `{"id","on"}` | stars a message, or takes the star away |
+//! | `POST phones/{number}/vote` | `{"id","options"}` | votes in a poll, the options by their place |
 //! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
 //! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
@@ -77,9 +78,9 @@ mod world;
 pub use account::{Marks, PhoneMessage};
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
-    PrepSend, ReactionSend, ReactionTable, RefusalNumber, Reupload, SendResult, SendReturns,
-    SendSeen, Servers, Uploads,
+    Faults, ForwardKey, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport,
+    MsgKeyForm, PrepSend, ReactionSend, ReactionTable, RefusalNumber, Reupload, SendResult,
+    SendReturns, SendSeen, Servers, Uploads,
 };
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use media_acts::PhoneFile;

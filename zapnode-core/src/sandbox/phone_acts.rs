@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::delivery::Sending;
 use super::groups::{GroupAct, GroupId, Place};
@@ -44,6 +44,46 @@ impl Draft {
         kind.clone_into(&mut self.kind);
         self.fields = fields;
         self
+    }
+}
+
+impl Draft {
+    /// A place; `name` may have an address below it.
+    pub fn location(latitude: f64, longitude: f64, name: &str) -> Self {
+        let fields = json!({"lat": latitude, "lng": longitude, "loc": name});
+        Self::text("").of_kind("location", object(fields))
+    }
+
+    /// A contact card.
+    pub fn contact(name: &str, vcard: &str) -> Self {
+        let fields = json!({"vcardFormattedName": name});
+        Self::text(vcard).of_kind("vcard", object(fields))
+    }
+
+    /// A poll; `several` may be chosen, or one.
+    pub fn poll(question: &str, options: &[&str], several: bool) -> Self {
+        let options = options.iter().enumerate();
+        let options: Vec<_> = options
+            .map(|(id, name)| json!({"name": name, "localId": id}))
+            .collect();
+        let fields = json!({
+            "pollName": question, "pollOptions": options,
+            "pollSelectableOptionsCount": u8::from(!several),
+        });
+        Self::text("").of_kind("poll_creation", object(fields))
+    }
+
+    /// An event, at a time in Unix seconds.
+    pub fn event(name: &str, starts: i64) -> Self {
+        let fields = json!({"eventName": name, "eventStartTime": starts, "isEventCanceled": false});
+        Self::text("").of_kind("event_creation", object(fields))
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
     }
 }
 
@@ -143,6 +183,15 @@ impl Phone {
     pub async fn pin(&self, id: &WireId, seconds: u32) -> Result<(), PhoneError> {
         self.hub
             .change(|world| world.pin(self.number(), id, seconds))
+    }
+
+    /// Votes in a poll: the options by their place; none takes the vote back.
+    ///
+    /// # Errors
+    /// When there is no such poll, or it has no such option.
+    pub async fn vote(&self, id: &WireId, options: &[u32]) -> Result<(), PhoneError> {
+        self.hub
+            .change(|world| world.vote(self.number(), id, options))
     }
 
     /// Whether a chat is marked as unread on it.

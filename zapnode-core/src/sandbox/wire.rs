@@ -78,10 +78,12 @@ pub(super) enum Act {
     React { emoji: String },
     Star { on: bool },
     Pin { seconds: u32 },
+    Vote { options: Vec<u32> },
+    Answer { answer: u8 },
 }
 
 /// What somebody is shown to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum ChatState {
     Composing,
@@ -206,6 +208,15 @@ pub(super) enum ItemFrame {
         by_me: bool,
         at_ms: i64,
         seconds: u32,
+    },
+    /// A row of the page's table of votes.
+    Vote {
+        key: KeyFrame,
+        vote: WireId,
+        by: String,
+        by_me: bool,
+        options: Vec<u32>,
+        at_ms: i64,
     },
     /// The chat was marked as unread.
     Unread { chat: String },

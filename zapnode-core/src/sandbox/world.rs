@@ -320,6 +320,18 @@ impl World {
         }
     }
 
+    /// Whom `reader` sees typing or recording.
+    pub(super) fn activity(
+        &self,
+        reader: &PhoneNumber,
+        now: Instant,
+    ) -> BTreeMap<PhoneNumber, ChatState> {
+        let writers = self.typing.keys().filter(|(who, _)| who == reader);
+        let seen = writers.map(|(_, writer)| (writer.clone(), self.sees(reader, writer, now)));
+        seen.filter(|(_, state)| *state != ChatState::Paused)
+            .collect()
+    }
+
     /// Whether one of an account's pages shows it as available.
     pub(super) fn is_available(&self, number: &PhoneNumber) -> bool {
         let devices = self.devices_of(number);

@@ -383,6 +383,8 @@ impl Actor {
             Some(DriverEvent::Edited(edit)) => self.happened(Happening::Edited(edit)),
             Some(DriverEvent::Revoked(revoke)) => self.happened(Happening::Revoked(revoke)),
             Some(DriverEvent::Reaction(one)) => self.happened(Happening::Reaction(one)),
+            Some(DriverEvent::Vote(vote)) => self.happened(Happening::Vote(vote)),
+            Some(DriverEvent::Notice(notice)) => self.happened(Happening::Notice(notice)),
             Some(DriverEvent::Call(call)) => self.happened(Happening::Call(call)),
             Some(DriverEvent::Group(notice)) => self.happened(Happening::Group(notice)),
             Some(DriverEvent::Ack(change)) => {

@@ -5,7 +5,7 @@ use super::SessionHandle;
 use crate::driver::DriverError;
 use crate::error::Error;
 use crate::id::{MessageId, WireId};
-use crate::message::{Activity, PinTime, Recipient, RevokedFor, check_text};
+use crate::message::{Activity, EventAnswer, PinTime, Recipient, RevokedFor, check_text};
 use crate::outbox::MessageState;
 
 /// The most bytes an emoji may have: those of families with skin tones have under 50.
@@ -63,6 +63,25 @@ impl SessionHandle {
     pub async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), Error> {
         let connection = self.connection().await?;
         Ok(connection.pin(message, time).await?)
+    }
+
+    /// Votes in a poll, in place of an earlier vote; no option takes it back. Options are named by
+    /// their words.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    pub async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), Error> {
+        let connection = self.connection().await?;
+        Ok(connection.vote(poll, options).await?)
+    }
+
+    /// Answers an event, in place of an earlier answer.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    pub async fn answer_event(&self, event: &MessageId, answer: EventAnswer) -> Result<(), Error> {
+        let connection = self.connection().await?;
+        Ok(connection.answer_event(event, answer).await?)
     }
 
     /// Marks everything in a chat as seen; its writers are told, as the account's settings allow.

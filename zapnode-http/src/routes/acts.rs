@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use zapnode_core::message::{Activity, PinTime, RevokedFor};
+use zapnode_core::message::{Activity, EventAnswer, PinTime, RevokedFor};
 use zapnode_core::outbox::Message;
 use zapnode_core::session::SessionHandle;
 use zapnode_core::{Error, MessageId, SessionId};
@@ -180,6 +180,32 @@ pub(super) async fn unpin(
     let target = Target::of(&app, &id).await?;
     target.session.pin(&target.key, None).await?;
     Ok(target.done("Message unpinned"))
+}
+
+/// `PUT /messages/{id}/vote`: `{"options"}` are the words of what is chosen; none takes the vote back.
+pub(super) async fn vote(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: JsonBody,
+) -> Result<Json<MessageActed>, ApiError> {
+    let options = body.text_list("options")?;
+    let options = options.ok_or_else(|| ApiError::invalid("options is required"))?;
+    let target = Target::of(&app, &id).await?;
+    target.session.vote(&target.key, &options).await?;
+    Ok(target.done("Vote sent"))
+}
+
+/// `PUT /messages/{id}/answer`: `{"going"}` is `yes`, `no`, `maybe`, or `none` to take the answer back.
+pub(super) async fn answer(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    body: JsonBody,
+) -> Result<Json<MessageActed>, ApiError> {
+    let answer = body.text("going")?.and_then(EventAnswer::from_word);
+    let answer = answer.ok_or_else(|| ApiError::invalid("going must be yes, no, maybe or none"))?;
+    let target = Target::of(&app, &id).await?;
+    target.session.answer_event(&target.key, answer).await?;
+    Ok(target.done("Answer sent"))
 }
 
 /// A chat of a session, as a path names them.

@@ -80,6 +80,8 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ),
         ("/messages/{id}/star", put(acts::star).delete(acts::unstar)),
         ("/messages/{id}/pin", put(acts::pin).delete(acts::unpin)),
+        ("/messages/{id}/vote", put(acts::vote)),
+        ("/messages/{id}/answer", put(acts::answer)),
         ("/sessions/{id}/chats/{chat}/seen", post(acts::seen)),
         ("/sessions/{id}/chats/{chat}/unread", post(acts::unread)),
         ("/sessions/{id}/chats/{chat}/typing", post(acts::typing)),

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::heard::{
-    PageCall, PageEdit, PageGroup, PageMessage, PageReaction, PageRevoke, PageWaiting,
+    PageCall, PageEdit, PageGroup, PageMessage, PageNotice, PageReaction, PageRevoke, PageVote,
+    PageWaiting,
 };
 use super::profile::storage;
 use super::snapshot::Snapshot;
@@ -19,7 +20,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 24] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -30,6 +31,7 @@ const FILES: [(&str, &str); 21] = [
     ("read.js", include_str!("inject/read.js")),
     ("missed.js", include_str!("inject/missed.js")),
     ("receive.js", include_str!("inject/receive.js")),
+    ("notices.js", include_str!("inject/notices.js")),
     ("waiting.js", include_str!("inject/waiting.js")),
     ("changes.js", include_str!("inject/changes.js")),
     ("reactions.js", include_str!("inject/reactions.js")),
@@ -37,6 +39,8 @@ const FILES: [(&str, &str); 21] = [
     ("send.js", include_str!("inject/send.js")),
     ("media.js", include_str!("inject/media.js")),
     ("refusals.js", include_str!("inject/refusals.js")),
+    ("kinds.js", include_str!("inject/kinds.js")),
+    ("votes.js", include_str!("inject/votes.js")),
     ("actions.js", include_str!("inject/actions.js")),
     ("presence.js", include_str!("inject/presence.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
@@ -112,6 +116,10 @@ pub(crate) enum BridgeEvent {
     Revoked(PageRevoke),
     /// A reaction.
     Reaction(PageReaction),
+    /// A vote in a poll.
+    Vote(PageVote),
+    /// Something that a chat shows and nobody wrote.
+    Notice(PageNotice),
     /// A call comes in.
     Call(PageCall),
     /// A notice of a group.
@@ -190,7 +198,7 @@ impl Command {
         Self::new("request pairing code", "requestPairingCode", 60);
     pub(crate) const SHOW_QR: Self = Self::new("show QR", "showQr", 30);
     pub(crate) const FIND_CONTACT: Self = Self::new("find contact", "findContact", 20);
-    pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
+    pub(crate) const SEND: Self = Self::new("send", "send", 30);
     /// Its deadline grows with the file.
     pub(crate) const SEND_MEDIA: Self = Self::new("send file", "sendMedia", 60);
     pub(crate) const OPEN_MEDIA: Self = Self::new("download", "openMedia", 300);
@@ -204,6 +212,8 @@ impl Command {
     pub(crate) const REACT: Self = Self::new("react", "react", 30);
     pub(crate) const STAR: Self = Self::new("star", "star", 20);
     pub(crate) const PIN: Self = Self::new("pin", "pin", 30);
+    pub(crate) const VOTE: Self = Self::new("vote", "vote", 30);
+    pub(crate) const ANSWER_EVENT: Self = Self::new("answer event", "answerEvent", 30);
     pub(crate) const MARK_SEEN: Self = Self::new("mark seen", "markSeen", 15);
     pub(crate) const MARK_UNREAD: Self = Self::new("mark unread", "markUnread", 15);
     pub(crate) const ACTIVITY: Self = Self::new("typing", "activity", 5);
@@ -385,7 +395,7 @@ pub(crate) struct ContactAnswer {
     pub(crate) lid: Option<String>,
 }
 
-/// The answer to [`Command::SEND_TEXT`] and [`Command::FIND_MESSAGE`].
+/// The answer to [`Command::SEND`] and [`Command::FIND_MESSAGE`].
 #[derive(Debug, Deserialize)]
 pub(crate) struct MessageAnswer {
     pub(crate) id: String,
@@ -441,7 +451,7 @@ mod tests {
     #[test]
     fn arguments_cannot_leave_their_quotes() {
         let nasty = "\"); alert(1); //\u{2028}</script>\\";
-        let expression = Command::SEND_TEXT.expression(&nasty).expect("json");
+        let expression = Command::SEND.expression(&nasty).expect("json");
         let inside = expression
             .split_once(", ")
             .and_then(|(_, rest)| rest.rsplit_once(", "))
@@ -454,7 +464,7 @@ mod tests {
     fn answers_become_errors_by_situation() {
         let failed = |kind: &str| {
             let text = format!(r#"{{"ok":false,"error":{{"kind":"{kind}","message":"m"}}}}"#);
-            Command::SEND_TEXT
+            Command::SEND
                 .answer::<MessageAnswer>(Some(&text))
                 .expect_err("an error")
         };
@@ -498,12 +508,12 @@ mod tests {
         ));
         let text =
             r#"{"ok":false,"error":{"kind":"server","message":"m","status":463,"words":"w"}}"#;
-        let refused = Command::SEND_TEXT.answer::<MessageAnswer>(Some(text));
+        let refused = Command::SEND.answer::<MessageAnswer>(Some(text));
         assert!(matches!(
             refused,
             Err(DriverError::ServerRefused { status: Some(463), reason, .. }) if reason == "w"
         ));
-        let none = Command::SEND_TEXT.answer::<MessageAnswer>(None);
+        let none = Command::SEND.answer::<MessageAnswer>(None);
         assert!(matches!(none, Err(DriverError::WrongMoment { .. })));
         let nothing = r#"{"ok":true,"data":null}"#;
         let found: Option<MessageAnswer> =

@@ -24,8 +24,8 @@ use crate::driver::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{
-    Ack, Activity, Contact, Content, Downloaded, OutgoingMessage, PinTime, Recipient, RevokedFor,
-    SentMessage,
+    Ack, Activity, Contact, Content, Downloaded, EventAnswer, OutgoingMessage, PinTime, Recipient,
+    RevokedFor, SentMessage,
 };
 
 /// How long WhatsApp may take to confirm a logout.
@@ -94,6 +94,24 @@ impl ChromeConnection {
         self.need_ready(command.name)?;
         self.shared.command(command, arguments).await
     }
+
+    /// Sends what needs no file.
+    async fn send_plain(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
+        const COMMAND: Command = Command::SEND;
+        self.need_ready(COMMAND.name)?;
+        self.shared.tracker().sending(&message.wire_id);
+        if let Some(words) = message.content.words() {
+            self.shared.words().keep_out(&words);
+        }
+        let arguments = json!({
+            "chat": message.chat.as_str(),
+            "wireId": message.wire_id.as_str(),
+            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
+            "content": message.content,
+        });
+        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
+        sent_message(COMMAND, &answer)
+    }
 }
 
 #[async_trait]
@@ -132,34 +150,17 @@ impl Connection for ChromeConnection {
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
-        const COMMAND: Command = Command::SEND_TEXT;
-        if let Content::Media(media) = &message.content {
-            return self.send_file(message, media).await;
-        }
-        let Content::Text {
-            text,
-            mentions,
-            link_preview,
-        } = &message.content
-        else {
-            return Err(DriverError::Unsupported {
-                feature: message.content.what(),
-                part: "the bridge's command for it".to_owned(),
-            });
+        let sent = match &message.content {
+            Content::Media(media) => self.send_file(message, media).await,
+            _ => self.send_plain(message).await,
         };
-        self.need_ready(COMMAND.name)?;
-        self.shared.tracker().sending(&message.wire_id);
-        self.shared.words().keep_out(text);
-        let arguments = json!({
-            "chat": message.chat.as_str(),
-            "body": text,
-            "mentions": mentions,
-            "linkPreview": link_preview,
-            "wireId": message.wire_id.as_str(),
-            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
-        });
-        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
-        sent_message(COMMAND, &answer)
+        sent.map_err(|error| match error {
+            DriverError::Unsupported { part, .. } => DriverError::Unsupported {
+                feature: message.content.what(),
+                part,
+            },
+            other => other,
+        })
     }
 
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
@@ -213,6 +214,20 @@ impl Connection for ChromeConnection {
         let seconds = time.map_or(0, PinTime::seconds);
         let arguments = json!({ "id": message.as_str(), "seconds": seconds });
         self.act(Command::PIN, &arguments).await
+    }
+
+    async fn vote(&self, poll: &MessageId, options: &[String]) -> Result<(), DriverError> {
+        let arguments = json!({ "id": poll.as_str(), "options": options });
+        self.act(Command::VOTE, &arguments).await
+    }
+
+    async fn answer_event(
+        &self,
+        event: &MessageId,
+        answer: EventAnswer,
+    ) -> Result<(), DriverError> {
+        let arguments = json!({ "id": event.as_str(), "answer": answer.number() });
+        self.act(Command::ANSWER_EVENT, &arguments).await
     }
 
     async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {

@@ -10,8 +10,9 @@ use crate::driver::DriverEvent;
 use crate::driver::file_sink::hex;
 use crate::id::{ChatId, MessageId, WireId};
 use crate::message::{
-    Ack, Call, Decryption, Details, Edit, GroupChange, GroupNotice, IncomingMessage, Location,
-    MediaFacts, Person, Quoted, Reaction, Revoke, RevokedFor, WaitingMessage,
+    Ack, Call, Decryption, Details, Edit, EventFacts, GroupChange, GroupNotice, IncomingMessage,
+    LinkPreview, Location, MediaFacts, Notice, Person, Poll, PollChoice, PollVote, Quoted,
+    Reaction, Revoke, RevokedFor, WaitingMessage,
 };
 
 /// A person as the bridge names them.
@@ -66,6 +67,9 @@ pub(crate) struct PageDetails {
     media: Option<PageMedia>,
     location: Option<Location>,
     vcards: Vec<String>,
+    poll: Option<Poll>,
+    event: Option<EventFacts>,
+    link: Option<LinkPreview>,
     is_forwarded: bool,
     forwarding_score: u32,
     is_ephemeral: bool,
@@ -128,6 +132,9 @@ impl PageDetails {
             media: self.media.map(PageMedia::read),
             location: self.location.filter(on_earth),
             vcards: self.vcards,
+            poll: self.poll,
+            event: self.event,
+            link: self.link,
             is_forwarded: self.is_forwarded,
             forwarding_score: self.forwarding_score,
             is_ephemeral: self.is_ephemeral,
@@ -184,6 +191,37 @@ pub(crate) struct PageReaction {
     is_orphan: bool,
     /// Unix milliseconds.
     at: f64,
+}
+
+/// A vote in a poll.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PageVote {
+    poll: String,
+    chat: String,
+    from: PagePerson,
+    from_me: bool,
+    question: Option<String>,
+    choices: Vec<PollChoice>,
+    /// Unix milliseconds.
+    at: f64,
+}
+
+/// Something that a chat shows and nobody wrote.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PageNotice {
+    id: String,
+    /// The page has it as history.
+    #[serde(default)]
+    is_old: bool,
+    chat: String,
+    kind: String,
+    word: Option<String>,
+    by: Option<PagePerson>,
+    people: Vec<PagePerson>,
+    text: Option<String>,
+    at: Option<i64>,
 }
 
 /// A call.
@@ -321,6 +359,47 @@ impl Heard for PageReaction {
             emoji: self.emoji.filter(|emoji| !emoji.is_empty()),
             is_orphan: self.is_orphan,
             at: milliseconds(self.at, now),
+        }))
+    }
+}
+
+impl Heard for PageVote {
+    fn name(&self) -> &'static str {
+        "a vote"
+    }
+
+    fn read(self, now: OffsetDateTime) -> Option<DriverEvent> {
+        Some(DriverEvent::Vote(PollVote {
+            poll: MessageId::new(&self.poll).ok()?,
+            chat: chat(&self.chat)?,
+            from: self.from.read()?,
+            from_me: self.from_me,
+            question: self.question,
+            choices: self.choices,
+            at: milliseconds(self.at, now),
+        }))
+    }
+}
+
+impl Heard for PageNotice {
+    fn name(&self) -> &'static str {
+        "a notice"
+    }
+
+    fn is_old(&self) -> bool {
+        self.is_old
+    }
+
+    fn read(self, now: OffsetDateTime) -> Option<DriverEvent> {
+        Some(DriverEvent::Notice(Notice {
+            id: MessageId::new(&self.id).ok()?,
+            chat: chat(&self.chat)?,
+            kind: self.kind,
+            word: self.word,
+            by: self.by.as_ref().and_then(PagePerson::read),
+            people: people(&self.people),
+            text: self.text,
+            at: seconds(self.at, now),
         }))
     }
 }

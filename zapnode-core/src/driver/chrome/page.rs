@@ -468,6 +468,8 @@ impl Pump {
             BridgeEvent::Edited(edit) => Vec::from_iter(tracker.heard(edit)),
             BridgeEvent::Revoked(revoke) => Vec::from_iter(tracker.heard(revoke)),
             BridgeEvent::Reaction(reaction) => Vec::from_iter(tracker.heard(reaction)),
+            BridgeEvent::Vote(vote) => Vec::from_iter(tracker.heard(vote)),
+            BridgeEvent::Notice(notice) => Vec::from_iter(tracker.heard(notice)),
             BridgeEvent::Call(call) => Vec::from_iter(tracker.heard(call)),
             BridgeEvent::Group(notice) => Vec::from_iter(tracker.heard(notice)),
             BridgeEvent::Ack { id, ack } => Vec::from_iter(tracker::ack(&id, ack)),

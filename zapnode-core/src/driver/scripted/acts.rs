@@ -6,7 +6,10 @@ use time::OffsetDateTime;
 use super::{Page, ScriptedConnection, ScriptedDriver, lock};
 use crate::driver::{DriverError, DriverEvent};
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{Activity, Edit, Person, PinTime, Reaction, Revoke, RevokedFor};
+use crate::message::{
+    Activity, Edit, EventAnswer, Person, PinTime, PollChoice, PollVote, Reaction, Revoke,
+    RevokedFor,
+};
 
 /// Something that a session did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,10 @@ pub enum Act {
     Starred(MessageId, bool),
     /// It pinned a message, or unpinned it.
     Pinned(MessageId, Option<PinTime>),
+    /// It voted in a poll.
+    Voted(MessageId, Vec<String>),
+    /// It answered an event.
+    AnsweredEvent(MessageId, EventAnswer),
     /// It marked a chat as seen.
     Seen(ChatId),
     /// It marked a chat as unread.
@@ -182,6 +189,32 @@ impl ScriptedConnection {
             at: OffsetDateTime::now_utc(),
         };
         self.page.tell(DriverEvent::Reaction(reaction)).await;
+        Ok(())
+    }
+}
+
+impl ScriptedConnection {
+    pub(super) async fn vote_in_poll(
+        &self,
+        poll: &MessageId,
+        options: &[String],
+    ) -> Result<(), DriverError> {
+        let me = self.to_message("vote", poll).await?;
+        self.did(Act::Voted(poll.clone(), options.to_vec()));
+        let choice = |(id, name): (usize, &String)| PollChoice {
+            id: u32::try_from(id).unwrap_or_default(),
+            name: Some(name.clone()),
+        };
+        let vote = PollVote {
+            poll: poll.clone(),
+            chat: poll.chat(),
+            from: me,
+            from_me: true,
+            question: None,
+            choices: options.iter().enumerate().map(choice).collect(),
+            at: OffsetDateTime::now_utc(),
+        };
+        self.page.tell(DriverEvent::Vote(vote)).await;
         Ok(())
     }
 }

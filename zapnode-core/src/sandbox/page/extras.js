@@ -49,10 +49,6 @@ if (!window.__sandboxRefused) {
     exports.findLink = (text) => exports.findLinks(text)[0] ?? null;
   });
 
-  __d('WAWebLinkPreviewChatAction', (_require, exports) => {
-    exports.getLinkPreview = async () => null;
-  });
-
   __d('WAWebMsgReply', (_require, exports) => {
     exports.canReplyMsg = (msg) => msg.type !== 'ciphertext' && msg.type !== 'revoked';
   });
@@ -69,7 +65,7 @@ if (!window.__sandboxRefused) {
       if (!chat.msgs) throw new TypeError("Cannot read properties of undefined (reading 'waitForChatLoading')");
       const messages = require('SandboxMessages');
       const records = (await messages.stored()).filter((one) => one.chat === chat.id.toString() && !chat.msgs.get(one.id));
-      const loaded = records.sort((a, b) => a.order - b.order).map(messages.modelOf);
+      const loaded = records.sort((a, b) => a.order - b.order).map((record) => messages.modelOf(record));
       for (const model of loaded) messages.show(model, chat);
       return loaded.length ? loaded : undefined;
     };
@@ -99,12 +95,6 @@ if (!window.__sandboxRefused) {
     exports.sendChatStatePaused = (wid) => tell(wid, 'paused');
   });
 
-  __d('WAWebBackendJobsCommon', (_require, exports) => {
-    exports.mediaTypeFromProtobuf = () => null;
-  });
-  __d('WAWebE2EProtoUtils', (_require, exports) => {
-    exports.typeAttributeFromProtobuf = () => 'text';
-  });
   // After the login only (§8.2).
   __d('WAWebGroupCreateJob', (_require, exports) => {
     exports.createGroup = async () => {
@@ -116,12 +106,6 @@ if (!window.__sandboxRefused) {
       throw new Error('the sandbox has no status');
     };
   }, { stage: 'login' });
-  __d('WAWebChatForwardMessage', (_require, exports) => {
-    exports.forwardMessages = async () => {
-      throw new Error('the sandbox does not forward');
-    };
-  }, { stage: 'forward' });
-
   // Seen once the phone asked for a passkey (§2.5).
   for (const id of ['WAWebShortcakeLinkingHandlePasskeyPrologueRequest', 'WAWebShortcakeLinkingIq', 'WAWebShortcakePasskeyScreen.react'])
     __d(id, () => {}, { stage: 'passkey' });

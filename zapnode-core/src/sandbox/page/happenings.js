@@ -8,16 +8,21 @@ if (!window.__sandboxRefused) {
     const messages = require('SandboxMessages');
     const wire = require('SandboxWire');
 
+    // The key of one's own message in a group may have either name of this account.
+    const find = (parts) => (parts.fromMe ? messages.ownModel(messages.keyOf(parts)) : Msg.get(messages.keyOf(parts)));
+    const keyFor = (parts) => find(parts)?.id ?? messages.keyOf(parts);
+
     // Changes what is in the storage only; nobody is told of that.
     async function inStorage(key, change) {
-      const record = await storage.get('message', key.toString());
+      const isIt = (one) => key.fromMe && one.fromMe && one.wire === key.id;
+      const record = (await storage.get('message', key.toString())) ?? (await storage.all('message')).find(isIt);
       if (record) storage.put('message', change(record));
     }
 
     exports.edit = ({ key: parts, body, atMs }) => {
       const key = messages.keyOf(parts);
       const editKey = new MsgKey({ ...parts, fromMe: parts.fromMe, remote: createWid(parts.chat), id: `${key.id.slice(0, 4)}${atMs}` });
-      const model = Msg.get(key);
+      const model = find(parts);
       if (!model) {
         inStorage(key, (record) => ({ ...record, body, editKey: editKey.toString(), editAt: atMs }));
         return;
@@ -34,7 +39,7 @@ if (!window.__sandboxRefused) {
         id: new MsgKey({ fromMe: parts.fromMe, remote: createWid(parts.chat), id: `3EB0${Date.now().toString(16).toUpperCase()}`, participant: parts.participant ? createWid(by) : undefined }),
         type: 'protocol',
         subtype: byAdmin ? 'admin_revoke' : 'sender_revoke',
-        protocolMessageKey: messages.keyOf(parts),
+        protocolMessageKey: keyFor(parts),
         from: createWid(parts.chat),
         author: parts.participant ? createWid(by) : undefined,
         t: Math.floor(Date.now() / 1000),
@@ -56,15 +61,16 @@ if (!window.__sandboxRefused) {
     };
 
     exports.delete = ({ key: parts }) => {
-      const key = messages.keyOf(parts);
-      const model = Msg.get(key);
+      const key = keyFor(parts);
+      const model = find(parts);
       if (model) Msg.remove(model);
+      require('SandboxChats').chatOf(createWid(parts.chat)).msgs.remove(model);
       storage.drop('message', key.toString());
     };
 
     exports.star = ({ key: parts, on }) => {
       const key = messages.keyOf(parts);
-      const model = Msg.get(key);
+      const model = find(parts);
       if (model) {
         model.set({ star: on });
         messages.keep(model);
@@ -73,10 +79,33 @@ if (!window.__sandboxRefused) {
 
     // Read by its table only (fact sheet §6).
     exports.pin = ({ key: parts, pin, by, byMe, atMs, seconds }) => {
-      const parent = messages.keyOf(parts);
+      const parent = keyFor(parts);
       const id = new MsgKey({ fromMe: byMe, remote: createWid(parts.chat), id: pin, participant: parts.participant ? createWid(by) : undefined });
       const row = { id: id.toString(), chatId: parts.chat, parentMsgKey: parent.toString(), pinType: seconds > 0 ? 1 : 2, t: atMs, pinExpiryDuration: seconds };
       storage.put('pin', { id: parent.toString(), row });
+    };
+
+    // A row as the page writes it to its database (fact sheet §5.1).
+    function voteRow({ key, vote, by, byMe, options, atMs }) {
+      const remote = createWid(key.chat);
+      const inGroup = Boolean(key.participant);
+      return {
+        id: new MsgKey({ fromMe: byMe, remote, id: vote, participant: inGroup ? createWid(by) : undefined }),
+        pollUpdateParentKey: keyFor(key),
+        t: atMs,
+        author: inGroup ? createWid(by) : undefined,
+        from: createWid(by),
+        selectedOptionLocalIds: options,
+        senderTimestampMs: atMs,
+      };
+    }
+    const writeVotes = (rows) => require('WAWebAddonPollVoteTableMode').pollVoteTableMode.bulkUpsert(rows);
+
+    exports.vote = (frame) => {
+      const parent = keyFor(frame.key).toString();
+      const row = { parentMsgKey: parent, sender: frame.by, selectedOptionLocalIds: frame.options, senderTimestampMs: frame.atMs };
+      storage.put('vote', { id: `${parent} ${frame.by}`, row, frame });
+      writeVotes([voteRow(frame)]);
     };
 
     exports.unread = ({ chat }) => require('SandboxChats').chatOf(createWid(chat)).set({ unreadCount: -1 });
@@ -87,7 +116,7 @@ if (!window.__sandboxRefused) {
       const inGroup = Boolean(key.participant);
       return {
         id: new MsgKey({ fromMe: byMe, remote, id: reaction, participant: inGroup ? createWid(by) : undefined }),
-        reactionParentKey: messages.keyOf(key),
+        reactionParentKey: keyFor(key),
         reactionTimestamp: atMs,
         author: inGroup ? createWid(by) : undefined,
         from: createWid(by),
@@ -105,7 +134,7 @@ if (!window.__sandboxRefused) {
     }
 
     exports.reaction = (frame) => {
-      const parent = messages.keyOf(frame.key);
+      const parent = keyFor(frame.key);
       const row = { ...frame, orphan: !messages.knows(parent) };
       storage.put('reaction', { id: `${parent} ${frame.by}`, row });
       write([rowOf(row)]);
@@ -116,6 +145,8 @@ if (!window.__sandboxRefused) {
     exports.replay = async () => {
       const rows = await storage.all('reaction');
       if (rows.length) write(rows.map(({ row }) => rowOf(row)));
+      const votes = await storage.all('vote');
+      if (votes.length) writeVotes(votes.map(({ frame }) => voteRow(frame)));
     };
 
     wire.events.on('resent', messages.resent);

@@ -262,6 +262,8 @@ if (!window.__sandboxRefused)
       return Msg.get(key) ?? Msg.filter((one) => one.id.fromMe && one.id.id === key.id)[0];
     }
 
+    exports.ownModel = ownModel;
+
     function takeAck({ chat, participant, id, ack }) {
       const key = keyOf({ fromMe: true, chat, id, participant });
       // The send call's second promise settles at the server's own tick, whatever listeners are told.

@@ -251,11 +251,48 @@ function drawMessage(message) {
   if (message.edited) about.append(` · ${say.edited}`);
   const reactions = Object.values(message.reactions);
   if (reactions.length) about.append(` ${reactions.join(' ')}`);
-  const text = message.revoked ? make('em', { textContent: say.revoked }) : message.text;
+  if (message.marks.starred) about.append(' · ★');
+  if (message.marks.pinnedUntil) about.append(' · 📌');
+  const text = message.revoked ? make('em', { textContent: say.revoked }) : drawBody(message);
   const element = make('div', { className: message.fromMe ? 'message own' : 'message' }, text, about);
   if (!message.revoked && message.fields?.mediaKey) element.prepend(drawFile(message));
   if (!message.revoked) element.append(drawActs(message));
   return element;
+}
+
+// What a message says, by its kind.
+function drawBody({ id, kind, text, fields, marks }) {
+  const date = (seconds) => new Date(seconds * 1000).toLocaleString();
+  switch (kind) {
+    case 'location':
+      return `📍 ${[fields.loc, `${fields.lat}, ${fields.lng}`].filter(Boolean).join(' · ')}`;
+    case 'vcard':
+      return `👤 ${fields.vcardFormattedName}`;
+    case 'multi_vcard':
+      return `👥 ${fields.vcardList.map((card) => card.displayName).join(', ')}`;
+    case 'event_creation':
+      return `📅 ${[fields.eventName, date(fields.eventStartTime), fields.eventLocation?.name].filter(Boolean).join(' · ')}`;
+    case 'poll_creation':
+      return drawPoll(id, fields, marks.votes);
+    default: {
+      const quoted = fields.quotedMsg ? make('blockquote', { textContent: fields.quotedMsg.body ?? fields.quotedMsg.type }) : '';
+      return make('span', {}, quoted, text);
+    }
+  }
+}
+
+// Each answer is a button that chooses it, or takes it back.
+function drawPoll(id, { pollName, pollOptions, pollSelectableOptionsCount }, votes) {
+  const mine = votes[number] ?? [];
+  const choose = (place) => {
+    const others = pollSelectableOptionsCount === 1 ? [] : mine.filter((one) => one !== place);
+    act('vote', { id, options: mine.includes(place) ? others.filter((one) => one !== place) : [...others, place] });
+  };
+  const answers = pollOptions.map(({ name }, place) => {
+    const count = Object.values(votes).filter((chosen) => chosen.includes(place)).length;
+    return make('li', {}, actButton(`${mine.includes(place) ? '☑' : '☐'} ${name}`, () => choose(place)), ` ${count}`);
+  });
+  return make('span', {}, `📊 ${pollName}`, make('ul', {}, ...answers));
 }
 
 // A message's file: shown where it can be, else to be opened.

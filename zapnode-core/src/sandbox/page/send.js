@@ -22,10 +22,24 @@ if (!window.__sandboxRefused) {
       });
 
     // What a message carries besides, as it goes over the wire and into the storage.
-    const carried = ['quotedMsg'];
+    const carried = [
+      'quotedMsg', 'lat', 'lng', 'loc', 'clientUrl', 'vcardFormattedName', 'vcardList', 'pollName', 'pollOptions',
+      'pollSelectableOptionsCount', 'eventName', 'eventDescription', 'eventStartTime', 'eventEndTime', 'eventLocation',
+      'eventJoinLink', 'isEventCanceled', 'title', 'description', 'matchedText', 'richPreviewType', 'thumbnail',
+      'isForwarded', 'forwardingScore',
+    ];
     exports.fieldsOf = (model) => {
       const known = carried.filter((name) => model[name] !== undefined && model[name] !== null);
       return { ...Object.fromEntries(known.map((name) => [name, model[name]])), ...require('SandboxMedia').fieldsOf(model) };
+    };
+
+    // What the page makes of a message before it is encrypted. A place that counts as a medium has
+    // no file, and is not sent (fact sheet §4.6).
+    exports.sendable = (model) => {
+      if (model.type !== 'location') return true;
+      const proto = { locationMessage: { degreesLatitude: model.lat, degreesLongitude: model.lng } };
+      const medium = require('WAWebBackendJobsCommon').mediaTypeFromProtobuf(proto);
+      return medium === null && require('WAWebE2EProtoUtils').typeAttributeFromProtobuf(proto) === 'text';
     };
 
     exports.result = (id) =>
@@ -99,6 +113,7 @@ if (!window.__sandboxRefused) {
       // Fact sheet §9: what ids of live models that were written to lead to.
       if (!model) throw new Error('Lid is missing in chat table');
       if (typeof message.body !== 'string' && message.type === 'chat') throw new Error('addAndSendMsgToChat: no body');
+      require('SandboxKinds').check(message);
       if (require('SandboxMedia').isMedia(message.type)) {
         for (const field of ['directPath', 'mediaKey', 'filehash', 'encFilehash'])
           if (!message[field]) throw new Error(`addAndSendMsgToChat: a medium without ${field}`);
@@ -123,6 +138,13 @@ if (!window.__sandboxRefused) {
       const { sendResult } = config.faults;
       if (sendResult === 'errorNetwork') {
         return [added, added.then(() => ({ messageSendResult: 'ERROR_NETWORK' }))];
+      }
+      if (!send.sendable(model)) {
+        added.then(() => {
+          model.set({ ack: -1 });
+          messages.keep(model);
+        });
+        return [added, added.then(() => ({ messageSendResult: 'ERROR_UPLOAD' }))];
       }
       const result = send.result(model.id.id);
       if (sendResult !== 'lost' && !(holds && hold === 'taken')) added.then(() => send.transmit(model));

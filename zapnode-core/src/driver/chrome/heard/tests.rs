@@ -150,3 +150,46 @@ fn other_happenings() {
     };
     assert_eq!((reaction.emoji, reaction.at), (None, NOW));
 }
+
+#[test]
+fn votes_and_notices() {
+    let vote = || {
+        json!({
+            "poll": "true_244929782402@c.us_3EB0AABBCCDDEEFF", "chat": "244929782402@c.us",
+            "from": {"id": "244929782402@c.us", "phone": "244929782402@c.us", "lid": "77@lid"},
+            "fromMe": false, "question": null, "choices": [{"id": 1, "name": "Terça"}, {"id": 7, "name": null}],
+            "at": 1_800_000_000_250_i64,
+        })
+    };
+    let Some(DriverEvent::Vote(read_vote)) = read::<PageVote>(vote()) else {
+        panic!("no vote");
+    };
+    assert_eq!(
+        read_vote.at.unix_timestamp_nanos(),
+        1_800_000_000_250_000_000
+    );
+    let choices: Vec<_> = read_vote
+        .choices
+        .iter()
+        .map(|one| (one.id, one.name.as_deref()))
+        .collect();
+    assert_eq!(choices, [(1, Some("Terça")), (7, None)]);
+    let notice = || {
+        json!({
+            "id": "false_244929782402@c.us_3EB0AABBCCDDEEFF", "isOld": true, "chat": "244929782402@c.us",
+            "kind": "call_log", "word": null, "by": null, "text": null, "at": null,
+            "people": [{"id": "?", "phone": null, "lid": null}],
+        })
+    };
+    let Some(DriverEvent::Notice(read_notice)) = read::<PageNotice>(notice()) else {
+        panic!("no notice");
+    };
+    assert_eq!(read_notice.at, NOW);
+    assert!(read_notice.people.is_empty() && read_notice.word.is_none());
+    for strange in [json!({"poll": "?"}), json!({"chat": "?"})] {
+        assert!(read::<PageVote>(with(vote(), strange)).is_none());
+    }
+    for strange in [json!({"id": "?"}), json!({"chat": "?"})] {
+        assert!(read::<PageNotice>(with(notice(), strange)).is_none());
+    }
+}

@@ -76,6 +76,7 @@ commands.revoke = async ({ id, everyone }, ticket) => {
   if (!message) throw new BridgeError("unknown", id);
   const isGone = (one) => !one || (everyone && field(one, "type") === "revoked");
   if (isGone(message)) return null;
+  const key = keyText(message.id) ?? id;
   needed(everyone ? "revokeMessages" : "deleteMessages");
   const why = fromMe(message)
     ? "WhatsApp does not let this message be taken back any more"
@@ -87,7 +88,7 @@ commands.revoke = async ({ id, everyone }, ticket) => {
     ? invoke("revokeMessages", chat, list, { clearMedia: true })
     : invoke("deleteMessages", chat, list, true);
   await ticket.wait("WhatsApp to take the message back", asked);
-  await until("the page to show that the message is gone", async () => isGone(await lookUp(id, ticket)), ticket);
+  await until("the page to show that the message is gone", async () => isGone(await messageByKey(key, ticket)), ticket);
   return null;
 };
 

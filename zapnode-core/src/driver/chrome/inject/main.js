@@ -94,6 +94,8 @@ const hooks = [
   ...missedHooks,
   ...changeHooks,
   ...reactionHooks,
+  ...voteHooks,
+  ...kindHooks,
   ...waitingHooks,
   ...callHooks,
 ];

@@ -107,6 +107,9 @@ function readDetails(message) {
     media: read("directPath") ? readMedia(read) : null,
     location: read("type") === "location" ? readLocation(read) : null,
     vcards: readCards(read),
+    poll: read("type") === "poll_creation" ? readPoll(read) : null,
+    event: EVENTS.has(read("type")) ? readEvent(read) : null,
+    link: read("type") === "chat" ? readLink(read) : null,
     isForwarded: read("isForwarded") === true,
     forwardingScore: Math.min(countOf(read("forwardingScore")) ?? 0, 0xffffffff),
     isEphemeral: read("isEphemeral") === true,
@@ -146,6 +149,30 @@ function readLocation(read) {
     address: textOrNull(address.join("\n")),
     url: textOrNull(read("clientUrl")),
   };
+}
+
+/** None to choose means: as many as one likes (§4.6). */
+function readPoll(read) {
+  const options = listOf(read("pollOptions")).map((option) => textOrNull(field(option, "name"))).filter(Boolean);
+  return { question: textOrNull(read("pollName")) ?? "", options, several: numberOf(read("pollSelectableOptionsCount")) !== 1 };
+}
+
+function readEvent(read) {
+  return {
+    name: textOrNull(read("eventName")) ?? "",
+    description: textOrNull(read("eventDescription")),
+    startsAt: countOf(read("eventStartTime")),
+    endsAt: countOf(read("eventEndTime")),
+    location: textOrNull(field(read("eventLocation"), "name")),
+    joinLink: textOrNull(read("eventJoinLink")),
+    isCancelled: read("isEventCanceled") === true,
+  };
+}
+
+function readLink(read) {
+  const url = textOrNull(read("matchedText"));
+  const [title, description] = [textOrNull(read("title")), textOrNull(read("description"))];
+  return url && (title || description) ? { url, title, description } : null;
 }
 
 function readCards(read) {

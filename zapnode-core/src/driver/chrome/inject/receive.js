@@ -38,6 +38,7 @@ function messageAdded(message) {
 function takeMessage(message) {
   if (ownSends.has(wireIdOf(field(message, "id")))) return;
   if (field(message, "type") === "gp2") tellGroup(message);
+  else if (isNotice(message)) tellNotice(message);
   else tell(message);
 }
 

@@ -226,9 +226,6 @@ async function sendUnlessThere({ chat: chatId, wireId, replyTo }, ticket, make) 
   return existing ? { ...sent, ack: Math.max(0, sent.ack) } : sent;
 }
 
-commands.sendText = async ({ body, ...wanted }, ticket) =>
-  sendOnce(wanted, ticket, () => ({ body, type: "chat", subtype: null, urlText: null, urlNumber: null }));
-
 /** §4.3. The key's own account must have the kind of name that the chat has. */
 async function newMessage(chat, wireId, content) {
   const toText = widText(chat.id);
