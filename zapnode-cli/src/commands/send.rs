@@ -225,6 +225,8 @@ fn outcome(to: &str, answer: &Value, is_embedded: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

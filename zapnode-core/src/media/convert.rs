@@ -216,7 +216,8 @@ mod tests {
         let right = b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\x01\0\xff\x01\0";
         let moving = b"RIFF\x24\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x0f\0\0\x0f\0\0";
         let lossless = b"RIFF\x24\0\0\0WEBPVP8L\x0a\0\0\0\x2f\xff\xc1\x7f\0";
-        let table: &[(MediaKind, &str, &[u8], Result<Option<Recipe>, ()>)] = &[
+        type Row<'a> = (MediaKind, &'a str, &'a [u8], Result<Option<Recipe>, ()>);
+        let table: &[Row<'_>] = &[
             (Voice, "audio/ogg; codecs=opus", b"", Ok(None)),
             (Voice, "audio/ogg", b"", Ok(Some(Recipe::Voice))),
             (Voice, "audio/mpeg", b"", Ok(Some(Recipe::Voice))),

@@ -14,7 +14,7 @@ impl MediaStore {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => {
-                tracing::warn!(%error, "files that did not come in whole are still there")
+                tracing::warn!(%error, "files that did not come in whole are still there");
             }
         }
     }
