@@ -226,8 +226,9 @@ impl Api {
     /// Asks for a file and gives it to `take` piece by piece; says how many bytes came.
     pub(crate) async fn download(
         &self,
+        method: Method,
         path: &str,
-        body: Value,
+        body: Option<Value>,
         within: Duration,
         mut take: impl FnMut(&[u8]) -> Result<(), CliError>,
     ) -> Result<u64, CliError> {
@@ -236,16 +237,22 @@ impl Api {
             Transport::Embedded(_) => ("", None),
         };
         let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{base}{path}"))
-            .header(header::CONTENT_TYPE, "application/json");
+            .method(method)
+            .uri(format!("{base}{path}"));
+        let body = match body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
         if base.is_empty() {
             request = request.header(header::HOST, "localhost");
         }
         if let Some(key) = key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let request = finish(request, whole(Bytes::from(body.to_string())))?;
+        let request = finish(request, whole(body))?;
         let exchange = async {
             let mut answer = match &self.transport {
                 Transport::Remote(remote) => remote.open(request).await?,

@@ -504,6 +504,29 @@ async fn webhooks_are_made_tested_listed_and_deleted() {
     assert!(sent.out.contains("no such deliveries"), "{sent:?}");
     let retry = daemon.run(&["webhooks", "retry", hook, "whd_x"]).await;
     assert_eq!(retry.code, 1, "{retry:?}");
+    let listed = async |word: &'static str| daemon.run(&["webhooks"]).await.out.contains(word);
+    let paused = daemon.run(&["webhooks", "pause", hook]).await;
+    assert!(paused.code == 0 && listed("paused").await, "{paused:?}");
+    let on = daemon.run(&["webhooks", "resume", hook]).await;
+    assert!(on.code == 0 && !listed("paused").await, "{on:?}");
+    let rotated = daemon.run(&["webhooks", "rotate", hook, "--json"]).await;
+    let secret = rotated.json()[0]["webhook"]["secret"].clone();
+    assert_ne!(secret, webhook["secret"]);
+    assert!(secret.as_str().unwrap().starts_with("whsec_"));
+    let none = ["webhooks", "replay", hook, "--from", "2026-11-24T10:00:00Z"];
+    let none = daemon.run(&none).await;
+    assert!(none.out.contains("0 events"), "{none:?}");
+    for wrong in [
+        &["webhooks", "replay", hook][..],
+        &["webhooks", "rotate", hook, "--overlap", "604801"],
+    ] {
+        let refused = daemon.run(wrong).await;
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
+    let unknown = "evt_01JY0000000000000000000000";
+    let unknown = ["webhooks", "replay", hook, "--event", unknown];
+    let unknown = daemon.run(&unknown).await;
+    assert!(unknown.err.contains("Event not found"), "{unknown:?}");
     let gone = daemon.run(&["webhooks", "delete", hook]).await;
     assert_eq!(gone.code, 0, "{gone:?}");
     let again = daemon.run(&["webhooks", "delete", hook]).await;

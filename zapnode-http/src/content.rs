@@ -70,10 +70,8 @@ impl Draft {
         if let Some(source) = source {
             if word.is_some() && kind.is_none() {
                 return Err(ApiError::invalid(
-                    match TYPES.contains(&*word.unwrap_or_default()) {
-                        true => "a message of this type carries no file",
-                        false => TYPES,
-                    },
+                    "type must be image, video, gif, audio, voice, document or sticker for a message \
+                     with a file",
                 ));
             }
             return FileDraft::read(body, kind, source).map(Self::File);

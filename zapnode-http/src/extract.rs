@@ -40,6 +40,26 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
     }
 }
 
+/// The same with the bytes it was read from, which is what a signature is over.
+#[derive(Debug)]
+pub struct SignedBody {
+    /// As they came.
+    pub bytes: Vec<u8>,
+    /// What they say.
+    pub json: JsonBody,
+}
+
+impl<S: Send + Sync> FromRequest<S> for SignedBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let json = object(&parts.headers, &bytes)?;
+        Ok(Self { bytes, json })
+    }
+}
+
 /// The same, as large as a bulk job may be.
 #[derive(Debug)]
 pub struct BulkBody(pub JsonBody);

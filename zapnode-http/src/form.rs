@@ -69,17 +69,26 @@ pub(crate) async fn read(
         .per_field(FIELDS_LIMIT);
     let constraints = Constraints::new().size_limit(limits);
     let mut parts = Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
-    let (mut fields, mut file) = (Map::new(), None);
+    let (mut fields, mut file, mut size) = (Map::new(), None, 0);
     while let Some(part) = parts.next_field().await.map_err(broken)? {
         let name = part.name().unwrap_or_default().to_owned();
-        if name == FILE || part.file_name().is_some() {
+        if name == FILE {
             if file.is_some() {
                 return Err(ApiError::invalid("a message has one file"));
             }
             file = Some(take(part, &fields, media).await?);
             continue;
         }
+        if part.file_name().is_some() {
+            return Err(ApiError::invalid(
+                "the part that is the file must be named file",
+            ));
+        }
         let text = part.text().await.map_err(broken)?;
+        size += text.len() as u64;
+        if size > FIELDS_LIMIT {
+            return Err(too_large());
+        }
         insert(&mut fields, name, text)?;
     }
     Ok(Form {
@@ -97,10 +106,11 @@ fn insert(fields: &mut Map<String, Value>, name: String, text: String) -> Result
         fields.extend(payload);
         return Ok(());
     }
-    let value = match AS_JSON.contains(&&*name) {
-        true => serde_json::from_str(&text)
-            .map_err(|_| ApiError::invalid(format!("{name} must be JSON")))?,
-        false => Value::String(text),
+    let value = if AS_JSON.contains(&&*name) {
+        serde_json::from_str(&text)
+            .map_err(|_| ApiError::invalid(format!("{name} must be JSON")))?
+    } else {
+        Value::String(text)
     };
     fields.insert(name, value);
     Ok(())
@@ -124,12 +134,16 @@ async fn take(
 fn broken(error: multer::Error) -> ApiError {
     match error {
         multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
-            ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                "the form is larger than a message may be",
-            )
+            too_large()
         }
         other => ApiError::invalid(format!("the form cannot be read: {other}")),
     }
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "payload_too_large",
+        "the form is larger than a message may be",
+    )
 }

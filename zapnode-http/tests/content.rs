@@ -355,6 +355,13 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
         api.call(cut.unwrap()).await.error(),
         (400, invalid.to_owned())
     );
+    let other = Request::post(MESSAGES)
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::from(
+            "--x\r\ncontent-disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n1\r\n--x--\r\n",
+        ));
+    let other = api.call(other.unwrap()).await;
+    assert_eq!(other.error(), (400, invalid.to_owned()));
     let none = api
         .call(form("/sessions/shop/media", &[("to", BRUNO)], None))
         .await;
@@ -511,4 +518,32 @@ async fn the_file_of_a_message_that_came_is_loaded_or_asked_for() {
     assert_eq!((part.status.as_u16(), &*part.body), (206, &b"PNG"[..]));
     let id = message["id"].as_str().unwrap();
     assert_eq!(&*api.get(&format!("/media/{id}")).await.body, PNG);
+}
+
+#[tokio::test]
+async fn one_of_several_sessions_sends_any_kind() {
+    let api = shop().await;
+    let body = json!({"sessions": ["shop"], "to": BRUNO, "type": "image", "data": png(), "caption": "olá"});
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "pool"),
+    ];
+    let first = api
+        .send(Method::POST, "/send", &headers, &body.to_string())
+        .await
+        .expect(200);
+    assert_eq!(last(&api).content.kind(), "image");
+    let again = api
+        .send(Method::POST, "/send", &headers, &body.to_string())
+        .await
+        .expect(200);
+    assert_eq!(
+        (&again["id"], &again["repeated"]),
+        (&first["id"], &true.into())
+    );
+    let missing = json!({"sessions": ["shop"], "type": "poll", "to": BRUNO});
+    assert_eq!(
+        api.post("/send", missing).await.error(),
+        (400, "invalid_request".to_owned())
+    );
 }

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 mod history;
 pub(crate) mod listen;
 pub(crate) mod login;
+pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod optout;
 pub(crate) mod restore;
@@ -97,6 +98,9 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
                 Err(error) if error.kind == Kind::Interrupted => Ok(()),
                 result => result,
             }
+        }
+        Command::Media(args) => {
+            with_api(&context, async |api| media::run(&args, &context, api).await).await
         }
         Command::Sessions(args) => {
             with_api(&context, async |api| {

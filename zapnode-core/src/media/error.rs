@@ -72,8 +72,8 @@ pub enum MediaError {
         /// Why.
         reason: String,
     },
-    /// Nothing of it came for a while.
-    #[error("nothing of the file came for {} s", .after.as_secs())]
+    /// It, or the next piece of it, did not come in time.
+    #[error("the file, or the next piece of it, did not come within {} s", .after.as_secs())]
     Slow {
         /// How long it was waited for.
         after: Duration,

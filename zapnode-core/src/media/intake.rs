@@ -14,7 +14,7 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use ulid::Ulid;
 use url::Url;
 
@@ -24,6 +24,9 @@ use crate::message::{MediaFile, MediaKind};
 
 /// How long the next piece of a file may take.
 const PIECE_WITHIN: Duration = Duration::from_secs(30);
+
+/// The slowest that a file may come as a whole. Bytes in a second.
+const SLOWEST: u64 = 16 * 1024;
 
 /// How many bytes are read or decoded at a time.
 const PIECE: usize = 64 * 1024;
@@ -87,17 +90,26 @@ impl MediaStore {
         let mut file = File::create_new(scratch.path()).await.map_err(failed)?;
         let (mut hash, mut size, mut head) = (Sha256::new(), 0_u64, Vec::new());
         let mut pieces = std::pin::pin!(pieces);
+        let whole_within = PIECE_WITHIN + Duration::from_secs(limit / SLOWEST);
+        let until = Instant::now() + whole_within;
         loop {
-            let piece = match timeout(PIECE_WITHIN, pieces.next()).await {
+            let next = until.min(Instant::now() + PIECE_WITHIN);
+            let piece = match timeout_at(next, pieces.next()).await {
                 Ok(None) => break,
                 Ok(Some(Ok(piece))) => piece,
                 Ok(Some(Err(error))) => {
                     let reason = error.to_string();
                     return Err(MediaError::Broken { reason });
                 }
+                Err(_) if Instant::now() >= until => {
+                    return Err(MediaError::Slow {
+                        after: whole_within,
+                    });
+                }
                 Err(_) => {
-                    let after = PIECE_WITHIN;
-                    return Err(MediaError::Slow { after });
+                    return Err(MediaError::Slow {
+                        after: PIECE_WITHIN,
+                    });
                 }
             };
             size += piece.len() as u64;

@@ -98,6 +98,8 @@ impl MediaStore {
             total: FETCHED_WITHIN,
             ..Timeouts::default()
         };
+        // A driver may work in another folder.
+        let data = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
         let inner = Inner {
             folder: data.join(FOLDER),
             store,

@@ -396,6 +396,15 @@ impl Content {
         matches!(self, Self::Text { mentions, link_preview: true, .. } if mentions.is_empty())
     }
 
+    /// Who is mentioned in it.
+    pub fn mentions(&self) -> &[ChatId] {
+        match self {
+            Self::Text { mentions, .. } => mentions,
+            Self::Media(media) => &media.mentions,
+            _ => &[],
+        }
+    }
+
     /// Its medium, if it is one.
     pub fn media(&self) -> Option<&Media> {
         match self {

@@ -213,7 +213,7 @@ impl HttpClient {
         Err(NetError::TooManyRedirects)
     }
 
-    async fn once(
+    pub(super) async fn once(
         &self,
         policy: Policy,
         method: &Method,
@@ -301,7 +301,7 @@ pub async fn check_target(policy: Policy, url: &Url, within: Duration) -> Result
     }
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 307 | 308)
 }
 

@@ -5,10 +5,10 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::json;
-use zapnode_core::MessageId;
 use zapnode_core::media::{About, MediaStore, clean_name};
 use zapnode_core::message::{Content, MediaFile};
-use zapnode_core::outbox::NewMessage;
+use zapnode_core::outbox::{NewMessage, Submitted};
+use zapnode_core::{MessageId, SessionHandle};
 
 use super::messages::{Wish, answer};
 use crate::app::App;
@@ -28,17 +28,54 @@ pub(super) async fn send(
     let (parts, body) = request.into_parts();
     let (mut fields, file) = read(&app, &parts.headers, body).await?;
     let wish = Wish::read(&parts.headers, &fields, app.options())?;
-    let to = fields
-        .phone_text("to")?
-        .or(fields.phone_text("phoneNumber")?);
-    let to = to.filter(|to| !to.is_empty());
-    let to = to.ok_or_else(|| ApiError::invalid("to is required"))?;
+    let to = recipient_of(&fields)?;
+    let (goal, wait) = (wish.goal, wish.wait);
+    let session = app.sender(&id)?;
+    let composed = compose(&app, &mut fields, file, wish, &to, Some(&session)).await?;
+    let submitted = match composed {
+        Composed::New(new) => session.submit_and_wait(new, goal, wait).await?,
+        Composed::Known(known) => session.wait_for(known, goal, wait).await?,
+    };
+    answer(to, submitted)
+}
+
+/// `to`, or `phoneNumber` as the contract has it.
+///
+/// # Errors
+/// 400 where neither is there.
+pub(super) fn recipient_of(fields: &JsonBody) -> Result<String, ApiError> {
+    let to = fields.phone_text("to")?;
+    let to = to.or(fields.phone_text("phoneNumber")?);
+    to.filter(|to| !to.is_empty())
+        .ok_or_else(|| ApiError::invalid("to is required"))
+}
+
+/// What was asked for.
+pub(super) enum Composed {
+    /// A message.
+    New(NewMessage),
+    /// The message that this request made before.
+    Known(Submitted),
+}
+
+/// The message that a body asks for, with its file here and ready. Where it is known which session
+/// sends it, a repeated request is answered without getting its file again, which may be gone.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) async fn compose(
+    app: &App,
+    fields: &mut JsonBody,
+    part: Option<MediaFile>,
+    wish: Wish,
+    to: &str,
+    session: Option<&SessionHandle>,
+) -> Result<Composed, ApiError> {
     let wrong = |_| ApiError::invalid("replyTo must be WhatsApp's whole key of a message");
     let reply_to = fields.text("replyTo")?.map(MessageId::new).transpose();
     let reply_to = reply_to.map_err(wrong)?;
-    let draft = Draft::read(&mut fields, file.is_some())?;
-    let recipient = recipient_in(wish.region, &to)?;
-    let (goal, wait) = (wish.goal, wish.wait);
+    let draft = Draft::read(fields, part.is_some())?;
+    let recipient = recipient_in(wish.region, to)?;
     let message = |content, asked| NewMessage {
         reply_to: reply_to.clone(),
         send_at: wish.send_at,
@@ -46,33 +83,35 @@ pub(super) async fn send(
         asked,
         ..NewMessage::new(recipient.clone(), content)
     };
-    let session = app.sender(&id)?;
-    let new = match draft {
-        Draft::Whole(content) => message(content, None),
-        Draft::File(draft) => {
-            // A repeated call is answered without getting its file again, which may be gone.
-            let probe = |asked: &String| message(Content::text(""), Some(asked.clone()));
-            let mut asked = draft.known_file().map(|file| draft.asked(&file));
-            if let Some(asked) = &asked
-                && let Some(known) = session.known(&probe(asked)).await?
-            {
-                return answer(to, session.wait_for(known, goal, wait).await?);
-            }
-            let media = app.manager().media();
-            let file = get(media, &draft, file).await?;
-            if asked.is_none() {
-                let same = draft.asked(&json!({ "sha256": file.sha256 }));
-                if let Some(known) = session.known(&probe(&same)).await? {
-                    return answer(to, session.wait_for(known, goal, wait).await?);
-                }
-                asked = Some(same);
-            }
-            let kind = draft.kind_for(&file);
-            let file = media.prepare(kind, file).await?;
-            message(draft.with(kind, file)?, asked)
-        }
+    let draft = match draft {
+        Draft::Whole(content) => return Ok(Composed::New(message(content, None))),
+        Draft::File(draft) => draft,
     };
-    answer(to, session.submit_and_wait(new, goal, wait).await?)
+    let known = async |asked: &str| match session {
+        Some(session) => {
+            let same = message(Content::text(""), Some(asked.to_owned()));
+            session.known(&same).await
+        }
+        None => Ok(None),
+    };
+    let mut asked = draft.known_file().map(|file| draft.asked(&file));
+    if let Some(asked) = &asked
+        && let Some(known) = known(asked).await?
+    {
+        return Ok(Composed::Known(known));
+    }
+    let media = app.manager().media();
+    let file = get(media, &draft, part).await?;
+    if asked.is_none() {
+        let same = draft.asked(&json!({ "sha256": file.sha256 }));
+        if let Some(known) = known(&same).await? {
+            return Ok(Composed::Known(known));
+        }
+        asked = Some(same);
+    }
+    let kind = draft.kind_for(&file);
+    let file = media.prepare(kind, file).await?;
+    Ok(Composed::New(message(draft.with(kind, file)?, asked)))
 }
 
 async fn read(

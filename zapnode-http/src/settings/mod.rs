@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
+use zapnode_core::chatwoot::BridgeConfig;
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::ignore::Ignore;
 use zapnode_core::media::{AutoDownload, MediaLimits, MediaOptions};
@@ -21,6 +22,7 @@ use zapnode_core::{Region, SessionId};
 use crate::care;
 
 mod args;
+mod chatwoot;
 mod dotenv;
 mod options;
 mod reader;
@@ -70,6 +72,22 @@ pub mod names {
     pub const WEBHOOK_SECRET: Spec = Spec::variable("ZAPNODE_WEBHOOK_SECRET")
         .or("WHATSAPP_HOOK_HMAC_KEY")
         .secret();
+    /// The Chatwoot that the default session is bridged to.
+    pub const CHATWOOT_URL: Spec = Spec::variable("CHATWOOT_URL");
+    /// Its account.
+    pub const CHATWOOT_ACCOUNT_ID: Spec = Spec::variable("CHATWOOT_ACCOUNT_ID");
+    /// The token of an agent there.
+    pub const CHATWOOT_API_TOKEN: Spec = Spec::variable("CHATWOOT_API_TOKEN").secret();
+    /// The inbox.
+    pub const CHATWOOT_INBOX_ID: Spec = Spec::variable("CHATWOOT_INBOX_ID");
+    /// With which name an inbox is made where none is named.
+    pub const CHATWOOT_INBOX_NAME: Spec = Spec::variable("CHATWOOT_INBOX_NAME");
+    /// Where Chatwoot reaches this program.
+    pub const CHATWOOT_PUBLIC_URL: Spec = Spec::variable("CHATWOOT_PUBLIC_URL");
+    /// What Chatwoot signs its calls with.
+    pub const CHATWOOT_SIGNING_SECRET: Spec = Spec::variable("CHATWOOT_SIGNING_SECRET").secret();
+    /// The bridge's other settings, as JSON.
+    pub const CHATWOOT_OPTIONS: Spec = Spec::variable("CHATWOOT_OPTIONS");
     /// Whether addresses that callers name may be private.
     pub const ALLOW_PRIVATE: Spec = Spec::variable("ZAPNODE_ALLOW_PRIVATE_ADDRESSES");
     /// Whether groups are not listened to.
@@ -172,6 +190,10 @@ pub struct Settings {
     pub webhook_events: Vec<String>,
     /// What signs them; made if absent.
     pub webhook_secret: Option<String>,
+    /// The bridge of the default session to Chatwoot. Its address is trusted: it may be private.
+    pub chatwoot: Option<BridgeConfig>,
+    /// What Chatwoot signs with, also where it calls `/webhook/{secret}`.
+    pub chatwoot_signing_secret: Option<String>,
     /// Whether webhooks that callers make may lead into private networks.
     pub allow_private_addresses: bool,
     /// Which chats sessions do not listen to, where they chose nothing else.
@@ -276,6 +298,7 @@ impl Settings {
                 "a number lower than ZAPNODE_MEMORY_HARD_MB, or off",
             ));
         }
+        let (chatwoot, chatwoot_signing_secret) = chatwoot::read(&mut r)?;
         let allow_private = r.required(names::ALLOW_PRIVATE, "false", value::boolean)?;
         let media = media(&mut r, surroundings, allow_private)?;
         let log = "info,headless_chrome=warn";
@@ -332,6 +355,8 @@ impl Settings {
             api_key,
             data_dir,
             auth_dir,
+            chatwoot,
+            chatwoot_signing_secret,
             shown: r.finish(),
         })
     }

@@ -28,11 +28,11 @@ fn merged(
     )
 }
 
-fn from_environment(pairs: Pairs<'_>) -> Result<Settings, SettingError> {
+pub(super) fn from_environment(pairs: Pairs<'_>) -> Result<Settings, SettingError> {
     merged(&Flags::default(), pairs, &[])
 }
 
-fn shown(settings: &Settings, name: &str) -> (String, Source) {
+pub(super) fn shown(settings: &Settings, name: &str) -> (String, Source) {
     let found = settings.shown().iter().find(|s| s.spec.name == name);
     let found = found.expect("a setting that is shown");
     (found.value.clone(), found.source)
@@ -62,7 +62,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.retention_days, 0, "messages are kept");
     assert_eq!(s.pace, Pace::OFF);
     assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
-    assert_eq!(s.shown().len(), 44, "every setting is shown once");
+    assert_eq!(s.shown().len(), 52, "every setting is shown once");
 }
 
 #[test]

@@ -88,6 +88,23 @@ pub(super) fn webhook_url(text: &str) -> Value<String> {
     }
 }
 
+/// The number of something in another program.
+pub(super) fn number(text: &str) -> Value<i64> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("a number, 1 or more"),
+    }
+}
+
+pub(super) fn any(text: &str) -> Value<String> {
+    Ok(text.to_owned())
+}
+
+/// A JSON object.
+pub(super) fn object(text: &str) -> Value<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_str(text).map_err(|_| r#"a JSON object, as {"pending":true}"#)
+}
+
 /// `message,session.status`
 pub(super) fn event_names(text: &str) -> Value<Vec<String>> {
     let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();

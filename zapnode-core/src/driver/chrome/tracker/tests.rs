@@ -296,7 +296,7 @@ fn what_was_told_as_waiting_is_awaited_until_it_is_told_or_taken_back() {
     };
     assert_eq!(awaited(&tracker), [one.clone(), two.clone()]);
     assert!(tracker.heard(message(&one, false)).is_some());
-    assert_eq!(awaited(&tracker), [two.clone()]);
+    assert_eq!(awaited(&tracker), std::slice::from_ref(&two));
     let revoke: PageRevoke = heard(json!({
         "id": two, "chat": "77@lid", "fromMe": false, "revokedFor": "everyone",
         "from": {"id": "77@lid", "phone": null, "lid": null},
