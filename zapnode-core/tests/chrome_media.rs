@@ -529,6 +529,7 @@ async fn an_expired_file_has_a_name_and_the_phone_can_be_asked() {
 }
 
 /// A large document both ways, while another session goes on talking: its slowest answer is printed.
+#[allow(clippy::print_stdout, reason = "the figures are for whoever runs it")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_document_does_not_disturb_another_session() {
     let size: usize = 64 << 20;
