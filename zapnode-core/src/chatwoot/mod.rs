@@ -147,6 +147,9 @@ pub enum ChatwootError {
     Store(#[from] StoreError),
 }
 
+/// Draws the text of a QR as a PNG; `None` where it cannot be drawn.
+pub type DrawQr = fn(&str) -> Option<Vec<u8>>;
+
 /// How bridges work.
 #[derive(Clone, Debug, Default)]
 pub struct ChatwootOptions {
@@ -156,7 +159,7 @@ pub struct ChatwootOptions {
     /// case.
     pub trusted_url: Option<String>,
     /// Draws a QR as a PNG, for agents to scan. Absent: they are told where to find it.
-    pub draw_qr: Option<fn(&str) -> Option<Vec<u8>>>,
+    pub draw_qr: Option<DrawQr>,
 }
 
 /// A bridge as it is now.
