@@ -68,6 +68,53 @@ export async function sendAndWatch(number, body, ms) {
   return { result, acked: Msg.get(id).ack >= 1 };
 }
 
+// A small picture, as the page prepares a file.
+export async function prepared() {
+  const canvas = new OffscreenCanvas(40, 30);
+  canvas.getContext('2d').fillRect(0, 0, 20, 20);
+  const blob = await canvas.convertToBlob({ type: 'image/png' });
+  const file = new File([blob], 'picture.png', { type: 'image/png' });
+  const opaque = await window.require('WAWebMediaOpaqueData').createFromData(file, file.type);
+  return window.require('WAWebPrepRawMedia').prepRawMedia(opaque, {});
+}
+
+// Sends it both ways that builds have: what becomes of each.
+export async function sendPrepared(number) {
+  const wid = window.require('WAWebWidFactory').createWid(`${number}@c.us`);
+  await window.require('WAWebQueryExistsJob').queryWidExists(wid);
+  const { Chat } = window.require('WAWebCollections');
+  const result = await window.require('WAWebFindChatAction').findOrCreateLatestChat(wid);
+  const chat = Chat.get(result.chat.id);
+  const prep = await prepared();
+  const length = prep.sendToChat.length;
+  const outcome = (promise) => promise.then(({ messageSendResult }) => messageSendResult, () => 'refused');
+  const one = await outcome(Promise.resolve().then(() => prep.sendToChat({ chat, options: { caption: 'one' } })));
+  const two = await outcome(Promise.resolve().then(() => prep.sendToChat(chat, { caption: 'two' })));
+  return [length, one, two];
+}
+
+// Uploads it: the entry's path, or what went wrong.
+export async function upload() {
+  const data = await (await prepared()).waitForPrep();
+  const mediaObject = window.require('WAWebMediaStorage').getOrCreateMediaObject(data.filehash);
+  mediaObject.consolidate(data.toJSON());
+  const mediaType = window.require('WAWebMmsMediaTypes').msgToMediaType({ type: data.type });
+  try {
+    const { mediaEntry } = await window.require('WAWebMediaMmsV4Upload').uploadMedia({ mimetype: data.mimetype, mediaObject, mediaType });
+    return mediaEntry ? mediaEntry.directPath : 'no entry';
+  } catch (error) {
+    return error.message;
+  }
+}
+
+// The last message that came, its file asked for: the stage it comes to, and whether the bytes are there.
+export async function fetchLast(how) {
+  const msg = window.require('WAWebCollections').Msg.filter((one) => !one.id.fromMe).at(-1);
+  const before = msg.mediaData.mediaStage;
+  await msg.downloadMedia(how);
+  return [before, msg.mediaData.mediaStage, msg.mediaObject.mediaBlob?.size() ?? null];
+}
+
 // Both shapes of sendSeen: what becomes of each.
 export async function seen(number) {
   const { Chat } = window.require('WAWebCollections');
@@ -91,4 +138,9 @@ export async function many(number, count) {
   }
   await Promise.all(results);
   return performance.now() - began;
+}
+
+// One of these functions together with another that it calls, as one to run in the page.
+export function using(helper, main) {
+  return new Function('...args', `${helper}\nreturn (${main})(...args);`);
 }

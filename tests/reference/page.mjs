@@ -374,6 +374,49 @@ const cases = {
     await sandbox.phone(CARLA, 'logout');
     await tab.context.close();
   },
+  async 'sendToChat of a prepared file takes one shape only'() {
+    for (const [prepSend, outcome] of [['object', [1, 'OK', 'refused']], ['positional', [2, 'refused', 'OK']]]) {
+      const tab = await open({ prepSend });
+      await tab.link(ANA);
+      checks.equal(await tab.ask(inside.using(inside.prepared, inside.sendPrepared), BRUNO), outcome);
+      await tab.context.close();
+    }
+  },
+  async 'uploads: taken, refused, without an entry, slow'() {
+    const tab = await open();
+    await tab.link(ANA);
+    const upload = inside.using(inside.prepared, inside.upload);
+    checks.match(await tab.ask(upload), /^\/v\/t62/);
+    await sandbox.faults({ uploads: 'refused' });
+    await tab.until(() => window.require('WAWebSocketModel').Socket.state === 'CONNECTED');
+    await until(async () => /upload failed: 507/.test(await tab.ask(upload)), 'refused');
+    await sandbox.faults({ uploads: 'noEntry' });
+    await until(async () => (await tab.ask(upload)) === 'no entry', 'no entry');
+    await sandbox.faults({ uploads: 'taken', uploadMs: 400 });
+    const began = Date.now();
+    checks.match(await tab.ask(upload), /^\/v\/t62/);
+    checks.equal(Date.now() - began >= 400, true);
+    await tab.context.close();
+  },
+  async 'a file is fetched; expired, the phone is asked only by who insists'() {
+    const tab = await open();
+    await tab.link(ANA);
+    const send = async (bytes) => {
+      const before = await tab.ask(() => heard.added.length);
+      await sandbox.sendFile(BRUNO, { to: ANA, kind: 'document', name: 'a.txt' }, 'text/plain', bytes);
+      await tab.until((before) => heard.added.length > before, before);
+    };
+    await send('one');
+    checks.equal(await tab.ask(inside.fetchLast), ['INIT', 'RESOLVED', 3]);
+    await sandbox.faults({ mediaExpired: true });
+    await send('four');
+    checks.equal(await tab.ask(inside.fetchLast), ['INIT', 'ERROR_MISSING', null]);
+    checks.equal(await tab.ask(inside.fetchLast, { rmrReason: 1 }), ['ERROR_MISSING', 'RESOLVED', 4]);
+    await sandbox.faults({ reupload: 'refused' });
+    await send('five5');
+    checks.equal(await tab.ask(inside.fetchLast, { rmrReason: 1 }), ['INIT', 'ERROR_MISSING', null]);
+    await tab.context.close();
+  },
   async 'page weight'() {
     const tab = await open();
     await tab.link(ANA);

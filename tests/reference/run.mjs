@@ -182,6 +182,13 @@ async function files(ana) {
     checks.equal([onPhone.kind, onPhone.fields.duration], ['ptt', 3]);
     checks.equal(Buffer.from(onPhone.fields.waveform, 'base64').length, 64);
   });
+  await checks.run('sendMessage video and GIF', async () => {
+    for (const sendVideoAsGif of [false, true]) {
+      const sent = await send(BRUNO, media('clip.mp4', 'video/mp4'), { sendVideoAsGif });
+      const onPhone = await arrived(BRUNO, sent, 'clip.mp4');
+      checks.equal([onPhone.kind, onPhone.fields.duration, Boolean(onPhone.fields.isGif)], ['video', 2, sendVideoAsGif]);
+    }
+  });
   await checks.run('sendMessage sticker', async () => {
     const sent = await send(BRUNO, media('sticker.webp', 'image/webp'), { sendMediaAsSticker: true });
     const onPhone = await arrived(BRUNO, sent, 'sticker.webp');
@@ -197,6 +204,8 @@ async function files(ana) {
     ['document', 'paper.pdf', 'application/pdf', CARLA],
     ['ptt', 'voice.ogg', 'audio/ogg; codecs=opus', BRUNO],
     ['sticker', 'sticker.webp', 'image/webp', CARLA],
+    ['video', 'clip.mp4', 'video/mp4', BRUNO],
+    ['audio', 'tone.mp3', 'audio/mpeg', CARLA],
   ])
     await checks.run(`downloadMedia ${kind}`, async () => {
       const heard = ana.next('message', ([message]) => message.type === kind && !message.fromMe);

@@ -3,6 +3,7 @@
 //! One binary, so that it is linked once. Each file is a chapter; each test brings its own scene
 //! and can run beside the others.
 
+mod agents;
 mod api;
 mod bulk;
 mod container;

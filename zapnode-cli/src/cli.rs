@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chats, chatwoot, completions, config, doctor, listen, login, messages, optout,
-    restore, sandbox, send, sessions, webhooks,
+    backup, bulk, chats, chatwoot, completions, config, doctor, listen, login, media, messages,
+    optout, restore, sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -120,6 +120,7 @@ pub(crate) enum Command {
     Login(login::LoginArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
+    Media(media::MediaArgs),
     Sessions(sessions::SessionsArgs),
     Messages(messages::MessagesArgs),
     Chats(chats::ChatsArgs),

@@ -1,17 +1,21 @@
 //! The API, wherever it is: at `--server`, in the daemon that owns the data folder, or in this
 //! process. Commands are written once against it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use futures_util::TryStreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
 use hyper::{Method, Request, StatusCode, header};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tokio_util::io::ReaderStream;
 use zapnode_core::owner::{DataFolder, Owner};
 use zapnode_http::settings::{Settings, Surroundings};
 
@@ -21,6 +25,12 @@ use crate::progress::Progress;
 
 /// Longer than any answer of ours takes: a send waits 10 s, a pairing code a little more.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+/// A file is read and uploaded in pieces of this size. Bytes.
+const UPLOAD_PIECE: usize = 64 * 1024;
+
+/// The slowest line that a file is uploaded on. Bytes in a second.
+const SLOWEST_UPLOAD: u64 = 64 * 1024;
 
 /// How long one look at a session waits for news.
 const LOOK_MS: u128 = 20_000;
@@ -38,8 +48,11 @@ enum Transport {
 struct Remote {
     base: String,
     key: Option<String>,
-    http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    http: Client<HttpsConnector<HttpConnector>, Outgoing>,
 }
+
+/// The body of a request.
+pub(crate) type Outgoing = UnsyncBoxBody<Bytes, std::io::Error>;
 
 impl Api {
     /// Finds it: `server` if given, else who owns the data folder, else this process itself.
@@ -153,14 +166,55 @@ impl Api {
             }
             None => Bytes::new(),
         };
+        self.answer(request, whole(bytes), ANSWER_WITHIN).await
+    }
+
+    /// Uploads a file, and gives the body of a yes. It is read as it goes.
+    pub(crate) async fn upload(&self, path: &str, file: &Path) -> Result<Value, CliError> {
+        let failed = |error: std::io::Error| {
+            CliError::usage(format!("{} cannot be read: {error}", file.display()))
+        };
+        let opened = tokio::fs::File::open(file).await.map_err(failed)?;
+        let facts = opened.metadata().await.map_err(failed)?;
+        if !facts.is_file() {
+            return Err(CliError::usage(format!("{} is no file", file.display())));
+        }
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
+        let base = match &self.transport {
+            Transport::Remote(remote) => remote.base.as_str(),
+            Transport::Embedded(_) => "",
+        };
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{base}{path}?filename={name}"))
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .header(header::CONTENT_LENGTH, facts.len());
+        let request = match &self.transport {
+            Transport::Remote(_) => request,
+            Transport::Embedded(_) => request.header(header::HOST, "localhost"),
+        };
+        let pieces = ReaderStream::with_capacity(opened, UPLOAD_PIECE);
+        let body = UnsyncBoxBody::new(StreamBody::new(pieces.map_ok(Frame::data)));
+        // At the pace of a slow line.
+        let within = ANSWER_WITHIN + Duration::from_secs(facts.len() / SLOWEST_UPLOAD);
+        self.answer(request, body, within).await
+    }
+
+    async fn answer(
+        &self,
+        mut request: hyper::http::request::Builder,
+        body: Outgoing,
+        within: Duration,
+    ) -> Result<Value, CliError> {
         let (status, body) = match &self.transport {
             Transport::Remote(remote) => {
                 if let Some(key) = &remote.key {
                     request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
                 }
-                remote.ask(finish(request, bytes)?).await?
+                remote.ask(finish(request, body)?, within).await?
             }
-            Transport::Embedded(embedded) => embedded.ask(finish(request, bytes)?).await?,
+            Transport::Embedded(embedded) => embedded.ask(finish(request, body)?).await?,
         };
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() && value.is_object() {
@@ -172,8 +226,9 @@ impl Api {
     /// Asks for a file and gives it to `take` piece by piece; says how many bytes came.
     pub(crate) async fn download(
         &self,
+        method: Method,
         path: &str,
-        body: Value,
+        body: Option<Value>,
         within: Duration,
         mut take: impl FnMut(&[u8]) -> Result<(), CliError>,
     ) -> Result<u64, CliError> {
@@ -182,16 +237,22 @@ impl Api {
             Transport::Embedded(_) => ("", None),
         };
         let mut request = Request::builder()
-            .method(Method::POST)
-            .uri(format!("{base}{path}"))
-            .header(header::CONTENT_TYPE, "application/json");
+            .method(method)
+            .uri(format!("{base}{path}"));
+        let body = match body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Bytes::from(body.to_string())
+            }
+            None => Bytes::new(),
+        };
         if base.is_empty() {
             request = request.header(header::HOST, "localhost");
         }
         if let Some(key) = key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         }
-        let request = finish(request, Bytes::from(body.to_string()))?;
+        let request = finish(request, whole(body))?;
         let exchange = async {
             let mut answer = match &self.transport {
                 Transport::Remote(remote) => remote.open(request).await?,
@@ -319,7 +380,7 @@ pub(crate) type Opened = hyper::Response<UnsyncBoxBody<Bytes, CliError>>;
 
 impl Remote {
     /// Asks, and gives the answer before its body is there.
-    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Opened, CliError> {
+    async fn open(&self, request: Request<Outgoing>) -> Result<Opened, CliError> {
         let unreachable = |base: &str, why: String| {
             let text = format!("{base} could not be reached: {why}");
             CliError::new(Kind::Server, "server_unreachable", text)
@@ -337,7 +398,11 @@ impl Remote {
         }))
     }
 
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), CliError> {
+    async fn ask(
+        &self,
+        request: Request<Outgoing>,
+        within: Duration,
+    ) -> Result<(StatusCode, Bytes), CliError> {
         let unreachable = |why: String| {
             let text = format!("{} could not be reached: {why}", self.base);
             CliError::new(Kind::Server, "server_unreachable", text)
@@ -351,21 +416,26 @@ impl Remote {
             let body = body.map_err(|error| unreachable(error.to_string()))?;
             Ok((status, body.to_bytes()))
         };
-        match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
+        match tokio::time::timeout(within, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(unreachable(format!(
                 "no answer within {} s",
-                ANSWER_WITHIN.as_secs()
+                within.as_secs()
             ))),
         }
     }
 }
 
+/// A body that is here as a whole.
+fn whole(bytes: Bytes) -> Outgoing {
+    UnsyncBoxBody::new(Full::new(bytes).map_err(|never| match never {}))
+}
+
 fn finish(
     request: hyper::http::request::Builder,
-    body: Bytes,
-) -> Result<Request<Full<Bytes>>, CliError> {
+    body: Outgoing,
+) -> Result<Request<Outgoing>, CliError> {
     request
-        .body(Full::new(body))
+        .body(body)
         .map_err(|error| CliError::usage(format!("this cannot be asked: {error}")))
 }

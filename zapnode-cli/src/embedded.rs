@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
 use tower::ServiceExt;
@@ -12,6 +12,7 @@ use zapnode_core::driver::chrome::ChromeDriver;
 use zapnode_http::settings::{Settings, Surroundings};
 use zapnode_http::{App, AppOptions};
 
+use crate::client::Outgoing;
 use crate::error::{CliError, Kind};
 
 /// How long the simulated WhatsApp, which is on this machine, may take to answer.
@@ -41,6 +42,7 @@ impl Embedded {
             manager.clone(),
             AppOptions {
                 send_wait: settings.send_wait,
+                region: settings.region,
                 ..AppOptions::new(settings.session_name.clone())
             },
         );
@@ -74,7 +76,7 @@ impl Embedded {
     /// Asks it, as one would ask a daemon.
     pub(crate) async fn ask(
         &self,
-        request: Request<Full<Bytes>>,
+        request: Request<Outgoing>,
     ) -> Result<(StatusCode, Bytes), CliError> {
         let answer = self.open_answer(request).await;
         let status = answer.status();
@@ -84,10 +86,7 @@ impl Embedded {
     }
 
     /// Asks it, and gives the answer before its body is there.
-    pub(crate) async fn open_answer(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> axum::response::Response {
+    pub(crate) async fn open_answer(&self, request: Request<Outgoing>) -> axum::response::Response {
         let asked = self
             .app
             .router()

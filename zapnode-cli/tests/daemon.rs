@@ -504,8 +504,100 @@ async fn webhooks_are_made_tested_listed_and_deleted() {
     assert!(sent.out.contains("no such deliveries"), "{sent:?}");
     let retry = daemon.run(&["webhooks", "retry", hook, "whd_x"]).await;
     assert_eq!(retry.code, 1, "{retry:?}");
+    let listed = async |word: &'static str| daemon.run(&["webhooks"]).await.out.contains(word);
+    let paused = daemon.run(&["webhooks", "pause", hook]).await;
+    assert!(paused.code == 0 && listed("paused").await, "{paused:?}");
+    let on = daemon.run(&["webhooks", "resume", hook]).await;
+    assert!(on.code == 0 && !listed("paused").await, "{on:?}");
+    let rotated = daemon.run(&["webhooks", "rotate", hook, "--json"]).await;
+    let secret = rotated.json()[0]["webhook"]["secret"].clone();
+    assert_ne!(secret, webhook["secret"]);
+    assert!(secret.as_str().unwrap().starts_with("whsec_"));
+    let none = ["webhooks", "replay", hook, "--from", "2026-11-24T10:00:00Z"];
+    let none = daemon.run(&none).await;
+    assert!(none.out.contains("0 events"), "{none:?}");
+    for wrong in [
+        &["webhooks", "replay", hook][..],
+        &["webhooks", "rotate", hook, "--overlap", "604801"],
+    ] {
+        let refused = daemon.run(wrong).await;
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
+    let unknown = "evt_01JY0000000000000000000000";
+    let unknown = ["webhooks", "replay", hook, "--event", unknown];
+    let unknown = daemon.run(&unknown).await;
+    assert!(unknown.err.contains("Event not found"), "{unknown:?}");
     let gone = daemon.run(&["webhooks", "delete", hook]).await;
     assert_eq!(gone.code, 0, "{gone:?}");
     let again = daemon.run(&["webhooks", "delete", hook]).await;
     assert_eq!(again.code, 1, "{again:?}");
+}
+
+#[tokio::test]
+async fn files_places_polls_and_contacts_are_sent() {
+    use zapnode_core::message::{Content, MediaKind};
+    let daemon = Daemon::start().await;
+    daemon.link("shop").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("conta nº 3.pdf");
+    std::fs::write(&file, b"%PDF-1.7\n").unwrap();
+    let file = file.to_str().unwrap();
+    let send = async |arguments: &[&str]| {
+        let all = [&["send", "--session", "shop", "--to", BRUNO], arguments].concat();
+        daemon.run(&all).await
+    };
+    for arguments in [
+        &["--file", file, "--caption", "a conta"][..],
+        &["--location", "-8.8383,13.2344,Luanda"],
+        &["--poll", "Quando?|hoje|amanhã", "--several"],
+        &["--contact", "Ana,244929782402"],
+        &["--no-preview", "olá https://exemplo.ao"],
+    ] {
+        let run = send(arguments).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        assert_eq!(run.out, format!("Sent to {BRUNO}.\n"), "{run:?}");
+    }
+    let sent: Vec<Content> = daemon
+        .driver
+        .sent()
+        .into_iter()
+        .map(|m| m.content)
+        .collect();
+    let kinds: Vec<&str> = sent.iter().map(Content::kind).collect();
+    assert_eq!(
+        kinds,
+        ["document", "location", "poll_creation", "vcard", "chat"]
+    );
+    let media = sent[0].media().unwrap();
+    assert_eq!(
+        (media.kind, media.caption.as_deref()),
+        (MediaKind::Document, Some("a conta"))
+    );
+    assert_eq!(media.file.name.as_deref(), Some("conta nº 3.pdf"));
+    assert_eq!(std::fs::read(&media.file.path).unwrap(), b"%PDF-1.7\n");
+
+    // A national number, where that is asked for.
+    let run = daemon
+        .run(&[
+            "send",
+            "-s",
+            "shop",
+            "--to",
+            "929 782 402",
+            "--region",
+            "AO",
+            "olá",
+        ])
+        .await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(daemon.texts(ANA), ["olá"]);
+
+    let none = send(&["--file", "/no/such/file"]).await;
+    assert_eq!((none.code, none.out.as_str()), (2, ""), "{none:?}");
+    let wrong = send(&["--file", file, "--voice"]).await;
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    assert!(
+        wrong.err.contains("cannot be sent as a voice note"),
+        "{wrong:?}"
+    );
 }

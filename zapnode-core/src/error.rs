@@ -120,6 +120,9 @@ pub enum Error {
     /// There is no backup, or it was not restored.
     #[error(transparent)]
     Backup(#[from] crate::backup::BackupError),
+    /// A file of a message could not be taken, prepared or found.
+    #[error(transparent)]
+    Media(#[from] crate::media::MediaError),
     /// The webhooks could not be opened.
     #[error(transparent)]
     Webhook(#[from] crate::webhook::WebhookError),

@@ -33,6 +33,7 @@
 //!   it with headless Chrome and the real WhatsApp Web page.
 //! - [`backup`]: one file with the store and the logins, and back.
 //! - [`bulk`]: one text to many people, as a job; [`optout`]: who is left out of it.
+//! - [`media`]: the files that messages carry.
 //! - [`pool`]: several sessions as one sender.
 //! - [`event`]: what happened, in a durable log that is read by a cursor: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
@@ -62,6 +63,7 @@ pub mod outbox;
 pub mod owner;
 pub mod person;
 pub mod pool;
+mod region;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod session;
@@ -72,4 +74,5 @@ pub use error::{Error, Standing, with_causes};
 pub use id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 pub use manager::{Created, SessionManager};
 pub use options::{ManagerOptions, SessionOptions};
+pub use region::{InvalidRegion, Region};
 pub use session::{SessionHandle, SessionInfo, SessionState};

@@ -16,7 +16,7 @@ use crate::driver::{Driver, StoredLogin};
 use crate::error::Error;
 use crate::event::{EventLog, Signal, SignalKind};
 use crate::id::{MessageId, SessionId};
-use crate::media::MediaStore;
+use crate::media::{self, MediaStore};
 use crate::options::{ManagerOptions, SessionOptions};
 use crate::optout::OptOuts;
 use crate::outbox::worker::{self, Worker};
@@ -26,7 +26,7 @@ use crate::pool::Turns;
 use crate::session::actor::{Actor, Command, Context, Parts};
 use crate::session::failure::Records;
 use crate::session::handle::Shared;
-use crate::session::{SessionHandle, SessionInfo, SessionState};
+use crate::session::{AskPhone, SessionHandle, SessionInfo, SessionState};
 use crate::store::{self, SessionRow, Spare, Store, StoreError, StoreHealth};
 use crate::webhook::Webhooks;
 
@@ -123,6 +123,8 @@ impl SessionManager {
         let opt_outs = OptOuts::new(store.clone(), options.stop_words.clone(), news);
         let log = EventLog::new(store.clone());
         let webhooks = Webhooks::open(store.clone(), log.clone(), options.webhooks.clone()).await?;
+        let media = MediaStore::open(folder.path(), store.clone(), options.media.clone());
+        media.clear_incoming().await;
         let context = Arc::new(Context {
             driver,
             store,
@@ -131,7 +133,7 @@ impl SessionManager {
             cleanup_after_logout: options.cleanup_after_logout,
             care: options.care,
             records: Records::in_folder(folder.path()),
-            media: MediaStore::in_folder(folder.path()),
+            media,
             pace: options.pace,
             bus,
             removals,
@@ -159,8 +161,40 @@ impl SessionManager {
         tokio::spawn(forget_what_is_old(Arc::downgrade(&manager.inner)));
         tokio::spawn(forget_old_events(Arc::downgrade(&manager.inner)));
         tokio::spawn(remove_on_request(Arc::downgrade(&manager.inner), to_remove));
+        manager.load_by_rule();
         tokio::spawn(tell_taken_back(Arc::downgrade(&manager.inner), taken_back));
         Ok(manager)
+    }
+
+    /// Has the files of messages loaded as they come, where the options say so.
+    fn load_by_rule(&self) {
+        let rule = self.inner.options.media.download.clone();
+        if rule.kinds.is_empty() {
+            return;
+        }
+        let (log, here) = (Arc::downgrade(&self.inner), Arc::downgrade(&self.inner));
+        let load = move |session: SessionId, message: Ulid| {
+            let manager = here.upgrade().map(|inner| Self { inner });
+            async move {
+                if let Some(manager) = manager
+                    && let Err(error) = manager.load_media_of(&session, message).await
+                {
+                    tracing::warn!(%session, %message, %error, "a file that came could not be loaded");
+                }
+            }
+        };
+        tokio::spawn(media::load_by_rule(
+            rule,
+            self.inner.log.subscribe(),
+            move || log.upgrade().map(|inner| inner.log.clone()),
+            load,
+        ));
+    }
+
+    async fn load_media_of(&self, session: &SessionId, message: Ulid) -> Result<(), Error> {
+        let message = self.message(message).await?;
+        let session = self.get(session)?;
+        session.load_media(&message, AskPhone::No).await.map(|_| ())
     }
 
     /// Starts every session that was meant to run when the program last ended. They start their
@@ -317,6 +351,11 @@ impl SessionManager {
             drop(registry);
             removed.await;
         }
+    }
+
+    /// The files that messages carry.
+    pub fn media(&self) -> &MediaStore {
+        &self.inner.context.media
     }
 
     /// A message of any session by our own id, also of one that was removed.
@@ -532,12 +571,19 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
     loop {
         hourly.tick().await;
         // The manager itself is not held meanwhile: whoever drops it may open its folder anew at once.
-        let Some((store, options)) = manager
-            .upgrade()
-            .map(|inner| (inner.context.store.clone(), inner.options.clone()))
-        else {
+        let Some((store, media, options)) = manager.upgrade().map(|inner| {
+            let context = &inner.context;
+            (
+                context.store.clone(),
+                context.media.clone(),
+                inner.options.clone(),
+            )
+        }) else {
             return;
         };
+        if let Err(error) = media.sweep().await {
+            tracing::error!(%error, "old files could not be deleted");
+        }
         let keys_from = OffsetDateTime::now_utc() - options.idempotency_keys_kept;
         if let Err(error) = store.forget_keys(keys_from).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");

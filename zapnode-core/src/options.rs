@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ignore::{Ignore, IgnoreChoice};
+use crate::media::MediaOptions;
 use crate::optout::StopWords;
 use crate::outbox::Pace;
 use crate::webhook::WebhookOptions;
@@ -153,6 +154,8 @@ pub struct ManagerOptions {
     pub events_kept: EventsKept,
     /// How webhooks work.
     pub webhooks: WebhookOptions,
+    /// How files are taken, kept and converted.
+    pub media: MediaOptions,
 }
 
 /// How many events the log keeps. The oldest are forgotten first, whichever bound is reached.
@@ -193,6 +196,7 @@ impl ManagerOptions {
             ignore: Ignore::default(),
             events_kept: EventsKept::default(),
             webhooks: WebhookOptions::default(),
+            media: MediaOptions::default(),
         }
     }
 }

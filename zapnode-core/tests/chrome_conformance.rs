@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
 use zapnode_core::driver::conformance::{self, Change, Shown, World};
 use zapnode_core::driver::{Driver, StoredLogin};
-use zapnode_core::sandbox::{Sandbox, SandboxOptions};
+use zapnode_core::sandbox::{PhoneFile, Sandbox, SandboxOptions};
 use zapnode_core::{PhoneNumber, SessionId, WireId};
 
 struct Simulated {
@@ -47,6 +47,17 @@ impl World for Simulated {
             Change::Revoke => phone.revoke(id).await,
         };
         changed.expect("the phone has the message");
+    }
+
+    async fn send_document(&self, from: &PhoneNumber, account: &PhoneNumber, bytes: &[u8]) {
+        let file = PhoneFile::new("document", "application/octet-stream", bytes);
+        let from = self.sandbox.phone(from);
+        from.send_file(account.clone(), file).await.expect("sent");
+    }
+
+    async fn document(&self, phone: &PhoneNumber, id: &WireId) -> Vec<u8> {
+        let file = self.sandbox.phone(phone).file(id).await;
+        file.expect("the phone opens it")
     }
 
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {

@@ -76,10 +76,11 @@ fn message(chat: &ChatId, media: Media) -> OutgoingMessage {
 
 /// Sends it, and gives it as it came to the other phone.
 async fn send(sandbox: &Sandbox, session: &mut Session, out: &OutgoingMessage) -> PhoneMessage {
+    let them = theirs(sandbox);
     let sent = session.connection.send(out).await.expect("sent");
     assert_eq!(sent.id.wire_id(), out.wire_id, "the id is the one chosen");
     session.wait_ack(&out.wire_id, Ack::Server).await;
-    let here = theirs(sandbox).wait_for_message(|one| one.id == out.wire_id, PATIENCE);
+    let here = them.wait_for_message(|one| one.id == out.wire_id, PATIENCE);
     here.await.expect("arrived")
 }
 
@@ -98,9 +99,9 @@ async fn incoming(session: &mut Session, caption: &str) -> IncomingMessage {
 async fn every_kind_both_ways(addressing: Addressing) {
     let sandbox = sandbox(|faults| faults.addressing = addressing).await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
-    assert_eq!(chat.is_lid(), addressing == Addressing::Lid);
     for (kind, word, name, mime) in KINDS {
         let path = sample(name);
         let mut media = Media::new(kind, file(&path, mime));
@@ -112,7 +113,7 @@ async fn every_kind_both_ways(addressing: Addressing) {
         if kind.takes_caption() {
             assert_eq!(got.text, caption, "{kind:?}");
         }
-        let arrived = theirs(&sandbox).file(&got.id).await.expect("opened");
+        let arrived = them.file(&got.id).await.expect("opened");
         assert!(arrived == bytes_of(&path), "{kind:?} has other bytes");
         assert_eq!(got.fields["mimetype"], mime, "{kind:?}");
         assert_eq!(
@@ -134,10 +135,11 @@ async fn every_kind_both_ways(addressing: Addressing) {
         let word = if kind == MediaKind::Gif { "gif" } else { word };
         let mut back = PhoneFile::new(word, mime, bytes_of(&path)).caption(&caption);
         back.name = Some(name.to_owned());
-        let sent = theirs(&sandbox).send_file(phone(OURS), back).await;
+        let sent = them.send_file(phone(OURS), back).await;
         let sent = sent.expect("sent");
         let heard = incoming(&mut session, &caption).await;
         assert_eq!(heard.id.wire_id(), sent);
+        assert_eq!(heard.chat.is_lid(), addressing == Addressing::Lid);
         let facts = heard.details.media.expect("facts of the file");
         assert_eq!(facts.mime_type.as_deref(), Some(mime));
         assert_eq!(facts.size, Some(bytes_of(&path).len() as u64));
@@ -185,13 +187,14 @@ async fn every_kind_goes_both_ways_by_lid() {
 async fn two_sessions_send_each_other_files() {
     let sandbox = sandbox(|_| {}).await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut ana = logged_in(&sandbox, &bench).await;
     let mut bruno = bench.open("b").await;
     let qr = bruno.wait_qr().await;
-    theirs(&sandbox).scan(&qr).await.expect("scanned");
+    them.scan(&qr).await.expect("scanned");
     bruno.wait_ready().await;
     for (from, to, number) in [(0, 1, THEIRS), (1, 0, OURS)] {
-        let mut sessions = [&mut ana, &mut bruno];
+        let sessions = [&mut ana, &mut bruno];
         let chat = sessions[from].chat_of(&phone(number)).await;
         let mut media = Media::new(MediaKind::Image, file(&sample("photo.jpg"), "image/jpeg"));
         media.caption = Some(format!("foto {from}"));
@@ -211,6 +214,7 @@ async fn two_sessions_send_each_other_files() {
 async fn view_once_hd_answers_and_stickers_of_pictures() {
     let sandbox = sandbox(|_| {}).await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
 
@@ -224,7 +228,7 @@ async fn view_once_hd_answers_and_stickers_of_pictures() {
         let mut media = Media::new(MediaKind::Image, file(&sample("wide.jpg"), "image/jpeg"));
         media.hd = hd;
         let got = send(&sandbox, &mut session, &message(&chat, media)).await;
-        let bytes = theirs(&sandbox).file(&got.id).await.expect("opened");
+        let bytes = them.file(&got.id).await.expect("opened");
         assert_eq!(jpeg_width(&bytes), Some(width), "HD: {hd}");
     }
 
@@ -233,11 +237,11 @@ async fn view_once_hd_answers_and_stickers_of_pictures() {
         file(&sample("picture.png"), "image/png"),
     );
     let got = send(&sandbox, &mut session, &message(&chat, media)).await;
-    let bytes = theirs(&sandbox).file(&got.id).await.expect("opened");
+    let bytes = them.file(&got.id).await.expect("opened");
     assert!(bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP");
 
     // A waveform and a length of the caller's own, and an answer.
-    let question = theirs(&sandbox).send(&phone(OURS), "como soa?").await;
+    let question = them.send(&phone(OURS), "como soa?").await;
     let question = question.expect("sent");
     let heard = session.wait_message("como soa?").await;
     let mut media = Media::new(
@@ -257,7 +261,7 @@ async fn view_once_hd_answers_and_stickers_of_pictures() {
     // One that may be seen once does not come to linked devices; that it came is told.
     let mut once = PhoneFile::new("image", "image/jpeg", bytes_of(&sample("photo.jpg")));
     once.view_once = true;
-    let id = theirs(&sandbox).send_file(phone(OURS), once).await;
+    let id = them.send_file(phone(OURS), once).await;
     let id = id.expect("sent");
     session
         .wait("word of it", |event| match event {
@@ -281,6 +285,7 @@ fn jpeg_width(bytes: &[u8]) -> Option<u16> {
 async fn what_goes_wrong_with_a_file_has_a_name_and_sends_nothing() {
     let sandbox = sandbox(|_| {}).await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
     let image = || Media::new(MediaKind::Image, file(&sample("photo.jpg"), "image/jpeg"));
@@ -325,7 +330,7 @@ async fn what_goes_wrong_with_a_file_has_a_name_and_sends_nothing() {
             "{unusable:?}"
         );
     }
-    assert!(theirs(&sandbox).messages().is_empty(), "nothing was sent");
+    assert!(them.messages().is_empty(), "nothing was sent");
 
     // The same message goes once all is well.
     let out = message(&chat, image());
@@ -335,7 +340,7 @@ async fn what_goes_wrong_with_a_file_has_a_name_and_sends_nothing() {
     assert_eq!(send(&sandbox, &mut session, &out).await.deliveries, 1);
     let again = session.connection.send(&out).await.expect("known");
     assert_eq!(again.id.wire_id(), out.wire_id);
-    assert_eq!(theirs(&sandbox).messages().len(), 1);
+    assert_eq!(them.messages().len(), 1);
     session.close().await;
 }
 
@@ -350,6 +355,7 @@ async fn a_missing_module_is_named_and_takes_only_its_feature_with_it() {
     })
     .await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
     for (kind, name, mime, module) in [
@@ -374,7 +380,7 @@ async fn a_missing_module_is_named_and_takes_only_its_feature_with_it() {
         );
     }
     let photo = PhoneFile::new("image", "image/jpeg", bytes_of(&sample("photo.jpg")));
-    let sent = theirs(&sandbox).send_file(phone(OURS), photo.caption("foto"));
+    let sent = them.send_file(phone(OURS), photo.caption("foto"));
     sent.await.expect("sent");
     let heard = incoming(&mut session, "foto").await;
     let to = bench.folder.path().join("a.jpg");
@@ -402,22 +408,20 @@ async fn a_missing_module_is_named_and_takes_only_its_feature_with_it() {
 async fn a_reload_in_the_middle_of_an_upload_sends_once_or_not_at_all() {
     let sandbox = sandbox(|_| {}).await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let chat = session.chat_of(&phone(THEIRS)).await;
-    let media = Media::new(MediaKind::Image, file(&sample("photo.jpg"), "image/jpeg"));
-    let out = message(&chat, media);
-    // While its file is on the way, while the page has the message and the servers have not, and
-    // while the servers have it and the page does not know.
-    for (hold, delivered) in [
-        (Hold::Uploading, false),
-        (Hold::Kept, false),
-        (Hold::Taken, true),
-    ] {
-        let out = OutgoingMessage {
-            wire_id: zapnode_core::WireId::choose(),
-            ..out.clone()
-        };
+    // Every kind while its file is on the way; one while the page has the message and the servers
+    // have not, and while the servers have it and the page does not know.
+    let photo = KINDS[0];
+    let holds = KINDS.map(|kind| (kind, Hold::Uploading));
+    let holds = holds
+        .into_iter()
+        .chain([(photo, Hold::Kept), (photo, Hold::Taken)]);
+    for ((kind, _, name, mime), hold) in holds {
+        let out = message(&chat, Media::new(kind, file(&sample(name), mime)));
         let id = MessageId::new(&format!("true_{chat}_{}", out.wire_id)).expect("a key");
+        let delivered = hold == Hold::Taken;
         sandbox.turn(|faults| faults.hold = hold);
         let connection = session.connection.clone();
         let sending = tokio::spawn({
@@ -426,10 +430,7 @@ async fn a_reload_in_the_middle_of_an_upload_sends_once_or_not_at_all() {
         });
         sandbox.wait_until_held(PATIENCE).await.expect("held");
         assert_eq!(
-            theirs(&sandbox)
-                .messages()
-                .iter()
-                .any(|one| one.id == out.wire_id),
+            them.messages().iter().any(|one| one.id == out.wire_id),
             delivered,
             "{hold:?}"
         );
@@ -447,13 +448,13 @@ async fn a_reload_in_the_middle_of_an_upload_sends_once_or_not_at_all() {
         if found.is_none() {
             session.connection.send(&out).await.expect("sent");
         }
-        let arrived = theirs(&sandbox).wait_for_message(|one| one.id == out.wire_id, PATIENCE);
+        let arrived = them.wait_for_message(|one| one.id == out.wire_id, PATIENCE);
         arrived.await.expect("arrived");
-        let copies = theirs(&sandbox).messages();
+        let copies = them.messages();
         let copies = copies.iter().filter(|one| one.id == out.wire_id).count();
         assert_eq!(copies, 1, "{hold:?}");
-        let bytes = theirs(&sandbox).file(&out.wire_id).await.expect("opened");
-        assert!(bytes == bytes_of(&sample("photo.jpg")), "{hold:?}");
+        let bytes = them.file(&out.wire_id).await.expect("opened");
+        assert!(bytes == bytes_of(&sample(name)), "{kind:?} {hold:?}");
     }
     session.close().await;
 }
@@ -462,9 +463,10 @@ async fn a_reload_in_the_middle_of_an_upload_sends_once_or_not_at_all() {
 async fn an_expired_file_has_a_name_and_the_phone_can_be_asked() {
     let sandbox = sandbox(|_| {}).await;
     let bench = Bench::new(&sandbox.url());
+    let them = theirs(&sandbox);
     let mut session = logged_in(&sandbox, &bench).await;
     let photo = PhoneFile::new("image", "image/jpeg", bytes_of(&sample("photo.jpg")));
-    let sent = theirs(&sandbox).send_file(phone(OURS), photo.caption("de ontem"));
+    let sent = them.send_file(phone(OURS), photo.caption("de ontem"));
     sent.await.expect("sent");
     let heard = incoming(&mut session, "de ontem").await;
     let to = bench.folder.path().join("a.jpg");
@@ -512,10 +514,7 @@ async fn an_expired_file_has_a_name_and_the_phone_can_be_asked() {
     assert!(bytes_of(&to) == bytes_of(&sample("photo.jpg")));
 
     // A message without a file, and one that nobody knows.
-    theirs(&sandbox)
-        .send(&phone(OURS), "só texto")
-        .await
-        .expect("sent");
+    them.send(&phone(OURS), "só texto").await.expect("sent");
     let text = session.wait_message("só texto").await;
     let none = session.connection.download(&text.id, &to).await;
     assert!(matches!(none, Err(DriverError::NoMedia { .. })), "{none:?}");
@@ -535,7 +534,8 @@ async fn a_large_document_does_not_disturb_another_session() {
     let size: usize = 64 << 20;
     let sandbox = sandbox(|_| {}).await;
     let bench = Bench::new(&sandbox.url());
-    let mut large = logged_in(&sandbox, &bench).await;
+    let them = theirs(&sandbox);
+    let large = logged_in(&sandbox, &bench).await;
     let mut other = bench.open("b").await;
     let qr = other.wait_qr().await;
     let third = sandbox.phone(&phone("244929000003"));
@@ -563,7 +563,7 @@ async fn a_large_document_does_not_disturb_another_session() {
     let busy = slowest_of(&other, usize::MAX, || sending.is_finished()).await;
     sending.await.expect("no panic").expect("sent");
     let up = began.elapsed();
-    let arrived = theirs(&sandbox).wait_for_message(|one| one.id == out.wire_id, PATIENCE);
+    let arrived = them.wait_for_message(|one| one.id == out.wire_id, PATIENCE);
     let arrived = arrived.await.expect("arrived");
     assert_eq!(arrived.fields["size"], size);
 
@@ -616,7 +616,8 @@ async fn slowest_of(session: &Session, times: usize, over: impl Fn() -> bool) ->
 
 /// The other session still hears what comes.
 async fn talk_of_third(sandbox: &Sandbox, session: &mut Session) {
+    let them = theirs(sandbox);
     let to = phone("244929000003");
-    theirs(sandbox).send(&to, "ainda aí?").await.expect("sent");
+    them.send(&to, "ainda aí?").await.expect("sent");
     session.wait_message("ainda aí?").await;
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use scene::{Scene, bruno, id, until};
 use time::macros::datetime;
+use zapnode_core::media::About;
 use zapnode_core::message::{
     ContactCard, Content, Event, EventCall, Media, MediaFile, MediaKind, OutgoingMessage,
 };
 use zapnode_core::outbox::{FailureCode, Message, MessageState, NewMessage};
-use zapnode_core::{ChatId, Error, MessageId, SessionInfo};
+use zapnode_core::{ChatId, Error, MessageId, SessionInfo, SessionManager};
 
 const WAIT: Duration = Duration::from_secs(20);
 const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -83,6 +84,14 @@ fn each() -> Vec<Content> {
     all
 }
 
+async fn put_file(manager: &SessionManager) {
+    let added = manager
+        .media()
+        .add_base64("dGVzdA==", About::default())
+        .await;
+    assert_eq!(added.expect("taken").sha256, SHA);
+}
+
 /// As the driver gets it: with the file's place in the data folder.
 fn placed(content: &Content, data: &Path) -> Content {
     let mut content = content.clone();
@@ -97,6 +106,7 @@ async fn every_kind_is_stored_as_it_was_asked_for_and_handed_over_after_a_restar
     let scene = Scene::new();
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
+    put_file(&manager).await;
     let later = time::OffsetDateTime::now_utc() + time::Duration::hours(1);
     let mut accepted: Vec<Message> = vec![];
     for content in each() {
@@ -154,6 +164,7 @@ async fn a_key_is_bound_to_what_is_carried() {
     let scene = Scene::new();
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
+    put_file(&manager).await;
     let all = each();
     for (n, content) in all.iter().enumerate() {
         let keyed = |content: &Content| NewMessage {

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::conformance::{self, Change, Shown, World};
-use zapnode_core::driver::scripted::{Act, ScriptedDriver};
-use zapnode_core::driver::{Driver, StoredLogin};
-use zapnode_core::message::RevokedFor;
+use zapnode_core::driver::scripted::{Act, ScriptedDriver, ScriptedFile};
+use zapnode_core::driver::{Driver, DriverError, OpenRequest, StoredLogin};
+use zapnode_core::message::{Content, RevokedFor};
+use zapnode_core::options::SessionOptions;
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
 struct Scripted {
@@ -42,6 +43,22 @@ impl World for Scripted {
             Change::React(emoji) => self.driver.react(session, from, id, emoji.as_deref()).await,
             Change::Revoke => self.driver.revoke(session, from, id).await,
         }
+    }
+
+    async fn send_document(&self, from: &PhoneNumber, _: &PhoneNumber, bytes: &[u8]) {
+        let file = ScriptedFile::new("application/octet-stream", bytes);
+        self.driver.write_file(&self.session, from, file).await;
+    }
+
+    async fn document(&self, phone: &PhoneNumber, id: &WireId) -> Vec<u8> {
+        let sent = self.driver.sent();
+        let sent = sent.into_iter().find(|one| one.wire_id == *id);
+        let sent = sent.expect("it was delivered");
+        assert_eq!(sent.chat, ChatId::from(phone));
+        let Content::Media(media) = sent.content else {
+            panic!("it has no file");
+        };
+        std::fs::read(media.file.path).expect("a file")
     }
 
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)> {
@@ -102,4 +119,49 @@ async fn the_scripted_driver_conforms() {
         folder: tempfile::tempdir().expect("a folder"),
     })
     .await;
+}
+
+#[tokio::test]
+async fn scripted_files_expire_and_come_back() {
+    let world = Scripted {
+        driver: ScriptedDriver::new(),
+        session: SessionId::new("a").expect("an id"),
+        folder: tempfile::tempdir().expect("a folder"),
+    };
+    let request = OpenRequest {
+        login: world.login(),
+        options: SessionOptions::default(),
+    };
+    let opened = world.driver.open(request).await.expect("opened");
+    let account = PhoneNumber::new("244929000001").expect("a number");
+    let friend = PhoneNumber::new("244929000002").expect("a number");
+    world.driver.scan(&world.session, &account).await;
+    let expired = ScriptedFile {
+        expired: true,
+        ..ScriptedFile::new("image/jpeg", *b"x")
+    };
+    let message = world
+        .driver
+        .write_file(&world.session, &friend, expired.clone())
+        .await;
+    let to = world.folder.path().join("a.jpg");
+    let connection = opened.connection;
+    let gone = connection.download(&message.id, &to).await;
+    assert!(matches!(
+        gone,
+        Err(DriverError::MediaExpired { asked: false, .. })
+    ));
+    connection.request_media(&message.id).await.expect("asked");
+    connection.download(&message.id, &to).await.expect("there");
+    assert_eq!(std::fs::read(&to).expect("a file"), b"x");
+    let lost = ScriptedFile {
+        on_phone: false,
+        ..expired
+    };
+    let message = world.driver.write_file(&world.session, &friend, lost).await;
+    let gone = connection.request_media(&message.id).await;
+    assert!(matches!(
+        gone,
+        Err(DriverError::MediaExpired { asked: true, .. })
+    ));
 }

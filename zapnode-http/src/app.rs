@@ -8,11 +8,11 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zapnode_core::bulk::BulkJob;
-use zapnode_core::chatwoot::{Chatwoot, ChatwootOptions};
+use zapnode_core::chatwoot::{BridgeConfig, Chatwoot, ChatwootOptions};
 use zapnode_core::outbox::Pace;
 use zapnode_core::session::{SessionHandle, SessionState};
 use zapnode_core::store::StoreError;
-use zapnode_core::{SessionId, SessionManager};
+use zapnode_core::{Region, SessionId, SessionManager};
 
 use crate::auth::{Hosts, Secret};
 use crate::error::ApiError;
@@ -35,12 +35,19 @@ pub struct AppOptions {
     pub send_wait: Duration,
     /// Whether `/webhook` works.
     pub webhook_enabled: bool,
+    /// What Chatwoot signs its calls of `/webhook/{secret}` with. `None`: its path's secret is the
+    /// check.
+    pub webhook_signing_secret: Option<Secret>,
     /// The host names that requests may carry.
     pub hosts: Hosts,
     /// How many readers of events may be connected at one time.
     pub max_streams: usize,
     /// Whether a Chatwoot in a private network may be spoken to.
     pub allow_private: bool,
+    /// The default session's bridge to Chatwoot, as whoever started this program set it up.
+    pub chatwoot: Option<BridgeConfig>,
+    /// Where national numbers are completed to. `None`: numbers are international as they are.
+    pub region: Option<Region>,
 }
 
 impl AppOptions {
@@ -52,9 +59,12 @@ impl AppOptions {
             owner_token: None,
             send_wait: Duration::from_secs(10),
             webhook_enabled: true,
+            webhook_signing_secret: None,
             hosts: Hosts::Any,
             max_streams: 256,
             allow_private: false,
+            chatwoot: None,
+            region: None,
         }
     }
 }
@@ -108,12 +118,23 @@ impl App {
     /// # Errors
     /// When the store cannot be read.
     pub async fn chatwoot(&self) -> Result<&Chatwoot, StoreError> {
-        let open = || {
+        let open = async || {
+            let asked = &self.0.options.chatwoot;
             let options = ChatwootOptions {
                 allow_private: self.0.options.allow_private,
+                trusted_url: asked.as_ref().map(|config| config.url.clone()),
                 draw_qr: Some(|text| crate::qr::png(text).ok()),
             };
-            Chatwoot::open(self.0.manager.clone(), options)
+            let chatwoot = Chatwoot::open(self.0.manager.clone(), options).await?;
+            if let Some(config) = asked {
+                let session = self.0.options.default_session.clone();
+                // It was checked with the settings; the others work without it.
+                if let Err(error) = chatwoot.configure(session, config.clone()).await {
+                    let error = zapnode_core::with_causes(&error);
+                    tracing::error!(error, "the bridge of CHATWOOT_URL could not be set up");
+                }
+            }
+            Ok(chatwoot)
         };
         self.0.chatwoot.get_or_try_init(open).await
     }

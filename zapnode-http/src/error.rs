@@ -6,6 +6,8 @@ use serde::Serialize;
 use zapnode_core::backup::BackupError;
 use zapnode_core::bulk::InvalidRecipient;
 use zapnode_core::driver::DriverError;
+use zapnode_core::media::MediaError;
+use zapnode_core::net::NetError;
 use zapnode_core::outbox::FailureCode;
 use zapnode_core::session::{Reason, SessionState};
 use zapnode_core::store::StoreError;
@@ -276,6 +278,7 @@ impl From<Error> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", text)
             }
             Error::Store(error) => error.into(),
+            Error::Media(error) => error.into(),
             Error::Backup(error) => error.into(),
             Error::Folder { source, path } => storage(&source, &path.display()),
             other => {
@@ -304,6 +307,52 @@ impl From<StoreError> for ApiError {
         match error.hint() {
             Some(hint) => answer.hint(hint),
             None => answer,
+        }
+    }
+}
+
+impl From<MediaError> for ApiError {
+    fn from(error: MediaError) -> Self {
+        let text = error.to_string();
+        let unprocessable = |code| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, text.clone());
+        match error {
+            MediaError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", text)
+                    .hint("Send it smaller; larger files can be sent as a document, up to ZAPNODE_MEDIA_MAX_MB.")
+            }
+            MediaError::Empty | MediaError::NotBase64 | MediaError::Broken { .. } => {
+                Self::invalid(text)
+            }
+            MediaError::Slow { .. } => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", text)
+            }
+            MediaError::WrongKind { .. } => unprocessable("wrong_media_type")
+                .hint("Send it as type document, which takes any file."),
+            MediaError::NeedsFfmpeg { .. } => unprocessable("ffmpeg_missing").hint(
+                "Install ffmpeg on the machine of ZapNode (or set ZAPNODE_FFMPEG), or send it in the format WhatsApp wants.",
+            ),
+            MediaError::Unconvertible { .. } => unprocessable("media_not_convertible")
+                .hint("Check that the file opens elsewhere, or convert it yourself."),
+            MediaError::ConversionTimeout { .. } => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", text)
+                    .hint("Send a shorter one, or convert it yourself.")
+            }
+            MediaError::Fetch(NetError::PrivateAddress { .. } | NetError::InvalidUrl(_)) => {
+                Self::invalid(text).hint(
+                    "Name a public address; ZAPNODE_ALLOW_PRIVATE_ADDRESSES=true allows private ones.",
+                )
+            }
+            MediaError::Fetch(_) | MediaError::FetchRefused { .. } => {
+                unprocessable("media_not_fetched")
+                    .hint("Check that the address gives the file to anybody, or upload the file.")
+            }
+            MediaError::NotFound => Self::new(StatusCode::NOT_FOUND, "media_not_found", text),
+            MediaError::Io { source, path } => storage(&source, &path.display()),
+            MediaError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = &other as &dyn std::error::Error, "internal error");
+                Self::internal()
+            }
         }
     }
 }
@@ -438,7 +487,9 @@ impl From<DriverError> for ApiError {
             DriverError::MediaExpired { asked, .. } => {
                 let gone = Self::new(StatusCode::GONE, "media_expired", text);
                 match asked {
-                    false => gone.hint("Ask the phone to upload it again."),
+                    false => {
+                        gone.hint("POST /messages/{id}/media asks the phone to upload it again.")
+                    }
                     true => gone,
                 }
             }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use zapnode_core::message::Recipient;
 use zapnode_core::outbox::Pace;
-use zapnode_core::{ChatId, SessionId};
+use zapnode_core::{ChatId, Region, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -20,6 +20,8 @@ use crate::error::ApiError;
 pub const JSON_LIMIT: usize = 1024 * 1024;
 /// The largest body of a bulk job.
 pub const BULK_LIMIT: usize = 16 * 1024 * 1024;
+/// The largest JSON body of a message, whose file may be in it as base64.
+pub const MESSAGE_LIMIT: usize = 24 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -35,6 +37,26 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         let (parts, body) = request.into_parts();
         let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
         object(&parts.headers, &bytes)
+    }
+}
+
+/// The same with the bytes it was read from, which is what a signature is over.
+#[derive(Debug)]
+pub struct SignedBody {
+    /// As they came.
+    pub bytes: Vec<u8>,
+    /// What they say.
+    pub json: JsonBody,
+}
+
+impl<S: Send + Sync> FromRequest<S> for SignedBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let json = object(&parts.headers, &bytes)?;
+        Ok(Self { bytes, json })
     }
 }
 
@@ -67,6 +89,19 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
         }
         object(&parts.headers, &bytes).map(Self)
     }
+}
+
+/// A JSON object of at most `limit` bytes.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) async fn json_of(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<JsonBody, ApiError> {
+    let bytes = read(headers, body, limit).await?;
+    object(headers, &bytes)
 }
 
 async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
@@ -126,6 +161,12 @@ fn is_json(content_type: &str) -> bool {
         || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+impl From<Map<String, Value>> for JsonBody {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+}
+
 impl JsonBody {
     /// Whether it has no field at all.
     pub fn is_empty(&self) -> bool {
@@ -140,6 +181,11 @@ impl JsonBody {
     /// A field as it is; `null` counts as absent.
     pub(crate) fn field(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Takes a field out.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.remove(name)
     }
 
     /// Whether the field is there, be it `null`.
@@ -210,6 +256,15 @@ impl JsonBody {
     /// Whether a field is there and says `null`, for those where that is not the same as absent.
     pub fn is_null(&self, name: &str) -> bool {
         self.0.get(name).is_some_and(Value::is_null)
+    }
+
+    /// A region, if the field is there.
+    ///
+    /// # Errors
+    /// 400 for a text that is none.
+    pub(crate) fn region(&self) -> Result<Option<Region>, ApiError> {
+        let read = |text| Region::new(text).map_err(|e| ApiError::invalid(e.to_string()));
+        self.text("region")?.map(read).transpose()
     }
 
     /// A truth value, if the field is there.
@@ -342,6 +397,17 @@ pub fn chat_named(text: &str) -> Option<ChatId> {
         Ok(Recipient::Phone(phone)) => Some(ChatId::from(&phone)),
         _ => None,
     })
+}
+
+/// Reads who a message goes to, and completes a national number where a region is chosen.
+///
+/// # Errors
+/// 400 `invalid_phone_number`.
+pub(crate) fn recipient_in(region: Option<Region>, text: &str) -> Result<Recipient, ApiError> {
+    match region.and_then(|region| region.complete(text)) {
+        Some(digits) => recipient(&digits),
+        None => recipient(text),
+    }
 }
 
 /// Reads who a message goes to: a phone number as people write it, or a chat id.

@@ -8,9 +8,11 @@
 mod app;
 mod auth;
 mod care;
+mod content;
 mod drain;
 pub mod error;
 pub mod extract;
+mod form;
 mod layers;
 pub mod model;
 mod patience;

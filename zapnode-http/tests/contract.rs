@@ -410,3 +410,61 @@ async fn a_caller_can_wait_for_news() {
     );
     assert_eq!(api.get("/livez").await.expect(200)["status"], "ok");
 }
+
+#[tokio::test]
+async fn with_keys_on_chatwoot_calls_a_path_with_a_secret() {
+    use zapnode_core::chatwoot::signature::sign;
+
+    const KEY: [(&str, &str); 1] = [("x-api-key", "sesame-open")];
+    let api = Api::with(
+        |app| {
+            app.api_key = Some(zapnode_http::Secret::new("sesame-open"));
+            app.webhook_signing_secret = Some(zapnode_http::Secret::new("inbox-secret"));
+        },
+        |_| {},
+    )
+    .await;
+    let body = json!({
+        "event": "message_created", "message_type": "outgoing", "private": false, "content": "Olá",
+        "conversation": {"meta": {"sender": {"phone_number": "+5511912345678"}}}
+    })
+    .to_string();
+    let told = api
+        .send(Method::GET, "/webhook", &KEY, "")
+        .await
+        .expect(200);
+    let path = told["path"].as_str().unwrap();
+    assert!(path.starts_with("/webhook/") && path.len() > 40, "{path}");
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let call = async |path: &str, secret: &str, at: i64| {
+        let at = at.to_string();
+        let signature = sign(secret, &at, body.as_bytes());
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-chatwoot-signature", signature.as_str()),
+            ("x-chatwoot-timestamp", at.as_str()),
+        ];
+        api.send(Method::POST, path, &headers, &body).await
+    };
+    // Let in, and the session is not there yet.
+    let early = call(path, "inbox-secret", now).await;
+    assert_eq!(early.error(), (503, "session_not_ready".to_owned()));
+    for (secret, at) in [("other", now), ("inbox-secret", now - 301)] {
+        let refused = call(path, secret, at).await;
+        assert_eq!(refused.error(), (401, "unauthorized".to_owned()));
+    }
+    let unsigned = api.raw(path, &body).await;
+    assert_eq!(unsigned.error(), (401, "unauthorized".to_owned()));
+    let guessed = call(
+        "/webhook/0123456789abcdef0123456789abcdef",
+        "inbox-secret",
+        now,
+    )
+    .await;
+    assert_eq!(guessed.error(), (401, "unauthorized".to_owned()));
+    let without = call("/webhook", "inbox-secret", now).await;
+    assert_eq!(without.error(), (401, "unauthorized".to_owned()));
+
+    let open = Api::new().await;
+    assert_eq!(open.raw(path, &body).await.status, 404, "no key, no secret");
+}

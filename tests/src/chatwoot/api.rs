@@ -39,6 +39,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/profile", get(profile))
         .nest(&format!("/api/v1/accounts/{ACCOUNT}"), account)
         .layer(from_fn_with_state(Arc::clone(&shared), guard))
+        // Whoever knows an address of its storage may read there, by way of a redirect.
+        .route("/rails/active_storage/blobs/redirect/{name}", get(blob))
+        .route("/rails/active_storage/disk/{name}", get(stored))
         .with_state(shared)
 }
 
@@ -46,13 +49,28 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 async fn guard(State(shared): Server, request: Request, next: Next) -> Response {
     let token = request.headers().get("api_access_token");
     let known = token.is_some_and(|token| token == TOKEN) && !shared.faults().token_revoked;
+    shared
+        .world()
+        .requests
+        .push(format!("{} {}", request.method(), request.uri().path()));
+    if shared.faults().down {
+        return (StatusCode::BAD_GATEWAY, "<html>Bad Gateway</html>").into_response();
+    }
     if !known {
         let body = json!({"errors": ["You need to sign in or sign up before continuing."]});
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
+    if let Some(done) = is_held(&shared) {
+        if done {
+            next.run(request).await;
+        }
+        shared.held.send_replace(true);
+        // Until whoever asked goes away.
+        return std::future::pending().await;
+    }
     let fault = shared.faults().next.pop_front();
     match fault {
-        None => next.run(request).await,
+        None | Some(200) => next.run(request).await,
         Some(0) => {
             next.run(request).await;
             // The work is done and the caller does not hear of it.
@@ -74,6 +92,29 @@ async fn guard(State(shared): Server, request: Request, next: Next) -> Response 
             }
             response
         }
+    }
+}
+
+/// Whether this call is the one to be held, and whether it is done all the same.
+fn is_held(shared: &Shared) -> Option<bool> {
+    let mut faults = shared.faults();
+    let hold = faults.hold.as_mut()?;
+    if hold.after == 0 {
+        return Some(hold.done);
+    }
+    hold.after -= 1;
+    None
+}
+
+async fn blob(Path(name): Path<String>) -> Response {
+    let to = format!("/rails/active_storage/disk/{name}");
+    (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
+}
+
+async fn stored(State(shared): Server, Path(name): Path<String>) -> Response {
+    match shared.world().storage.get(&name).cloned() {
+        Some((mime, bytes)) => ([(header::CONTENT_TYPE, mime)], bytes).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
@@ -213,6 +254,9 @@ async fn messages(
     Query(Before { before }): Query<Before>,
 ) -> Answer {
     let world = shared.world();
+    if world.conversation(id).is_none() {
+        return Err(Refusal((404, "Resource could not be found".to_owned())));
+    }
     let older = |one: &&super::Message| one.conversation == id && before.is_none_or(|b| one.id < b);
     let mut page: Vec<_> = world.messages.iter().rev().filter(older).take(20).collect();
     page.reverse();
@@ -261,15 +305,24 @@ async fn read_parts(request: Request) -> Result<(Value, Vec<Attached>), Refusal>
         if name == "attachments[]" {
             let file_name = part.file_name().unwrap_or_default().to_owned();
             let content_type = part.content_type().unwrap_or_default().to_owned();
-            let size = part.bytes().await.map_err(|e| bad(&e))?.len();
+            let bytes = part.bytes().await.map_err(|e| bad(&e))?.to_vec();
             files.push(Attached {
                 name: file_name,
                 content_type,
-                size,
+                bytes,
             });
         } else {
             let text = part.text().await.map_err(|e| bad(&e))?;
-            body[name] = json!(text);
+            // As Rails reads `content_attributes[in_reply_to]`; numbers come as texts.
+            let value = text
+                .parse::<i64>()
+                .map_or(json!(text), |number| json!(number));
+            let nested = name.strip_suffix(']').and_then(|name| name.split_once('['));
+            match nested {
+                Some((outer, inner)) => body[outer][inner] = value,
+                None if name == "external_created_at" => body[name] = value,
+                None => body[name] = json!(text),
+            }
         }
     }
     Ok((body, files))
@@ -353,7 +406,7 @@ fn inbox_json(inbox: &super::Inbox) -> Value {
     json!({
         "id": inbox.id,
         "name": inbox.name,
-        "channel_type": "Channel::Api",
+        "channel_type": inbox.channel_type,
         "webhook_url": inbox.webhook_url,
         "inbox_identifier": format!("inbox-{}", inbox.id),
         "lock_to_single_conversation": false,

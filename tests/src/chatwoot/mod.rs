@@ -28,7 +28,7 @@ pub const HOOK_SECRET: &str = "hook-secret";
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     /// The next calls of the API are answered with these statuses and nothing is done; 0: the
-    /// connection is closed without an answer, *after* the work was done.
+    /// connection is closed without an answer, *after* the work was done; 200: it goes well.
     pub next: VecDeque<u16>,
     /// The token is not taken any more.
     pub token_revoked: bool,
@@ -36,6 +36,19 @@ pub struct Faults {
     pub searches: Option<u32>,
     /// Webhooks are sent without a signature, as before 4.11.2 / 4.13.0.
     pub unsigned: bool,
+    /// A proxy in front answers for it: 502 to everything.
+    pub down: bool,
+    /// One call is never answered.
+    pub hold: Option<Hold>,
+}
+
+/// Which call of the API is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// How many calls are answered before it.
+    pub after: usize,
+    /// Whether its work is done all the same.
+    pub done: bool,
 }
 
 /// The running server. Dropping it ends it.
@@ -51,6 +64,7 @@ struct Shared {
     world: Mutex<World>,
     faults: Mutex<Faults>,
     revision: watch::Sender<u64>,
+    held: watch::Sender<bool>,
     hooks: mpsc::UnboundedSender<HookCall>,
 }
 
@@ -87,6 +101,7 @@ impl Chatwoot {
             world: Mutex::new(World::new(&base)),
             faults: Mutex::default(),
             revision: watch::Sender::new(0),
+            held: watch::Sender::new(false),
             hooks,
         });
         let mut tasks = JoinSet::new();
@@ -110,7 +125,76 @@ impl Chatwoot {
 
     /// Sets what goes wrong from now on.
     pub fn set_faults(&self, faults: Faults) {
+        self.shared.held.send_replace(false);
         *self.shared.faults() = faults;
+    }
+
+    /// Waits until the call that [`Faults::hold`] means is held; `false` if it does not come.
+    pub async fn is_held(&self, within: Duration) -> bool {
+        let mut held = self.shared.held.subscribe();
+        let held = held.wait_for(|held| *held);
+        matches!(tokio::time::timeout(within, held).await, Ok(Ok(_)))
+    }
+
+    /// Puts a file into its storage, as an upload of an agent does; gives its address.
+    pub fn store_file(&self, name: &str, mime: &str, bytes: &[u8]) -> String {
+        let file = (mime.to_owned(), bytes.to_vec());
+        self.shared.world().storage.insert(name.to_owned(), file);
+        format!("{}/rails/active_storage/blobs/redirect/{name}", self.base)
+    }
+
+    /// Makes an inbox of another kind, as of an e-mail address.
+    pub fn make_other_inbox(&self, channel_type: &str) -> i64 {
+        let mut world = self.shared.world();
+        let id = world.make_inbox("E-mail", "").id;
+        world.set_channel(id, channel_type);
+        id
+    }
+
+    /// Points an inbox's webhook somewhere, as an administrator does.
+    ///
+    /// # Errors
+    /// When there is no such inbox.
+    pub fn point_inbox(&self, id: i64, webhook_url: &str) -> Result<()> {
+        let pointed = self.shared.world().point_inbox(id, webhook_url);
+        pointed
+            .map(|_| ())
+            .map_err(|(_, words)| anyhow::anyhow!(words))
+    }
+
+    /// An agent deletes a conversation with all that is in it.
+    pub fn agent_deletes_conversation(&self, id: i64) {
+        self.shared.world().delete_conversation(id);
+        self.shared.changed();
+    }
+
+    /// An agent makes a contact by hand; gives its id.
+    ///
+    /// # Errors
+    /// When Chatwoot refuses it.
+    pub fn agent_makes_contact(&self, contact: &serde_json::Value) -> Result<i64> {
+        let made = self.shared.world().make_contact(contact);
+        made.map(|contact| contact.id)
+            .map_err(|(_, words)| anyhow::anyhow!(words))
+    }
+
+    /// An agent opens a conversation with a contact; gives its number.
+    ///
+    /// # Errors
+    /// When the contact is not in that inbox.
+    pub fn agent_opens(&self, inbox: i64, source_id: &str) -> Result<i64> {
+        let body = serde_json::json!({"source_id": source_id, "inbox_id": inbox});
+        let opened = self.shared.world().make_conversation(&body);
+        self.shared.changed();
+        opened
+            .map(|conversation| conversation.id)
+            .map_err(|(_, words)| anyhow::anyhow!(words))
+    }
+
+    /// An agent types, or stops.
+    pub fn agent_types(&self, conversation: i64, on: bool) {
+        self.shared.world().agent_types(conversation, on);
+        self.shared.changed();
     }
 
     /// Looks at it.

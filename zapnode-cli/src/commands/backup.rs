@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use hyper::Method;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
@@ -79,11 +80,17 @@ pub(crate) async fn run(
         .map_err(|error| unwritable(folder, &error))?;
     let within = context.global.patience(MADE_WITHIN);
     let size = api
-        .download("/backup", args.wish(), within, |piece| {
-            draft
-                .write_all(piece)
-                .map_err(|error| unwritable(target, &error))
-        })
+        .download(
+            Method::POST,
+            "/backup",
+            Some(args.wish()),
+            within,
+            |piece| {
+                draft
+                    .write_all(piece)
+                    .map_err(|error| unwritable(target, &error))
+            },
+        )
         .await?;
     keep(draft, target, args.force)?;
     let file = target.display().to_string();

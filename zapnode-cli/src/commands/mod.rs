@@ -10,11 +10,13 @@ pub(crate) mod doctor;
 mod history;
 pub(crate) mod listen;
 pub(crate) mod login;
+pub(crate) mod media;
 pub(crate) mod messages;
 pub(crate) mod optout;
 pub(crate) mod restore;
 pub(crate) mod sandbox;
 pub(crate) mod send;
+mod send_content;
 mod send_csv;
 pub(crate) mod sessions;
 pub(crate) mod webhooks;
@@ -96,6 +98,9 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
                 Err(error) if error.kind == Kind::Interrupted => Ok(()),
                 result => result,
             }
+        }
+        Command::Media(args) => {
+            with_api(&context, async |api| media::run(&args, &context, api).await).await
         }
         Command::Sessions(args) => {
             with_api(&context, async |api| {

@@ -97,7 +97,7 @@ fn text(report: &RestoreReport, folder: &str) -> String {
     if report.dead_deliveries > 0 {
         lines.push(format!(
             "{} events were not delivered to webhooks when the backup was made; they are dead \
-             (restored) and can be sent again with zapnode webhooks retry.",
+             (restored) and can be sent again with zapnode webhooks retry or replay.",
             report.dead_deliveries
         ));
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use zapnode_core::SessionId;
 
+use super::send_content::{Message, What};
 use super::send_csv::{self, Job};
 use super::{Context, interruptible};
 use crate::client::Api;
@@ -19,7 +20,7 @@ pub(super) const READY_WITHIN: Duration = Duration::from_secs(60);
 /// What standard input may hold: far more than a message may be long.
 const MOST_BYTES: u64 = 1024 * 1024;
 
-/// Send a text, or one text to everybody in a file
+/// Send a text, a file or something else, or one text to everybody in a file
 ///
 /// Ends with 0 when WhatsApp's server has the message, or when it is stored to be sent (it says
 /// which). With --csv it ends when all are sent. It can be interrupted, or killed: the same command
@@ -32,9 +33,14 @@ pub(crate) struct SendArgs {
     /// Phone number, country code first, or a chat id; may be given several times
     #[arg(long, short, required_unless_present = "csv", value_name = "NUMBER")]
     to: Vec<String>,
+    /// Country whose national numbers are completed, as AO for 929 782 402 [env: ZAPNODE_REGION]
+    #[arg(long, value_name = "COUNTRY")]
+    pub(super) region: Option<String>,
     /// Makes repeating the command harmless: the same key never sends twice
     #[arg(long, value_name = "KEY")]
     pub(super) idempotency_key: Option<String>,
+    #[command(flatten)]
+    what: What,
     #[command(flatten)]
     bulk: Option<Bulk>,
     /// The text; from standard input if it is left away or is `-`
@@ -43,7 +49,7 @@ pub(crate) struct SendArgs {
 
 /// One text to many.
 #[derive(Args, Debug)]
-#[group(id = "bulk", conflicts_with_all = ["to", "text"])]
+#[group(id = "bulk", conflicts_with_all = ["to", "text", "kind", "reply_to", "no_preview"])]
 pub(crate) struct Bulk {
     /// File with a recipient in each line. The first line names the columns: the number's is called
     /// to, phone, number, telefone or numero. Commas, semicolons or tabs; UTF-8
@@ -70,8 +76,8 @@ pub(crate) struct Bulk {
 
 /// What is to be sent, read before anything is opened: a pipe may take its time.
 pub(super) enum Content {
-    /// One text.
-    Text(String),
+    /// One message.
+    Message(Message),
     /// A file of recipients.
     Csv(Job),
 }
@@ -80,12 +86,19 @@ pub(super) enum Content {
 pub(super) async fn content(args: &SendArgs) -> Result<Content, CliError> {
     match &args.bulk {
         Some(bulk) => send_csv::read(bulk).map(Content::Csv),
-        None => message(args).await.map(Content::Text),
+        None if args.what.is_text() => {
+            let text = text(args).await?;
+            args.what.message(Some(&text)).map(Content::Message)
+        }
+        None => {
+            let message = args.what.message(args.text.as_deref());
+            message.map(Content::Message)
+        }
     }
 }
 
 /// The text to send, from the arguments or standard input.
-async fn message(args: &SendArgs) -> Result<String, CliError> {
+async fn text(args: &SendArgs) -> Result<String, CliError> {
     let text = match args.text.as_deref() {
         Some(text) if text != "-" => text.to_owned(),
         _ => {
@@ -121,25 +134,39 @@ pub(super) async fn run(
             return send_csv::run(args, bulk, job, context, api).await;
         }
         (Content::Csv(_), None) => return Err(CliError::usage("--csv is missing")),
-        (Content::Text(message), _) => message,
+        (Content::Message(message), _) => message,
     };
-    interruptible(send_text(args, &message, context, api)).await
+    interruptible(send_message(args, message, context, api)).await
 }
 
-async fn send_text(
+async fn send_message(
     args: &SendArgs,
-    message: &str,
+    mut message: Message,
     context: &Context,
     api: &Api,
 ) -> Result<(), CliError> {
     let within = context.global.patience(READY_WITHIN);
     api.ready(args.session.as_str(), within, &context.progress)
         .await?;
+    if let Some(file) = &message.file {
+        context
+            .progress
+            .say(format!("uploading {}", file.display()));
+        let path = format!("/sessions/{}/media", args.session);
+        let answer = api.upload(&path, file).await?;
+        let id = answer["media"]["id"].clone();
+        message.body.insert("mediaId".to_owned(), id);
+    }
+    if let Some(region) = &args.region {
+        message
+            .body
+            .insert("region".to_owned(), region.as_str().into());
+    }
     // The exit code is that of the first failure; what became of each is told as it happens.
     let mut failed = None;
     for (index, to) in args.to.iter().enumerate() {
         context.progress.say(format!("sending to {to}"));
-        match send(args, index, to, message, api).await {
+        match send(args, index, to, &message, api).await {
             Ok(answer) => {
                 let text = outcome(to, &answer, api.is_embedded());
                 context
@@ -163,7 +190,7 @@ async fn send(
     args: &SendArgs,
     index: usize,
     to: &str,
-    message: &str,
+    message: &Message,
     api: &Api,
 ) -> Result<Value, CliError> {
     // One key for each recipient, so that a repeated command goes on where it ended.
@@ -175,9 +202,11 @@ async fn send(
         .iter()
         .map(|key| ("idempotency-key", key.as_str()))
         .collect();
-    let path = format!("/sessions/{}/send", args.session);
-    let body = json!({"phoneNumber": to, "message": message});
-    api.ask(Method::POST, &path, Some(body), &headers).await
+    let path = format!("/sessions/{}/messages", args.session);
+    let mut body = message.body.clone();
+    body.insert("to".to_owned(), to.into());
+    api.ask(Method::POST, &path, Some(body.into()), &headers)
+        .await
 }
 
 /// What became of a message, in words. What runs in this process ends with it, so then a message

@@ -112,6 +112,7 @@ async fn accepted(
         name.to_string_lossy().chars().take(200).collect()
     });
     let body = json!({
+        "region": args.region,
         "recipients": recipients.collect::<Vec<_>>(),
         "template": bulk.template,
         "paced": !bulk.no_pace,

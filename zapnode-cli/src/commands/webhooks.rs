@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use hyper::Method;
 use serde_json::{Value, json};
 use zapnode_core::SessionId;
 
@@ -57,6 +58,39 @@ enum Action {
         /// The delivery's id
         delivery: String,
     },
+    /// Send events of the log once more: one by its id, or those of a span of time
+    Replay {
+        /// Its id
+        id: String,
+        /// The event's id
+        #[arg(long, value_name = "ID", conflicts_with_all = ["from", "to"])]
+        event: Option<String>,
+        /// From this moment on, as 2026-11-24T10:00:00Z
+        #[arg(long, value_name = "MOMENT", required_unless_present = "event")]
+        from: Option<String>,
+        /// Up to this moment; until now if left away
+        #[arg(long, value_name = "MOMENT")]
+        to: Option<String>,
+    },
+    /// Make a new secret and print it; the old one goes on signing for a while
+    Rotate {
+        /// Its id
+        id: String,
+        /// For how many seconds both sign
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400,
+              value_parser = clap::value_parser!(u64).range(..=604_800))]
+        overlap: u64,
+    },
+    /// Send nothing for now; what happens meanwhile is sent later
+    Pause {
+        /// Its id
+        id: String,
+    },
+    /// Send again, also to one that was turned off
+    Resume {
+        /// Its id
+        id: String,
+    },
     /// Delete a webhook, with what waits in its queue
     Delete {
         /// Its id
@@ -86,6 +120,20 @@ pub(crate) async fn run(args: &WebhooksArgs, context: &Context, api: &Api) -> Re
             let answer = api.post(&path, json!({})).await?;
             (format!("{delivery} is queued again."), answer)
         }
+        Action::Replay {
+            id,
+            event,
+            from,
+            to,
+        } => replay(id, event.as_deref(), from.as_deref(), to.as_deref(), api).await?,
+        Action::Rotate { id, overlap } => {
+            let path = format!("/webhooks/{}/rotate-secret", part(id)?);
+            let answer = api.post(&path, json!({"overlapSeconds": overlap})).await?;
+            let text = format!("Secret   {}", text(&answer["webhook"]["secret"]));
+            (text, answer)
+        }
+        Action::Pause { id } => (format!("{id} is paused."), pause(id, true, api).await?),
+        Action::Resume { id } => (format!("{id} goes on."), pause(id, false, api).await?),
         Action::Delete { id } => {
             let answer = api.delete(&format!("/webhooks/{}", part(id)?)).await?;
             (format!("{id} is deleted."), answer)
@@ -178,6 +226,32 @@ async fn add(
         text(&webhook["secret"])
     );
     Ok((text, answer))
+}
+
+async fn replay(
+    id: &str,
+    event: Option<&str>,
+    from: Option<&str>,
+    to: Option<&str>,
+    api: &Api,
+) -> Result<(String, Value), CliError> {
+    let body = match event {
+        Some(event) => json!({ "eventId": event }),
+        None => json!({"from": from, "to": to}),
+    };
+    let path = format!("/webhooks/{}/replay", part(id)?);
+    let answer = api.post(&path, body).await?;
+    let mut said = format!("{} events are queued again.", text(&answer["queued"]));
+    if let Some(until) = answer["until"].as_str() {
+        said = format!("{said} That was not all: go on with --from {until}");
+    }
+    Ok((said, answer))
+}
+
+async fn pause(id: &str, paused: bool, api: &Api) -> Result<Value, CliError> {
+    let path = format!("/webhooks/{}", part(id)?);
+    let body = json!({ "paused": paused });
+    api.ask(Method::PATCH, &path, Some(body), &[]).await
 }
 
 async fn test(id: &str, context: &Context, api: &Api) -> Result<(), CliError> {

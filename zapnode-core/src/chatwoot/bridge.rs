@@ -6,18 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Api, ApiError, File};
-use super::outgoing::{Plan, Post, plan};
+use super::api::{Api, ApiError};
+use super::outgoing::{Plan, plan};
+use super::push::Seen;
 use super::words::Words;
 use super::{BridgeState, Shared};
 use crate::event::{Event, Filter};
+use crate::id::WireId;
 use crate::session::machine::pause;
-use crate::session::{Prompt, SessionState};
 use crate::store::{BridgeRow, Pair, Store, StoreError};
 
 /// How long a bridge that needs a person waits before it tries once more by itself.
@@ -33,8 +33,8 @@ pub(super) struct Bridge {
     pub(super) words: &'static Words,
     /// The inbox, once it was seen.
     inbox: Option<i64>,
-    /// The last message may be there without our knowing: it is looked for before it is pushed.
-    pub(super) doubt: bool,
+    /// What Chatwoot has of ours.
+    pub(super) seen: Seen,
 }
 
 /// Why the bridge cannot go on right now.
@@ -65,44 +65,52 @@ pub(super) async fn run(
     let log = shared.manager.events();
     let mut newest = log.subscribe();
     let mut failures = 0;
-    let mut bridge = None;
+    let mut bridge: Option<Bridge> = None;
+    // Until then Chatwoot is left alone.
+    let mut rest: Option<Instant> = None;
+    let mut got_to = row.cursor;
     loop {
         newest.borrow_and_update();
+        rest = rest.filter(|until| Instant::now() < *until);
         let worked = tokio::select! {
             // Between two steps everything is written down, so it may stop anywhere.
             () = stop.cancelled() => return,
-            worked = work(&shared, &row, &mut bridge) => worked,
+            worked = work(&shared, &row, &mut bridge, rest) => worked,
         };
-        let retry = match worked {
-            Ok(()) => {
-                failures = 0;
-                None
-            }
+        match worked {
+            Ok(()) if rest.is_none() => failures = 0,
+            // What was asked of it while it rests is no news of Chatwoot.
+            _ if rest.is_some() => {}
+            Ok(()) => {}
             Err(stuck) => {
-                failures += 1;
-                if let Some(bridge) = &mut bridge {
-                    bridge.doubt = true;
+                // Something went well in between, so it is not down all the time.
+                let now_at = bridge.as_ref().map_or(row.cursor, |one| one.row.cursor);
+                if now_at > got_to {
+                    (got_to, failures) = (now_at, 0);
                 }
+                failures += 1;
                 let (state, detail, wait) = judge(&stuck, failures, fastrand::f64());
                 tracing::warn!(session = %row.session, state = state.as_str(), why = %detail, "the Chatwoot bridge waits");
                 note(shared.manager.store(), &row, state, Some(detail)).await;
-                Some(Instant::now() + wait)
+                rest = Some(Instant::now() + wait);
             }
-        };
+        }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = until(retry) => {}
+            () = until(rest) => {}
             // An agent's answer does not wait for Chatwoot's API to come back.
             () = wake.notified() => {}
-            _ = newest.changed(), if retry.is_none() => {}
+            _ = newest.changed(), if rest.is_none() => {}
         }
     }
 }
 
+/// Does all there is to do; while Chatwoot is left alone, what needs no call of it.
 async fn work(
     shared: &Arc<Shared>,
     row: &BridgeRow,
     bridge: &mut Option<Bridge>,
+    rest: Option<Instant>,
 ) -> Result<(), Stuck> {
     if bridge.is_none() {
         *bridge = Some(Bridge::new(shared, row)?);
@@ -110,14 +118,18 @@ async fn work(
     let Some(bridge) = bridge else {
         return Ok(());
     };
+    bridge.api.rest_until(rest);
+    if rest.is_some() {
+        return bridge.calls().await;
+    }
     loop {
         bridge.calls().await?;
-        if !bridge.page().await? {
-            break;
+        let more = bridge.page().await?;
+        note(shared.manager.store(), row, BridgeState::Working, None).await;
+        if !more {
+            return Ok(());
         }
     }
-    note(shared.manager.store(), row, BridgeState::Working, None).await;
-    Ok(())
 }
 
 async fn note(store: &Store, row: &BridgeRow, state: BridgeState, detail: Option<String>) {
@@ -163,11 +175,18 @@ impl Bridge {
         let (account, token) = (config.account_id, &config.api_token);
         Ok(Self {
             shared: Arc::clone(shared),
-            api: Api::new(http, shared.policy(), &url, account, token)?,
+            api: Api::new(
+                http,
+                shared.policy(&url),
+                &url,
+                account,
+                token,
+                shared.paces(&url),
+            )?,
             words: Words::of(config.language),
             row: row.clone(),
             inbox: None,
-            doubt: true,
+            seen: Seen::default(),
         })
     }
 
@@ -234,15 +253,18 @@ impl Bridge {
         for event in &page.events {
             let pair = match self.event(event).await {
                 Ok(pair) => pair,
-                // This one message Chatwoot will never take; the others it may.
+                // This one event Chatwoot will never take; the others it may.
                 Err(Stuck::Api(error @ ApiError::Refused { .. })) => {
                     tracing::warn!(%session, event = %event.id, %error, "Chatwoot did not take an event");
                     None
                 }
-                Err(stuck) => return Err(stuck),
+                Err(stuck) => {
+                    // What it is about may be gone, and the inbox with it: that is looked at first.
+                    self.inbox = None;
+                    return Err(stuck);
+                }
             };
             self.went_on(event.sequence, pair).await?;
-            self.doubt = false;
         }
         let more = !page.is_last();
         if page.next > self.row.cursor {
@@ -264,143 +286,58 @@ impl Bridge {
         match plan(event, &self.row.config, self.words) {
             Plan::Nothing => Ok(None),
             Plan::Post(post) => self.post(&post).await,
-            Plan::Status {
-                wire_id,
-                status,
-                error,
-            } => {
-                let Some(pair) = self.store().pair_by_wire(session, wire_id).await? else {
-                    return Ok(None);
+            Plan::Status { wire_id, status } => self.tell_status(wire_id, status, None).await,
+            Plan::Failed { message, error } => {
+                let id = message.parse().ok();
+                let message = match id {
+                    Some(id) => self.store().message(id).await?,
+                    None => None,
                 };
-                let told = self
-                    .api
-                    .set_message_status(pair.conversation, pair.message, status, error.as_deref())
-                    .await;
-                unless_gone(told)?;
-                Ok(None)
+                match message {
+                    Some(message) => {
+                        self.tell_status(message.wire_id, "failed", Some(&error))
+                            .await
+                    }
+                    None => Ok(None),
+                }
             }
             Plan::Delete { wire_id } => {
-                if let Some(pair) = self.store().pair_by_wire(session, wire_id).await? {
-                    unless_gone(
-                        self.api
-                            .delete_message(pair.conversation, pair.message)
-                            .await,
-                    )?;
+                let pair = self.store().pair_by_wire(session.clone(), wire_id).await?;
+                if let Some(pair) = pair {
+                    // Before it is done: Chatwoot tells us of it at once.
+                    self.store().pair_revoked(session, pair.message).await?;
+                    let done = self.api.delete_message(pair.conversation, pair.message);
+                    unless_gone(done.await)?;
                 }
                 Ok(None)
             }
-            Plan::Tell(text) => {
+            Plan::Tell { text, source_id } => {
                 // What happened before the bridge was there is not told as news.
-                if event.timestamp >= self.row.since {
-                    self.tell(&text).await?;
+                if event.timestamp >= self.row.begun {
+                    self.tell(&text, &source_id).await?;
                 }
                 Ok(None)
             }
         }
     }
+}
 
-    async fn post(&mut self, post: &Post) -> Result<Option<Pair>, Stuck> {
+impl Bridge {
+    /// Tells how far one of our messages is, if Chatwoot has it.
+    async fn tell_status(
+        &self,
+        wire_id: WireId,
+        status: &str,
+        error: Option<&str>,
+    ) -> Result<Option<Pair>, Stuck> {
         let session = self.row.session.clone();
-        if let Some(source) = &post.source {
-            // An agent wrote it, or it is there already.
-            let known = self
-                .store()
-                .pair_by_wire(session.clone(), source.wire_id.clone())
-                .await?;
-            if known.is_some_and(|pair| pair.from_me == source.from_me) {
-                return Ok(None);
-            }
+        if let Some(pair) = self.store().pair_by_wire(session, wire_id).await? {
+            let told = self
+                .api
+                .set_message_status(pair.conversation, pair.message, status, error);
+            unless_gone(told.await)?;
         }
-        let thread = self.thread_for(&post.peer).await?;
-        let about = match &post.about {
-            Some(wire_id) => {
-                self.store()
-                    .pair_by_wire(session.clone(), wire_id.clone())
-                    .await?
-            }
-            None => None,
-        };
-        let source_id = post.source.as_ref().map(super::outgoing::Source::source_id);
-        let body = json!({
-            "content": post.content,
-            "message_type": if post.incoming { "incoming" } else { "outgoing" },
-            "source_id": source_id,
-            "content_attributes": about.map(|pair| json!({"in_reply_to": pair.message})),
-        });
-        let mut conversation = thread.conversation;
-        let mut there = None;
-        if self.doubt
-            && let Some(source_id) = &source_id
-        {
-            let page = self.api.messages(conversation).await;
-            let page = page.or_else(|error| match error {
-                ApiError::Missing { .. } => Ok(vec![]),
-                other => Err(other),
-            })?;
-            there = page
-                .into_iter()
-                .find(|one| one.source_id.as_ref() == Some(source_id));
-        }
-        let message = match there {
-            Some(there) => there,
-            None => match self.api.push(conversation, body.clone(), None).await {
-                // Somebody deleted the conversation: another one is opened.
-                Err(ApiError::Missing { .. }) => {
-                    self.store()
-                        .put_thread(session, post.peer.key.clone(), None)
-                        .await?;
-                    conversation = self.thread_for(&post.peer).await?.conversation;
-                    self.api.push(conversation, body, None).await?
-                }
-                pushed => pushed?,
-            },
-        };
-        let Some(source) = &post.source else {
-            return Ok(None);
-        };
-        Ok(Some(Pair {
-            message: message.id,
-            conversation,
-            wire_id: source.wire_id.clone(),
-            from_me: source.from_me,
-            message_id: Some(source.message_id.clone()),
-        }))
-    }
-
-    /// Says something to the agents in the bridge's own conversation, with the QR if one is shown.
-    pub(super) async fn tell(&mut self, text: &str) -> Result<(), Stuck> {
-        let conversation = self.system_thread().await?;
-        let body = json!({"content": text, "message_type": "incoming"});
-        self.api.push(conversation, body, None).await?;
-        self.show_qr(conversation, false).await
-    }
-
-    /// Puts the QR that is shown now into a conversation; `asked`: says so if there is none.
-    pub(super) async fn show_qr(&self, conversation: i64, asked: bool) -> Result<(), Stuck> {
-        let session = self.shared.manager.get(&self.row.session);
-        let state = session.ok().map(|session| session.info().state);
-        let qr = match state {
-            Some(SessionState::AwaitingLogin {
-                prompt: Some(Prompt::Qr { text, .. }),
-            }) => Some(text),
-            _ => None,
-        };
-        let drawn = qr.and_then(|text| self.shared.options.draw_qr.and_then(|draw| draw(&text)));
-        let Some(bytes) = drawn else {
-            if asked {
-                let body = json!({"content": self.words.no_code, "message_type": "incoming"});
-                self.api.push(conversation, body, None).await?;
-            }
-            return Ok(());
-        };
-        let file = File {
-            name: "whatsapp-qr.png".to_owned(),
-            content_type: "image/png",
-            bytes,
-        };
-        let body = json!({"content": self.words.scan, "message_type": "incoming"});
-        self.api.push(conversation, body, Some(file)).await?;
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::id::SessionId;
+
 /// What to do about one webhook call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -47,8 +49,6 @@ pub enum Ignored {
     OtherInbox,
     /// No text and no file.
     Empty,
-    /// Nothing in it says to whom.
-    NoAddressee,
 }
 
 impl Ignored {
@@ -63,7 +63,6 @@ impl Ignored {
             Self::Echo => "it came from WhatsApp",
             Self::OtherInbox => "it is of another account or inbox",
             Self::Empty => "it has neither text nor files",
-            Self::NoAddressee => "the contact has no phone number, identifier or source id",
         }
     }
 }
@@ -75,8 +74,8 @@ pub struct AgentMessage {
     pub id: i64,
     /// The conversation's number, as the account API has it in its paths.
     pub conversation: i64,
-    /// For whom.
-    pub to: Addressee,
+    /// Whom the contact says it is for, if it says so.
+    pub to: Option<Addressee>,
     /// The text, in Markdown; may be empty if there are files.
     pub content: String,
     /// The files.
@@ -123,8 +122,14 @@ pub struct Belongs {
 /// The prefix of the `source_id` of what we push; what has it is an echo.
 pub const SOURCE_PREFIX: &str = "WAID:";
 
-/// The identifier of the contact that stands for the bridge itself.
+/// What the identifier of a contact that stands for a bridge itself begins with.
 pub const SYSTEM_IDENTIFIER: &str = "zapnode-system";
+
+/// The identifier of the contact that stands for this session's bridge: in an account identifiers
+/// are unique, and several sessions may have their inboxes in one.
+pub fn system_identifier(session: &SessionId) -> String {
+    format!("{SYSTEM_IDENTIFIER}-{session}")
+}
 
 /// Judges one call.
 pub fn judge(body: &Map<String, Value>, belongs: &Belongs) -> Verdict {
@@ -176,9 +181,6 @@ pub fn judge(body: &Map<String, Value>, belongs: &Belongs) -> Verdict {
     if text(body, "source_id").is_some_and(|source| source.starts_with(SOURCE_PREFIX)) {
         return Verdict::Ignore(Ignored::Echo);
     }
-    let Some(to) = conversation.and_then(addressee) else {
-        return Verdict::Ignore(Ignored::NoAddressee);
-    };
     let content = text(body, "content").unwrap_or_default().trim().to_owned();
     let attachments = attachments(body);
     if content.is_empty() && attachments.is_empty() {
@@ -188,7 +190,7 @@ pub fn judge(body: &Map<String, Value>, belongs: &Belongs) -> Verdict {
     Verdict::Send(AgentMessage {
         id,
         conversation: number,
-        to,
+        to: conversation.and_then(addressee),
         content,
         attachments,
         in_reply_to: in_reply_to.and_then(as_id),
@@ -258,7 +260,7 @@ fn is_elsewhere(body: &Map<String, Value>, belongs: &Belongs) -> bool {
 fn addressee(conversation: &Map<String, Value>) -> Option<Addressee> {
     let sender = object(conversation, "meta").and_then(|meta| object(meta, "sender"));
     let identifier = sender.and_then(|sender| text(sender, "identifier"));
-    if identifier == Some(SYSTEM_IDENTIFIER) {
+    if identifier.is_some_and(|id| id.starts_with(SYSTEM_IDENTIFIER)) {
         return Some(Addressee::System);
     }
     let phone = sender.and_then(|sender| text(sender, "phone_number"));
@@ -364,11 +366,6 @@ mod tests {
             (json!({"content": "  "}), Empty),
             (json!({"content": null}), Empty),
             (json!({"event": "message_updated"}), OtherEvent),
-            (
-                json!({"conversation": {"contact_inbox": {"source_id": "f00-ba2"},
-                       "meta": {"sender": {"phone_number": null, "identifier": "ana@shop.example"}}}}),
-                NoAddressee,
-            ),
         ] {
             assert_eq!(with(&change), Verdict::Ignore(why), "{change}");
         }
@@ -386,7 +383,8 @@ mod tests {
             panic!("to be sent");
         };
         assert_eq!((message.id, message.conversation), (500, 42));
-        assert_eq!(message.to, Addressee::Chat("+244929782402".to_owned()));
+        let to = Addressee::Chat("+244929782402".to_owned());
+        assert_eq!(message.to, Some(to));
         assert_eq!(message.in_reply_to, Some(499));
         assert_eq!(message.agent.as_deref(), Some("Rita"));
         assert_eq!(message.attachments.len(), 2);
@@ -402,19 +400,21 @@ mod tests {
         let to = |sender: Value, source: &str| {
             let change = json!({"conversation": {"contact_inbox": {"source_id": source}, "meta": {"sender": sender}}});
             match with(&change) {
-                Verdict::Send(message) => Some(message.to),
-                _ => None,
+                Verdict::Send(message) => message.to,
+                other => panic!("to be sent, or to be told that it cannot be: {other:?}"),
             }
         };
         let chat = |id: &str| Some(Addressee::Chat(id.to_owned()));
         let none = json!({"phone_number": null, "identifier": null});
         assert_eq!(to(none.clone(), "1203630@g.us"), chat("1203630@g.us"));
         assert_eq!(to(none, "f81d4fae-7dec"), None);
+        let customer = json!({"phone_number": null, "identifier": "ana@shop.example"});
+        assert_eq!(to(customer, "x"), None);
         let lid = json!({"phone_number": null, "identifier": "8123@lid"});
         assert_eq!(to(lid, "x"), chat("8123@lid"));
         let group = json!({"phone_number": "+351900000000", "identifier": "1203630@g.us"});
         assert_eq!(to(group, "x"), chat("1203630@g.us"));
-        let system = json!({"phone_number": null, "identifier": SYSTEM_IDENTIFIER});
+        let system = json!({"phone_number": null, "identifier": "zapnode-system-shop"});
         assert_eq!(to(system, "x"), Some(Addressee::System));
     }
 

@@ -9,8 +9,8 @@
 //! - [`incoming`]: what a webhook of Chatwoot means; [`outgoing`]: what an event of ours becomes
 //!   there; [`mod@format`]: Markdown to WhatsApp's marks and back. Pure.
 //! - [`api`]: Chatwoot's account API, typed. [`signature`]: whether a call is Chatwoot's own.
-//! - `bridge`: the one task of each bridge; `threads` finds contacts and conversations, `calls`
-//!   deals with what agents did.
+//! - `bridge`: the one task of each bridge; `threads` finds contacts and conversations, `push` puts
+//!   messages into them, `calls` deals with what agents did; `files` carries files; `pace` keeps under Chatwoot's limits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,15 +24,19 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use url::Url;
 
 pub mod api;
 mod bridge;
 mod calls;
 mod check;
 pub mod config;
+mod files;
 pub mod format;
 pub mod incoming;
 pub mod outgoing;
+mod pace;
+mod push;
 pub mod signature;
 mod threads;
 pub mod words;
@@ -48,6 +52,7 @@ use crate::manager::SessionManager;
 use crate::net::{HttpClient, Policy, Timeouts};
 use crate::store::{BridgeRow, StoreError, now};
 use incoming::{Belongs, Verdict};
+use pace::Paces;
 use signature::SignatureError;
 
 /// The bounds of one call to Chatwoot: a page of messages is far larger than a webhook's answer.
@@ -150,6 +155,9 @@ pub type DrawQr = fn(&str) -> Option<Vec<u8>>;
 pub struct ChatwootOptions {
     /// Whether Chatwoot may be in a private network: often it is.
     pub allow_private: bool,
+    /// The address of a Chatwoot that whoever started this program named: it may be private in any
+    /// case.
+    pub trusted_url: Option<String>,
     /// Draws a QR as a PNG, for agents to scan. Absent: they are told where to find it.
     pub draw_qr: Option<DrawQr>,
 }
@@ -198,16 +206,27 @@ struct Shared {
     manager: SessionManager,
     http: HttpClient,
     options: ChatwootOptions,
+    /// By host and port: bridges to one Chatwoot share its limits.
+    paces: Mutex<BTreeMap<String, Arc<Paces>>>,
     stop: CancellationToken,
 }
 
 impl Shared {
-    fn policy(&self) -> Policy {
-        if self.options.allow_private {
+    /// Whether a Chatwoot may be in a private network.
+    fn policy(&self, url: &Url) -> Policy {
+        let trusted = self.options.trusted_url.as_deref();
+        let trusted = trusted.and_then(|trusted| Url::parse(trusted).ok());
+        if self.options.allow_private || trusted.is_some_and(|one| one.origin() == url.origin()) {
             Policy::Any
         } else {
             Policy::PublicOnly
         }
+    }
+
+    fn paces(&self, url: &Url) -> Arc<Paces> {
+        let mut all = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = url.origin().ascii_serialization();
+        Arc::clone(all.entry(key).or_default())
     }
 }
 
@@ -247,6 +266,7 @@ impl Chatwoot {
                     manager,
                     http: HttpClient::new(TIMEOUTS, &[]),
                     options,
+                    paces: Mutex::default(),
                     stop: CancellationToken::new(),
                 }),
                 bridges: Mutex::default(),
@@ -269,10 +289,35 @@ impl Chatwoot {
         session: SessionId,
         config: BridgeConfig,
     ) -> Result<BridgeInfo, ChatwootError> {
+        self.inner.shared.manager.get(&session)?;
+        self.put(session, config).await
+    }
+
+    /// As [`set`](Self::set), for a bridge that whoever started this program asks for: the session
+    /// need not be there yet, and a bridge that is set up so already is not disturbed.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub async fn configure(
+        &self,
+        session: SessionId,
+        config: BridgeConfig,
+    ) -> Result<BridgeInfo, ChatwootError> {
+        match self.get(session.clone()).await {
+            Ok(known) if known.row.config == config => Ok(known),
+            Ok(_) | Err(ChatwootError::NoBridge) => self.put(session, config).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn put(
+        &self,
+        session: SessionId,
+        config: BridgeConfig,
+    ) -> Result<BridgeInfo, ChatwootError> {
         let url = config.check()?;
         let shared = &self.inner.shared;
-        crate::net::check_target(shared.policy(), &url, TIMEOUTS.connect).await?;
-        shared.manager.get(&session)?;
+        crate::net::check_target(shared.policy(&url), &url, TIMEOUTS.connect).await?;
         let log = shared.manager.events();
         let cursor = match config.import_days {
             0 => log.latest(),
@@ -290,9 +335,11 @@ impl Chatwoot {
             state: BridgeState::Waiting,
             detail: None,
             since: now(),
+            begun: now(),
         };
-        let row = shared.manager.store().put_bridge(row).await?;
+        // The old task ends first: it must not note its state over the new one's.
         self.end(&session).await;
+        let row = shared.manager.store().put_bridge(row).await?;
         self.spawn(row);
         self.get(session).await
     }
@@ -327,7 +374,8 @@ impl Chatwoot {
     }
 
     /// Tries address, token, account, inbox and webhook of a bridge's settings, and says what is
-    /// wrong. Changes nothing.
+    /// wrong. Changes nothing. `known_inbox`: the one that was made for this bridge, where the
+    /// settings name none.
     ///
     /// # Errors
     /// [`ChatwootError::Invalid`].
@@ -335,8 +383,9 @@ impl Chatwoot {
         &self,
         config: &BridgeConfig,
         webhook_path: &str,
+        known_inbox: Option<i64>,
     ) -> Result<Report, ChatwootError> {
-        check::check(&self.inner.shared, config, webhook_path).await
+        check::check(&self.inner.shared, config, webhook_path, known_inbox).await
     }
 
     /// Takes a call of Chatwoot's webhook: stores it if it asks for something. Quick, so that
@@ -366,7 +415,14 @@ impl Chatwoot {
             serde_json::from_slice(body).map_err(|_| ChatwootError::Malformed)?;
         let once = match incoming::judge(&call, &belongs(&row)) {
             Verdict::Ignore(why) => return Ok(Taken::Ignored(why)),
-            Verdict::Send(message) => format!("message/{}", message.id),
+            Verdict::Send(message) => {
+                // Of a call that was dealt with long ago the map still knows.
+                let sent = store.pair_by_message(session.clone(), message.id).await?;
+                if sent.is_some() {
+                    return Ok(Taken::Repeated);
+                }
+                format!("message/{}", message.id)
+            }
             Verdict::Delete { message, .. } => format!("delete/{message}"),
             // Passing by nature: it is not stored.
             Verdict::Typing { to, on } => {

@@ -18,10 +18,15 @@ pub enum Plan {
     Status {
         /// Which one.
         wire_id: WireId,
-        /// Chatwoot's word: `sent`, `delivered`, `read`, `failed`.
+        /// Chatwoot's word: `sent`, `delivered`, `read`.
         status: &'static str,
-        /// Why it failed.
-        error: Option<String>,
+    },
+    /// Tell that a message of this account was not sent and will not be.
+    Failed {
+        /// Our own id of it: WhatsApp's page may never have had it.
+        message: String,
+        /// Why.
+        error: String,
     },
     /// Take a message of this account out of Chatwoot too.
     Delete {
@@ -29,7 +34,12 @@ pub enum Plan {
         wire_id: WireId,
     },
     /// Tell the agents how the session stands.
-    Tell(String),
+    Tell {
+        /// In words.
+        text: String,
+        /// What Chatwoot keeps beside it.
+        source_id: String,
+    },
 }
 
 /// A message to be put into a conversation.
@@ -41,12 +51,31 @@ pub struct Post {
     pub content: String,
     /// Written by the contact, or by this account.
     pub incoming: bool,
-    /// The message it stands for, if it stands for one: then it is put there once.
+    /// What Chatwoot keeps beside it: it is put there once, and its echo is known.
+    pub source_id: String,
+    /// The message it stands for, if it stands for one.
     pub source: Option<Source>,
+    /// The file it carries.
+    pub file: Option<Carried>,
     /// A message it answers or is about.
     pub about: Option<WireId>,
-    /// Whether WhatsApp has it on this account's own devices already.
-    pub status: Option<&'static str>,
+    /// When it was written, in seconds since 1970.
+    pub written: i64,
+}
+
+/// A file that a message carries; all of it is the sender's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// WhatsApp's word for it, as `image`.
+    pub kind: String,
+    /// As `image/jpeg`.
+    pub mime: Option<String>,
+    /// A document's name.
+    pub name: Option<String>,
+    /// In bytes.
+    pub size: Option<u64>,
+    /// What is said besides, in Markdown: the content where the file is there itself.
+    pub caption: String,
 }
 
 /// The message that a post stands for.
@@ -60,13 +89,6 @@ pub struct Source {
     pub message_id: MessageId,
 }
 
-impl Source {
-    /// What Chatwoot keeps beside the message, so that it is known again.
-    pub fn source_id(&self) -> String {
-        format!("{SOURCE_PREFIX}{}", self.wire_id)
-    }
-}
-
 /// Whom a conversation is with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
@@ -74,6 +96,10 @@ pub struct Peer {
     pub key: String,
     /// What to call a new contact.
     pub name: String,
+    /// Whether that is a name, not a number for want of one.
+    pub named: bool,
+    /// The chat on WhatsApp, to answer in.
+    pub chat: Option<String>,
     /// Digits only, if known.
     pub phone: Option<String>,
     /// What the contact is called in Chatwoot besides: the chat as WhatsApp names it, by number
@@ -83,10 +109,25 @@ pub struct Peer {
 
 /// Plans an event.
 pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
-    let chat = event.kind.chat();
-    if chat.is_some_and(|chat| config.ignores(chat.as_str()) || !is_conversation(chat)) {
-        return Plan::Nothing;
+    if let Some(chat) = event.kind.chat() {
+        let names = [Some(chat)].into_iter().chain(other_names(&event.kind));
+        let ignored = names.flatten().any(|name| config.ignores(name.as_str()));
+        if ignored || !is_conversation(chat) {
+            return Plan::Nothing;
+        }
     }
+    let note = |peer, content, about: Option<&MessageId>, incoming| {
+        Plan::Post(Box::new(Post {
+            peer,
+            content,
+            incoming,
+            source_id: format!("{SOURCE_PREFIX}{}", event.id),
+            source: None,
+            file: None,
+            about: about.map(MessageId::wire_id),
+            written: event.timestamp.unix_timestamp(),
+        }))
+    };
     match &event.kind {
         EventKind::Message(message) => message_in(message, words),
         // What others wrote was told as `message`.
@@ -97,19 +138,15 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
             3.. => status(&ack.id, "read"),
             _ => Plan::Nothing,
         },
-        EventKind::Failed(failed) => match &failed.id {
-            Some(id) => Plan::Status {
-                wire_id: id.wire_id(),
-                status: "failed",
-                error: Some(failed.detail.clone()),
-            },
-            None => Plan::Nothing,
+        EventKind::Failed(failed) => Plan::Failed {
+            message: failed.message.clone(),
+            error: failed.detail.clone(),
         },
         EventKind::Edited(edited) => {
             let text = to_markdown(edited.body.as_deref().unwrap_or_default());
             let content = format!("{} {text}", words.edited);
             let peer = peer(&edited.chat_id, &edited.who, None);
-            about(peer, content, &edited.id, edited.from_me)
+            note(peer, content, Some(&edited.id), !edited.from_me)
         }
         EventKind::Revoked(revoked) if revoked.revoked_for != "everyone" => Plan::Nothing,
         EventKind::Revoked(revoked) if revoked.from_me => Plan::Delete {
@@ -118,7 +155,7 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
         EventKind::Revoked(revoked) => {
             let peer = peer(&revoked.chat_id, &revoked.who, None);
             let id = &revoked.revoked_message_id;
-            about(peer, words.revoked.to_owned(), id, false)
+            note(peer, words.revoked.to_owned(), Some(id), true)
         }
         // One's own reactions are seen on the phone.
         EventKind::Reaction(reaction) if reaction.from_me => Plan::Nothing,
@@ -129,8 +166,7 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
                 format!("{} {}", words.reacted, reaction.reaction.text)
             };
             let peer = peer(&reaction.chat_id, &reaction.who, None);
-            let id = &reaction.reaction.message_id;
-            about(peer, content, id, id.from_me())
+            note(peer, content, Some(&reaction.reaction.message_id), true)
         }
         EventKind::Call(call) if !call.is_group => {
             let what = if call.is_video {
@@ -138,21 +174,39 @@ pub fn plan(event: &Event, config: &BridgeConfig, words: &Words) -> Plan {
             } else {
                 words.call
             };
-            Plan::Post(Box::new(Post {
-                peer: peer(&call.chat_id, &call.who, None),
-                content: what.to_owned(),
-                incoming: true,
-                source: None,
-                about: None,
-                status: None,
-            }))
+            let peer = peer(&call.chat_id, &call.who, None);
+            note(peer, what.to_owned(), None, true)
         }
         EventKind::Status(session) if config.tell_state => {
-            let told = words.state(&session.state, session.reason.as_ref());
-            told.map_or(Plan::Nothing, Plan::Tell)
+            match words.state(&session.state, session.reason.as_ref()) {
+                Some(text) => Plan::Tell {
+                    text,
+                    source_id: format!("{SOURCE_PREFIX}{}", event.id),
+                },
+                None => Plan::Nothing,
+            }
         }
         _ => Plan::Nothing,
     }
+}
+
+/// What the other one is called besides the chat's own name: whoever is ignored by number is
+/// ignored where WhatsApp names them by LID.
+fn other_names(kind: &EventKind) -> [Option<&ChatId>; 2] {
+    let who = match kind {
+        EventKind::Message(one) | EventKind::MessageAny(one) => &one.who,
+        EventKind::Ack(one) => &one.who,
+        EventKind::Edited(one) => &one.who,
+        EventKind::Revoked(one) => &one.who,
+        EventKind::Reaction(one) => &one.who,
+        EventKind::Call(one) => &one.who,
+        _ => return [None, None],
+    };
+    // In a group `who` is a member, and the group is what is ignored or not.
+    if kind.chat().is_some_and(ChatId::is_group) {
+        return [None, None];
+    }
+    [who.phone.as_ref(), who.lid.as_ref()]
 }
 
 /// People and groups; not status posts and channels, which nobody can answer.
@@ -164,51 +218,57 @@ fn status(id: &MessageId, status: &'static str) -> Plan {
     Plan::Status {
         wire_id: id.wire_id(),
         status,
-        error: None,
     }
-}
-
-/// A note about another message, from the one who caused it.
-fn about(peer: Peer, content: String, id: &MessageId, own: bool) -> Plan {
-    Plan::Post(Box::new(Post {
-        peer,
-        content,
-        incoming: !own || !id.from_me(),
-        source: None,
-        about: Some(id.wire_id()),
-        status: None,
-    }))
 }
 
 fn message_in(message: &MessagePayload, words: &Words) -> Plan {
-    let mut content = content(message, words);
-    if message.chat_id.is_group() {
-        content = format!("**{}**\n{content}", writer(message));
-    }
-    post(message, content, true)
+    let by = message
+        .chat_id
+        .is_group()
+        .then(|| format!("**{}**", writer(message)));
+    post(message, words, by, true)
 }
 
 fn message_out(message: &MessagePayload, words: &Words) -> Plan {
-    post(message, content(message, words), false)
+    post(message, words, None, false)
 }
 
-fn post(message: &MessagePayload, content: String, incoming: bool) -> Plan {
+/// `by`: who wrote it, where the conversation is with several.
+fn post(message: &MessagePayload, words: &Words, by: Option<String>, incoming: bool) -> Plan {
+    let content = content(message, words);
     if content.is_empty() {
         return Plan::Nothing;
     }
+    let below = |by: &Option<String>, text: String| match by {
+        Some(by) if text.is_empty() => by.clone(),
+        Some(by) => format!("{by}\n{text}"),
+        None => text,
+    };
+    let caption = message.body.as_deref().map(to_markdown).unwrap_or_default();
+    let medium = message.media.as_ref();
+    let file = message.has_media.then(|| Carried {
+        kind: message.kind.clone(),
+        mime: medium.and_then(|medium| medium.mimetype.clone()),
+        name: medium.and_then(|medium| medium.filename.clone()),
+        size: medium.and_then(|medium| medium.size),
+        caption: below(&by, caption),
+    });
+    let content = below(&by, content);
     // An own message tells nothing of the other one's name.
     let name = message.notify_name.as_deref().filter(|_| incoming);
     Plan::Post(Box::new(Post {
         peer: peer(&message.chat_id, &message.who, name),
         content,
         incoming,
+        source_id: format!("{SOURCE_PREFIX}{}", message.id.wire_id()),
         source: Some(Source {
             wire_id: message.id.wire_id(),
             from_me: message.from_me,
             message_id: message.id.clone(),
         }),
+        file,
         about: message.reply_to.as_ref().map(|reply| reply.id.clone()),
-        status: (!incoming).then_some("sent"),
+        written: message.timestamp,
     }))
 }
 
@@ -216,7 +276,10 @@ fn peer(chat: &ChatId, who: &Who, name: Option<&str>) -> Peer {
     if chat.is_group() {
         return Peer {
             key: chat.to_string(),
-            name: format!("{chat}"),
+            name: chat.to_string(),
+            // Its subject is not told with its messages, so nothing better comes.
+            named: true,
+            chat: Some(chat.to_string()),
             phone: None,
             identifier: chat.to_string(),
         };
@@ -233,6 +296,8 @@ fn peer(chat: &ChatId, who: &Who, name: Option<&str>) -> Peer {
             .contact_id
             .as_ref()
             .map_or_else(|| chat.to_string(), ToString::to_string),
+        named: named.is_some(),
+        chat: Some(chat.to_string()),
         name: named.map_or_else(
             || {
                 phone
@@ -321,3 +386,7 @@ fn vcard(card: &str) -> String {
     all.extend(of("TEL"));
     format!("[{}]", all.join(", "))
 }
+
+#[cfg(test)]
+#[path = "outgoing_tests.rs"]
+mod tests;

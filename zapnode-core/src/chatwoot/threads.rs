@@ -3,7 +3,7 @@
 use super::api::{ApiError, Contact, Conversation};
 use super::bridge::{Bridge, Stuck};
 use super::config::{Resolved, brazilian_twins};
-use super::incoming::SYSTEM_IDENTIFIER;
+use super::incoming::system_identifier;
 use super::outgoing::Peer;
 use crate::store::Thread;
 
@@ -15,32 +15,16 @@ impl Bridge {
             .store()
             .thread(session.clone(), peer.key.clone())
             .await?;
-        match known {
-            // An incoming message reopens it by itself.
-            Some(thread) if self.row.config.resolved == Resolved::Reopen => return Ok(thread),
-            Some(mut thread) => {
-                let open = self.open_conversation(thread.contact).await?;
-                if open
-                    .as_ref()
-                    .is_some_and(|one| one.id == thread.conversation)
-                {
-                    return Ok(thread);
-                }
-                thread.conversation = match open {
-                    Some(one) => one.id,
-                    None => {
-                        self.new_conversation(thread.contact, &thread.source_id)
-                            .await?
-                    }
-                };
-                self.remember(&peer.key, &thread).await?;
-                return Ok(thread);
+        if let Some(known) = known {
+            match self.still_there(known, peer).await {
+                // The contact was deleted in Chatwoot: whoever writes is somebody new there.
+                Err(Stuck::Api(ApiError::Missing { .. })) => {}
+                thread => return thread,
             }
-            None => {}
         }
-        let contact = match self.find(peer).await? {
-            Some(found) => found,
-            None => self.make(peer).await?,
+        let (contact, named) = match self.find(peer).await? {
+            Some(found) => (found, true),
+            None => (self.make(peer).await?, peer.named),
         };
         let source_id = self.joined(&contact, peer).await?;
         let conversation = match self.open_conversation(contact.id).await? {
@@ -51,20 +35,70 @@ impl Bridge {
             contact: contact.id,
             source_id,
             conversation,
+            chat: peer.chat.clone(),
+            named,
         };
         self.remember(&peer.key, &thread).await?;
         Ok(thread)
     }
 
+    /// A thread that is known, with what has changed about it since.
+    async fn still_there(&mut self, mut thread: Thread, peer: &Peer) -> Result<Thread, Stuck> {
+        let before = thread.clone();
+        if peer.named && !thread.named {
+            let known = self.api.contact(thread.contact).await?;
+            // An agent's name for them is better than their own.
+            if is_placeholder(known.name.as_deref().unwrap_or_default()) {
+                self.api.rename_contact(thread.contact, &peer.name).await?;
+            }
+            thread.named = true;
+        }
+        // WhatsApp moves chats from numbers to LIDs: the answer goes where they wrote last.
+        if peer.chat.is_some() {
+            thread.chat.clone_from(&peer.chat);
+        }
+        // To reopen is Chatwoot's own doing, once an incoming message comes.
+        if self.row.config.resolved == Resolved::New {
+            let open = self.open_conversation(thread.contact).await?;
+            thread.conversation = match open {
+                Some(open) => open.id,
+                None => {
+                    self.new_conversation(thread.contact, &thread.source_id)
+                        .await?
+                }
+            };
+        }
+        if thread != before {
+            self.remember(&peer.key, &thread).await?;
+        }
+        Ok(thread)
+    }
+
     /// The conversation in which the bridge itself speaks to the agents.
     pub(super) async fn system_thread(&mut self) -> Result<i64, Stuck> {
-        let peer = Peer {
-            key: SYSTEM_IDENTIFIER.to_owned(),
+        Ok(self.thread_for(&self.system_peer()).await?.conversation)
+    }
+
+    /// The contact that stands for the bridge. Each session has its own: they may share an account.
+    pub(super) fn system_peer(&self) -> Peer {
+        let identifier = system_identifier(&self.row.session);
+        Peer {
+            key: identifier.clone(),
             name: format!("ZapNode {}", self.row.session),
+            named: true,
+            chat: None,
             phone: None,
-            identifier: SYSTEM_IDENTIFIER.to_owned(),
-        };
-        Ok(self.thread_for(&peer).await?.conversation)
+            identifier,
+        }
+    }
+
+    /// Forgets where the conversation with somebody is, so that it is looked for again.
+    pub(super) async fn forget(&self, key: &str) -> Result<(), Stuck> {
+        let session = self.row.session.clone();
+        Ok(self
+            .store()
+            .put_thread(session, key.to_owned(), None)
+            .await?)
     }
 
     async fn remember(&self, key: &str, thread: &Thread) -> Result<(), Stuck> {
@@ -78,15 +112,18 @@ impl Bridge {
 
     async fn find(&self, peer: &Peer) -> Result<Option<Contact>, Stuck> {
         for number in self.numbers(peer) {
-            let found = self
-                .api
-                .find_contact(Some(&format!("+{number}")), None)
-                .await?;
-            if found.is_some() {
-                return Ok(found);
+            // Chatwoot finds it in numbers and identifiers alike: one search for both.
+            let found = self.api.search_contacts(&number).await?;
+            if let Some(found) = with_number(found, &number) {
+                return Ok(Some(found));
             }
         }
-        Ok(self.api.find_contact(None, Some(&peer.identifier)).await?)
+        if peer.phone.is_some() {
+            return Ok(None);
+        }
+        let found = self.api.search_contacts(&peer.identifier).await?;
+        let same = |one: &Contact| one.identifier.as_deref() == Some(peer.identifier.as_str());
+        Ok(found.into_iter().find(same))
     }
 
     fn numbers(&self, peer: &Peer) -> Vec<String> {
@@ -118,6 +155,14 @@ impl Bridge {
                 words,
             }) => match self.find(peer).await? {
                 Some(found) => Ok(found),
+                // A number that Chatwoot takes for none: the identifier has it too.
+                None if phone.is_some() => {
+                    let (name, key) = (&peer.name, &peer.key);
+                    let made = self
+                        .api
+                        .make_contact(inbox, name, None, &peer.identifier, key);
+                    Ok(made.await?)
+                }
                 None => Err(ApiError::Refused {
                     what,
                     status,
@@ -164,6 +209,33 @@ impl Bridge {
     }
 }
 
+/// The contact that has this number; before one that only another bridge named by it.
+fn with_number(mut found: Vec<Contact>, digits: &str) -> Option<Contact> {
+    let has_number = |one: &Contact| {
+        let number = one.phone_number.as_deref().unwrap_or_default();
+        number.strip_prefix('+') == Some(digits)
+    };
+    let named_by_it = |one: &Contact| {
+        let name = one.identifier.as_deref().unwrap_or_default();
+        let user = name
+            .strip_suffix("@c.us")
+            .or_else(|| name.strip_suffix("@s.whatsapp.net"));
+        user == Some(digits)
+    };
+    let at = found
+        .iter()
+        .position(has_number)
+        .or_else(|| found.iter().position(named_by_it))?;
+    Some(found.swap_remove(at))
+}
+
+/// Whether a contact is called by a number or id for want of a name.
+fn is_placeholder(name: &str) -> bool {
+    let bare = name.strip_prefix('+').unwrap_or(name);
+    let bare = bare.split('@').next().unwrap_or_default();
+    bare.chars().all(|c| c.is_ascii_digit())
+}
+
 /// The one to go on in: what is open before what is resolved, the newest first.
 fn choose(mut all: Vec<Conversation>, inbox: i64, resolved: Resolved) -> Option<Conversation> {
     all.retain(|one| one.inbox_id == inbox);
@@ -175,6 +247,51 @@ fn choose(mut all: Vec<Conversation>, inbox: i64, resolved: Resolved) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn contact(id: i64, phone: &str, identifier: &str) -> Contact {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Contact {
+            id,
+            name: None,
+            phone_number: text(phone),
+            identifier: text(identifier),
+            contact_inboxes: vec![],
+        }
+    }
+
+    #[test]
+    fn a_contact_is_found_by_its_whole_number_only() {
+        let found = |all: &[(&str, &str)]| {
+            let all = all.iter().zip(1..).map(|((p, i), id)| contact(id, p, i));
+            with_number(all.collect(), "244929782402").map(|one| one.id)
+        };
+        for (all, wanted) in [
+            (vec![("+2449297824021", ""), ("+244929782402", "")], Some(2)),
+            (vec![("", "244929782402@s.whatsapp.net")], Some(1)),
+            // A number counts more than a name.
+            (
+                vec![("", "244929782402@c.us"), ("+244929782402", "x")],
+                Some(2),
+            ),
+            (vec![("", "244929782402@example.com")], None),
+            (vec![], None),
+        ] {
+            assert_eq!(found(&all), wanted, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_somebody_gave_is_no_placeholder() {
+        for (name, placeholder) in [
+            ("+244929782402", true),
+            ("8123@lid", true),
+            ("", true),
+            ("Ana", false),
+            ("Ana 2", false),
+        ] {
+            assert_eq!(is_placeholder(name), placeholder, "{name}");
+        }
+    }
 
     #[test]
     fn the_conversation_that_goes_on_is_chosen() {

@@ -17,6 +17,8 @@ use crate::id::{MessageId, PhoneNumber, WireId};
 use crate::message::{Ack, Contact, OutgoingMessage, Recipient, RevokedFor};
 use crate::options::SessionOptions;
 
+mod files;
+
 /// How long any one event may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -33,6 +35,10 @@ pub trait World: Send + Sync {
     async fn write(&self, from: &PhoneNumber, account: &PhoneNumber, text: &str);
     /// `from` does something with a message that they wrote to the session's account.
     async fn change(&self, from: &PhoneNumber, account: &PhoneNumber, id: &WireId, change: Change);
+    /// Somebody sends a document with these bytes to the account.
+    async fn send_document(&self, from: &PhoneNumber, account: &PhoneNumber, bytes: &[u8]);
+    /// The bytes of a document that a phone received.
+    async fn document(&self, phone: &PhoneNumber, id: &WireId) -> Vec<u8>;
     /// The texts that `phone` has received, once for each wire id, in order.
     async fn received(&self, phone: &PhoneNumber) -> Vec<(WireId, String)>;
     /// Waits, for a bounded time, until `phone` shows that the session's account types (`on`), or
@@ -142,6 +148,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     let message = receive(world, &mut session).await;
     changes_messages(world, &mut session, &found, &message).await;
     hears_changes(world, &mut session, &message).await;
+    files::files(world, &mut session, &found.chat, &message).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
 }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
+use ring::digest::{Context, SHA256};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
@@ -15,12 +15,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// See the [module](self). One that is dropped before its end leaves nothing behind.
-#[derive(Debug)]
 pub(crate) struct FileSink {
     to: PathBuf,
     part: PathBuf,
     file: Option<File>,
-    hash: Sha256,
+    hash: Context,
     size: u64,
 }
 
@@ -37,7 +36,7 @@ impl FileSink {
             to: to.to_owned(),
             part,
             file: Some(file),
-            hash: Sha256::new(),
+            hash: Context::new(&SHA256),
             size: 0,
         })
     }
@@ -71,7 +70,7 @@ impl FileSink {
                 return Err(unwritten(&self.to, source));
             }
         }
-        Ok(hex(&std::mem::take(&mut self.hash).finalize()))
+        Ok(hex(self.hash.clone().finish().as_ref()))
     }
 }
 

@@ -262,10 +262,17 @@ impl ScriptedDriver {
         from: &PhoneNumber,
         text: &str,
     ) -> IncomingMessage {
-        let page = self.page(session);
+        let message = Self::unwritten(from, "chat", Some(text));
+        let told = DriverEvent::Message(Box::new(message.clone()));
+        self.page(session).tell(told).await;
+        message
+    }
+
+    /// A message that somebody has written and nobody was told of.
+    fn unwritten(from: &PhoneNumber, kind: &str, text: Option<&str>) -> IncomingMessage {
         let wire_id = WireId::choose();
         let chat = ChatId::from(from);
-        let message = IncomingMessage {
+        IncomingMessage {
             id: message_id(false, &chat, &wire_id),
             from: chat.clone(),
             from_phone: Some(chat.clone()),
@@ -273,14 +280,11 @@ impl ScriptedDriver {
             chat,
             name: Some(format!("Contact {from}")),
             from_me: false,
-            kind: "chat".to_owned(),
-            text: Some(text.to_owned()),
+            kind: kind.to_owned(),
+            text: text.map(str::to_owned),
             at: OffsetDateTime::now_utc(),
             details: Details::default(),
-        };
-        page.tell(DriverEvent::Message(Box::new(message.clone())))
-            .await;
-        message
+        }
     }
 
     /// A message the session sent comes further.

@@ -7,9 +7,10 @@ use super::payload::{
 };
 use super::{EventKind, Me};
 use crate::id::ChatId;
+use crate::media::MediaState;
 use crate::message::{
-    Ack, Call, Decryption, Edit, GroupChange, GroupNotice, IncomingMessage, Notice, Person,
-    PollVote, Reaction, Revoke, RevokedFor, WaitingMessage,
+    Ack, Call, Content, Decryption, Edit, GroupChange, GroupNotice, IncomingMessage, Location,
+    Notice, Person, PollVote, Reaction, Revoke, RevokedFor, WaitingMessage,
 };
 use crate::outbox::{Message, MessageState};
 
@@ -68,11 +69,13 @@ pub(crate) fn appeared(
         body: told.text.clone(),
         has_media: details.media.is_some(),
         media: details.media.as_ref().map(|media| MediaPayload {
+            id: Some(row.id.to_string()),
+            state: Some(MediaState::Remote.as_str().to_owned()),
             mimetype: media.mime_type.clone(),
             filename: media.file_name.clone(),
             size: media.size,
             duration: media.duration,
-            url: None,
+            url: Some(format!("/messages/{}/media", row.id)),
         }),
         ack: ack.number(),
         ack_name: ack_name(ack).to_owned(),
@@ -156,6 +159,8 @@ fn sent(message: &Message, me: Option<&Me>, who: Who) -> Option<MessagePayload> 
     let id = message.message_id.clone()?;
     let chat = message.chat.clone().unwrap_or_else(|| id.chat());
     let ack = message.state.ack();
+    let content = message.content.as_ref();
+    let media = content.and_then(Content::media);
     Some(MessagePayload {
         id,
         message: message.id.to_string(),
@@ -169,18 +174,49 @@ fn sent(message: &Message, me: Option<&Me>, who: Who) -> Option<MessagePayload> 
         notify_name: None,
         kind: message.kind.clone(),
         body: message.text.clone(),
-        has_media: false,
-        media: None,
+        has_media: media.is_some(),
+        media: media.map(|media| MediaPayload {
+            id: Some(message.id.to_string()),
+            state: Some(MediaState::Available.as_str().to_owned()),
+            mimetype: Some(media.file.mime.clone()),
+            filename: media.file.name.clone(),
+            size: Some(media.file.size),
+            duration: media.duration,
+            url: Some(format!("/messages/{}/media", message.id)),
+        }),
         ack: ack.number(),
         ack_name: ack_name(ack).to_owned(),
-        reply_to: None,
-        mentioned_ids: Vec::new(),
-        location: None,
-        vcards: Vec::new(),
+        reply_to: message.reply_to.as_ref().map(|id| ReplyTo {
+            id: id.wire_id(),
+            participant: None,
+            body: None,
+        }),
+        mentioned_ids: content.map(Content::mentions).unwrap_or_default().to_vec(),
+        location: match content {
+            Some(Content::Location {
+                latitude,
+                longitude,
+                name,
+                address,
+            }) => Some(Location {
+                latitude: *latitude,
+                longitude: *longitude,
+                name: name.clone(),
+                address: address.clone(),
+                url: None,
+            }),
+            _ => None,
+        },
+        vcards: match content {
+            Some(Content::Contacts { contacts }) => {
+                contacts.iter().map(|card| card.vcard.clone()).collect()
+            }
+            _ => Vec::new(),
+        },
         poll: None,
         event: None,
         link: None,
-        is_forwarded: false,
+        is_forwarded: matches!(content, Some(Content::Forward { .. })),
         is_ephemeral: false,
         source: "api".to_owned(),
     })

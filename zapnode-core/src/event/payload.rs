@@ -144,6 +144,12 @@ pub struct MessagePayload {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaPayload {
+    /// Its id: the message's own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub id: Option<String>,
+    /// Where its bytes are when this is told: `remote`, at WhatsApp.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub state: Option<String>,
     /// As `image/jpeg`.
     pub mimetype: Option<String>,
     /// A document's name.
@@ -152,7 +158,7 @@ pub struct MediaPayload {
     pub size: Option<u64>,
     /// In seconds.
     pub duration: Option<u32>,
-    /// Where it can be had; `null` while media is not loaded.
+    /// Where it can be had, on the API's own address: loaded from WhatsApp if it is not here.
     pub url: Option<String>,
 }
 

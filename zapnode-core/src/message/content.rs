@@ -225,6 +225,19 @@ impl MediaKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
+    /// What a caller calls it, as `an image`.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Image => "an image",
+            Self::Video => "a video",
+            Self::Gif => "a GIF",
+            Self::Audio => "sound",
+            Self::Voice => "a voice note",
+            Self::Document => "a document",
+            Self::Sticker => "a sticker",
+        }
+    }
+
     /// WhatsApp's word for a message of this kind (fact sheet §5.4): a GIF is a video to it.
     pub fn wire_word(self) -> &'static str {
         match self {
@@ -346,15 +359,7 @@ impl Content {
     pub fn what(&self) -> &'static str {
         match self {
             Self::Text { .. } => "a text",
-            Self::Media(media) => match media.kind {
-                MediaKind::Image => "an image",
-                MediaKind::Video => "a video",
-                MediaKind::Gif => "a GIF",
-                MediaKind::Audio => "sound",
-                MediaKind::Voice => "a voice note",
-                MediaKind::Document => "a document",
-                MediaKind::Sticker => "a sticker",
-            },
+            Self::Media(media) => media.kind.what(),
             Self::Location { .. } => "a location",
             Self::Contacts { .. } => "contact cards",
             Self::Poll { .. } => "a poll",
@@ -389,6 +394,15 @@ impl Content {
     /// Whether it is words alone, with nothing chosen about them.
     pub fn is_plain_text(&self) -> bool {
         matches!(self, Self::Text { mentions, link_preview: true, .. } if mentions.is_empty())
+    }
+
+    /// Who is mentioned in it.
+    pub fn mentions(&self) -> &[ChatId] {
+        match self {
+            Self::Text { mentions, .. } => mentions,
+            Self::Media(media) => &media.mentions,
+            _ => &[],
+        }
     }
 
     /// Its medium, if it is one.

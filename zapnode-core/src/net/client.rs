@@ -153,6 +153,22 @@ impl HttpClient {
         }
     }
 
+    /// Asks for what is at an address, and gives the answer with its body still to come: how long
+    /// and how much of it is read is the caller's to bound. Redirects as in [`send`](Self::send).
+    ///
+    /// # Errors
+    /// Why there was no answer. An answer that says no is none.
+    pub async fn open(
+        &self,
+        policy: Policy,
+        url: &Url,
+        headers: HeaderMap,
+    ) -> Result<Response<Incoming>, NetError> {
+        let began = Instant::now();
+        self.last(policy, &Method::GET, url, &headers, &Bytes::new(), began)
+            .await
+    }
+
     /// Asks, and reads the answer within the bounds. Redirects on the same host are followed with
     /// the same method and body.
     ///
@@ -167,23 +183,37 @@ impl HttpClient {
         body: Bytes,
     ) -> Result<Received, NetError> {
         let began = Instant::now();
+        let answer = self.last(policy, &method, url, &headers, &body, began);
+        Ok(self.read(answer.await?, began).await)
+    }
+
+    /// The answer at the end of the redirects.
+    async fn last(
+        &self,
+        policy: Policy,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Bytes,
+        began: Instant,
+    ) -> Result<Response<Incoming>, NetError> {
         let mut url = url.clone();
         for _ in 0..=REDIRECTS {
             let answer = self
-                .once(policy, &method, &url, &headers, &body, began)
+                .once(policy, method, &url, headers, body, began)
                 .await?;
             if !is_redirect(answer.status()) {
-                return Ok(self.read(answer, began).await);
+                return Ok(answer);
             }
             let Some(target) = answer.headers().get(LOCATION) else {
-                return Ok(self.read(answer, began).await);
+                return Ok(answer);
             };
             url = follow(&url, target.as_bytes())?;
         }
         Err(NetError::TooManyRedirects)
     }
 
-    async fn once(
+    pub(super) async fn once(
         &self,
         policy: Policy,
         method: &Method,
@@ -271,7 +301,7 @@ pub async fn check_target(policy: Policy, url: &Url, within: Duration) -> Result
     }
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 307 | 308)
 }
 

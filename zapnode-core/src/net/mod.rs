@@ -3,6 +3,7 @@
 mod client;
 mod connect;
 mod error;
+mod file;
 mod guard;
 
 pub use client::{HttpClient, Received, Timeouts, check_target, check_url};

@@ -28,7 +28,7 @@ macro_rules! words {
     };
 }
 
-pub(super) use words;
+pub(crate) use words;
 
 words! {
     /// How far a message is.
@@ -286,6 +286,16 @@ mod tests {
             recipient: "1".to_owned(),
         };
         assert_eq!(judge(&blocked), Verdict::Fail(FailureCode::ContactBlocked));
+        let unusable = DriverError::MediaUnusable {
+            reason: "too large".to_owned(),
+        };
+        assert_eq!(judge(&unusable), Verdict::Fail(FailureCode::MediaUnusable));
+        // Nothing was sent, and it may work at another time; not for ever.
+        let upload = DriverError::UploadFailed {
+            reason: "507".to_owned(),
+        };
+        assert_eq!(judge(&upload), Verdict::Again { maybe_sent: false });
+        assert!(counts_as_attempt(&upload));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::error::{Error, Standing};
-use crate::id::{InvalidSessionId, SessionId};
+use crate::id::{InvalidSessionId, MessageId, SessionId};
 use crate::manager::SessionManager;
 use crate::outbox::{MessageState, NewMessage, Submitted};
 use crate::person::Person;
@@ -300,7 +300,10 @@ fn request_of(senders: &Senders, strategy: Option<Strategy>, new: &NewMessage) -
     let (to, at) = (new.to.to_string(), at.map(|n| n.to_string()));
     match asked(new) {
         Asked::Text(text) => serde_json::json!([senders, strategy, to, text, at]),
-        Asked::Other(asked) => serde_json::json!([senders, strategy, to, null, at, asked]),
+        Asked::Other(asked) => {
+            let reply_to = new.reply_to.as_ref().map(MessageId::as_str);
+            serde_json::json!([senders, strategy, to, null, at, asked, reply_to])
+        }
     }
     .to_string()
 }

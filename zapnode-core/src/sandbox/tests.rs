@@ -17,6 +17,8 @@ mod happenings;
 
 mod holds;
 
+mod media;
+
 const SOON: Duration = Duration::from_secs(5);
 
 fn number(text: &str) -> PhoneNumber {

@@ -243,6 +243,24 @@ impl SessionHandle {
         self.submit_keyed(new, key).await
     }
 
+    /// The message that the idempotency key of `new` stands for already, if it does: for whoever has
+    /// work to do before it can be submitted.
+    ///
+    /// # Errors
+    /// [`Error::IdempotencyMismatch`], [`Error::Store`].
+    pub async fn known(&self, new: &NewMessage) -> Result<Option<Submitted>, Error> {
+        check_key(new.idempotency_key.as_deref())?;
+        let Some(key) = &new.idempotency_key else {
+            return Ok(None);
+        };
+        let key = Key {
+            key: key.clone(),
+            request: request_of(self.id(), new),
+        };
+        let known = self.shared.store.known_by_key(key).await?;
+        known.map(repeated).transpose()
+    }
+
     /// Accepts a message as [`submit`](Self::submit), under a key that may be bound to more than
     /// this session.
     pub(crate) async fn submit_keyed(
@@ -260,6 +278,9 @@ impl SessionHandle {
         let info = self.info();
         if !admits(&info) {
             return Err(not_ready(info));
+        }
+        if let Some(media) = new.content.media() {
+            self.shared.media.claim(media).await?;
         }
         let message = fresh(self.id(), &new);
         match self.shared.store.accept(message, key).await? {
@@ -289,6 +310,28 @@ impl SessionHandle {
         // Listened to before it is accepted, so that nothing is missed in between.
         let progress = self.progress();
         let submitted = self.submit(new).await?;
+        self.follow(progress, submitted, goal, until).await
+    }
+
+    /// Waits until a message that was submitted before is at `goal` or can never be, at most `wait`;
+    /// gives it as far as it has come.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn wait_for(
+        &self,
+        submitted: Submitted,
+        goal: MessageState,
+        wait: Duration,
+    ) -> Result<Submitted, Error> {
+        let until = Instant::now() + wait;
+        let progress = self.progress();
+        // As it is now that its news are listened to.
+        let message = self.shared.store.message(submitted.message.id).await?;
+        let submitted = Submitted {
+            message: message.unwrap_or(submitted.message),
+            ..submitted
+        };
         self.follow(progress, submitted, goal, until).await
     }
 
@@ -337,23 +380,27 @@ impl SessionHandle {
         text: &str,
         wait: Duration,
     ) -> Result<SendReceipt, Error> {
-        let new = NewMessage::text(to, text);
+        self.send(to, Content::text(text), wait).await
+    }
+
+    /// The files that messages carry: what is to be sent is put there first.
+    pub fn media(&self) -> &MediaStore {
+        &self.shared.media
+    }
+
+    /// Sends a message of any kind at once, as [`send_text`](Self::send_text) does a text.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit), or [`Error::SendFailed`].
+    pub async fn send(
+        &self,
+        to: impl Into<Recipient>,
+        content: Content,
+        wait: Duration,
+    ) -> Result<SendReceipt, Error> {
+        let new = NewMessage::new(to, content);
         let submitted = self.submit_and_wait(new, MessageState::Sent, wait).await?;
-        let Message {
-            id,
-            message_id,
-            state,
-            failure,
-            ..
-        } = submitted.message;
-        match failure {
-            Some(failure) => Err(Error::SendFailed { id, failure }),
-            None => Ok(SendReceipt {
-                id,
-                message_id,
-                ack: state.ack(),
-            }),
-        }
+        receipt(submitted.message)
     }
 
     /// Takes a message back that has not been handed to WhatsApp.
@@ -673,6 +720,24 @@ pub(crate) fn admits(info: &SessionInfo) -> bool {
         | SessionState::Recovering { .. }
         | SessionState::Hibernating => info.linked,
         _ => false,
+    }
+}
+
+fn receipt(message: Message) -> Result<SendReceipt, Error> {
+    let Message {
+        id,
+        message_id,
+        state,
+        failure,
+        ..
+    } = message;
+    match failure {
+        Some(failure) => Err(Error::SendFailed { id, failure }),
+        None => Ok(SendReceipt {
+            id,
+            message_id,
+            ack: state.ack(),
+        }),
     }
 }
 

@@ -5,7 +5,8 @@
 //! - [`hibernate`], [`resources`]: when it rests, and when it takes too much. Pure as well.
 //! - [`history`], [`failure`]: what is kept of its life.
 //! - `actor`: the one task that owns it and performs what the table says.
-//! - [`SessionHandle`]: what callers hold; `acts`: what it does besides sending.
+//! - [`SessionHandle`]: what callers hold; `acts`: what it does besides sending;
+//!   `media`: files of its messages.
 
 pub(crate) mod actor;
 mod acts;
@@ -14,6 +15,7 @@ pub(crate) mod handle;
 pub mod hibernate;
 pub mod history;
 pub mod machine;
+mod media;
 pub mod resources;
 pub mod status;
 
@@ -22,5 +24,6 @@ pub use failure::LastFailure;
 pub use handle::{Diagnostics, PastReason, SendReceipt, SessionHandle};
 pub use history::Transition;
 pub use machine::ladder::{Step, Tried};
+pub use media::AskPhone;
 pub use resources::Usage;
 pub use status::{Prompt, Reason, ReasonCode, SessionInfo, SessionState};

@@ -30,6 +30,8 @@ pub struct BridgeRow {
     pub detail: Option<String>,
     /// Since when.
     pub since: OffsetDateTime,
+    /// When it was set up.
+    pub begun: OffsetDateTime,
 }
 
 /// Where the conversation with somebody is.
@@ -38,6 +40,10 @@ pub(crate) struct Thread {
     pub(crate) contact: i64,
     pub(crate) source_id: String,
     pub(crate) conversation: i64,
+    /// The chat on WhatsApp; absent for the bridge's own conversation.
+    pub(crate) chat: Option<String>,
+    /// Whether the contact has a name that somebody gave.
+    pub(crate) named: bool,
 }
 
 /// A message that is known on both sides.
@@ -50,6 +56,8 @@ pub(crate) struct Pair {
     pub(crate) wire_id: WireId,
     pub(crate) from_me: bool,
     pub(crate) message_id: Option<MessageId>,
+    /// Whether it was taken back on WhatsApp.
+    pub(crate) revoked: bool,
 }
 
 /// A call of Chatwoot's webhook that is to be dealt with.
@@ -57,19 +65,29 @@ pub(crate) struct Pair {
 pub(crate) struct Call {
     pub(crate) seq: i64,
     pub(crate) body: String,
-    pub(crate) at: OffsetDateTime,
+    /// It comes from a backup that was brought back: it may have been dealt with since.
+    pub(crate) restored: bool,
 }
 
 impl Store {
     /// Sets a bridge up or changes it. A new one begins at `cursor`; one that was there goes on
-    /// where it was, with its secret.
+    /// where it was, with its secret. What it knows of another Chatwoot, account or inbox it
+    /// forgets: numbers there mean something else.
     pub(crate) async fn put_bridge(&self, row: BridgeRow) -> Result<BridgeRow, StoreError> {
         self.run(move |t| {
             let config = serde_json::to_string(&row.config)
                 .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+            if let Some(known) = one_bridge(t, &row.session)? {
+                let (old, new) = (known.config, &row.config);
+                if old.url != new.url || old.account_id != new.account_id {
+                    forget(t, &row.session, &["threads", "messages", "calls"])?;
+                } else if new.inbox_id.is_some() && new.inbox_id != known.inbox.or(old.inbox_id) {
+                    forget(t, &row.session, &["threads"])?;
+                }
+            }
             t.execute(
-                "INSERT INTO chatwoot_bridges (session, config, secret, inbox, cursor, state, detail, since)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)
+                "INSERT INTO chatwoot_bridges (session, config, secret, inbox, cursor, state, detail, since, begun)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7, ?7)
                  ON CONFLICT (session) DO UPDATE
                  SET config = ?2, inbox = ?4, state = ?6, detail = NULL, since = ?7",
                 params![
@@ -105,10 +123,7 @@ impl Store {
     /// Takes a bridge away, with all it knows. Says whether there was one.
     pub(crate) async fn delete_bridge(&self, session: SessionId) -> Result<bool, StoreError> {
         self.run(move |t| {
-            for table in ["threads", "messages", "calls"] {
-                let sql = format!("DELETE FROM chatwoot_{table} WHERE session = ?1");
-                t.execute(&sql, [session.as_str()])?;
-            }
+            forget(t, &session, &["threads", "messages", "calls"])?;
             let sql = "DELETE FROM chatwoot_bridges WHERE session = ?1";
             Ok(t.execute(sql, [session.as_str()])? == 1)
         })
@@ -157,7 +172,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.run(move |t| {
             if let Some(pair) = pair {
-                insert_pair(t, &session, &pair)?;
+                insert_pair(t, &session, &pair, 0)?;
             }
             let sql = "UPDATE chatwoot_bridges SET cursor = max(cursor, ?2) WHERE session = ?1";
             t.execute(sql, params![session.as_str(), cursor])?;
@@ -173,15 +188,24 @@ impl Store {
         peer: String,
     ) -> Result<Option<Thread>, StoreError> {
         self.run(move |t| {
-            let sql = "SELECT contact, source_id, conversation FROM chatwoot_threads
-                       WHERE session = ?1 AND peer = ?2";
-            let found = t.query_row(sql, [session.as_str(), &peer], |row| {
-                Ok(Thread {
-                    contact: row.get(0)?,
-                    source_id: row.get(1)?,
-                    conversation: row.get(2)?,
-                })
-            });
+            let sql = "SELECT * FROM chatwoot_threads WHERE session = ?1 AND peer = ?2";
+            let found = t.query_row(sql, [session.as_str(), &peer], read_thread);
+            Ok(found.optional()?)
+        })
+        .await
+    }
+
+    /// Who a conversation is with, as the bridge knows it; of two names of one contact the one
+    /// that was heard of last.
+    pub(crate) async fn thread_of(
+        &self,
+        session: SessionId,
+        conversation: i64,
+    ) -> Result<Option<Thread>, StoreError> {
+        self.run(move |t| {
+            let sql = "SELECT * FROM chatwoot_threads WHERE session = ?1 AND conversation = ?2
+                       ORDER BY rowid DESC LIMIT 1";
+            let found = t.query_row(sql, params![session.as_str(), conversation], read_thread);
             Ok(found.optional()?)
         })
         .await
@@ -198,14 +222,16 @@ impl Store {
             match thread {
                 Some(thread) => t.execute(
                     "INSERT OR REPLACE INTO chatwoot_threads
-                         (session, peer, contact, source_id, conversation)
-                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                         (session, peer, contact, source_id, conversation, chat, named)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     params![
                         session.as_str(),
                         peer,
                         thread.contact,
                         thread.source_id,
-                        thread.conversation
+                        thread.conversation,
+                        thread.chat,
+                        thread.named
                     ],
                 )?,
                 None => t.execute(
@@ -232,16 +258,48 @@ impl Store {
         .await
     }
 
-    /// The pair of a message in Chatwoot.
+    /// The pair of a message in Chatwoot; of several the first.
     pub(crate) async fn pair_by_message(
         &self,
         session: SessionId,
         message: i64,
     ) -> Result<Option<Pair>, StoreError> {
         self.run(move |t| {
-            let sql = "SELECT * FROM chatwoot_messages WHERE session = ?1 AND message = ?2";
+            let sql = "SELECT * FROM chatwoot_messages WHERE session = ?1 AND message = ?2
+                       ORDER BY part LIMIT 1";
             let found = t.query_row(sql, params![session.as_str(), message], read_pair);
             Ok(found.optional()?)
+        })
+        .await
+    }
+
+    /// The pairs of a message in Chatwoot: one with several files is several on WhatsApp.
+    pub(crate) async fn pairs_by_message(
+        &self,
+        session: SessionId,
+        message: i64,
+    ) -> Result<Vec<Pair>, StoreError> {
+        self.run(move |t| {
+            let mut query = t.prepare(
+                "SELECT * FROM chatwoot_messages WHERE session = ?1 AND message = ?2 ORDER BY part",
+            )?;
+            let rows = query.query_map(params![session.as_str(), message], read_pair)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Notes that a message was taken back on WhatsApp.
+    pub(crate) async fn pair_revoked(
+        &self,
+        session: SessionId,
+        message: i64,
+    ) -> Result<(), StoreError> {
+        self.run(move |t| {
+            let sql =
+                "UPDATE chatwoot_messages SET revoked = 1 WHERE session = ?1 AND message = ?2";
+            t.execute(sql, params![session.as_str(), message])?;
+            Ok(())
         })
         .await
     }
@@ -262,16 +320,20 @@ impl Store {
         .await
     }
 
-    /// The oldest call that is still to be dealt with.
-    pub(crate) async fn open_call(&self, session: SessionId) -> Result<Option<Call>, StoreError> {
+    /// The oldest call after `after` that is still to be dealt with.
+    pub(crate) async fn open_call(
+        &self,
+        session: SessionId,
+        after: i64,
+    ) -> Result<Option<Call>, StoreError> {
         self.run(move |t| {
-            let sql = "SELECT seq, body, at FROM chatwoot_calls
-                       WHERE session = ?1 AND done = 0 ORDER BY seq LIMIT 1";
-            let found = t.query_row(sql, [session.as_str()], |row| {
+            let sql = "SELECT seq, body, done = 2 FROM chatwoot_calls
+                       WHERE session = ?1 AND done <> 1 AND seq > ?2 ORDER BY seq LIMIT 1";
+            let found = t.query_row(sql, params![session.as_str(), after], |row| {
                 Ok(Call {
                     seq: row.get(0)?,
                     body: row.get(1)?,
-                    at: from_millis(row.get(2)?).map_err(|e| unreadable(2, e))?,
+                    restored: row.get(2)?,
                 })
             });
             Ok(found.optional()?)
@@ -279,16 +341,16 @@ impl Store {
         .await
     }
 
-    /// Notes that a call was dealt with and, if it became a message on WhatsApp, which.
+    /// Notes that a call was dealt with and, if it became messages on WhatsApp, which.
     pub(crate) async fn call_done(
         &self,
         session: SessionId,
         seq: i64,
-        pair: Option<Pair>,
+        pairs: Vec<Pair>,
     ) -> Result<(), StoreError> {
         self.run(move |t| {
-            if let Some(pair) = pair {
-                insert_pair(t, &session, &pair)?;
+            for (part, pair) in (0..).zip(&pairs) {
+                insert_pair(t, &session, pair, part)?;
             }
             // Its text is in the history of messages, if it was one.
             let sql = "UPDATE chatwoot_calls SET done = 1, body = '' WHERE seq = ?1";
@@ -304,24 +366,39 @@ impl Store {
     }
 }
 
+fn forget(t: &Transaction<'_>, session: &SessionId, tables: &[&str]) -> Result<(), StoreError> {
+    for table in tables {
+        let sql = format!("DELETE FROM chatwoot_{table} WHERE session = ?1");
+        t.execute(&sql, [session.as_str()])?;
+    }
+    Ok(())
+}
+
 fn one_bridge(t: &Transaction<'_>, session: &SessionId) -> Result<Option<BridgeRow>, StoreError> {
     let sql = "SELECT * FROM chatwoot_bridges WHERE session = ?1";
     Ok(t.query_row(sql, [session.as_str()], read_bridge)
         .optional()?)
 }
 
-fn insert_pair(t: &Transaction<'_>, session: &SessionId, pair: &Pair) -> Result<(), StoreError> {
+fn insert_pair(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    pair: &Pair,
+    part: i64,
+) -> Result<(), StoreError> {
     t.execute(
         "INSERT OR REPLACE INTO chatwoot_messages
-             (session, message, conversation, wire_id, from_me, message_id)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             (session, message, conversation, wire_id, from_me, message_id, revoked, part)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             session.as_str(),
             pair.message,
             pair.conversation,
             pair.wire_id.as_str(),
             pair.from_me,
-            pair.message_id.as_ref().map(MessageId::as_str)
+            pair.message_id.as_ref().map(MessageId::as_str),
+            pair.revoked,
+            part
         ],
     )?;
     Ok(())
@@ -341,6 +418,17 @@ fn read_bridge(row: &Row<'_>) -> rusqlite::Result<BridgeRow> {
         state: BridgeState::from_word(&state).unwrap_or(BridgeState::Waiting),
         detail: row.get("detail")?,
         since: from_millis(row.get("since")?).map_err(|e| unreadable(7, e))?,
+        begun: from_millis(row.get("begun")?).map_err(|e| unreadable(8, e))?,
+    })
+}
+
+fn read_thread(row: &Row<'_>) -> rusqlite::Result<Thread> {
+    Ok(Thread {
+        contact: row.get("contact")?,
+        source_id: row.get("source_id")?,
+        conversation: row.get("conversation")?,
+        chat: row.get("chat")?,
+        named: row.get("named")?,
     })
 }
 
@@ -355,5 +443,6 @@ fn read_pair(row: &Row<'_>) -> rusqlite::Result<Pair> {
         message_id: message_id
             .map(|id| MessageId::new(&id).map_err(|e| unreadable(5, e)))
             .transpose()?,
+        revoked: row.get("revoked")?,
     })
 }

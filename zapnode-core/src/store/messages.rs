@@ -363,6 +363,7 @@ fn appeared(
         reply_to: None,
     };
     let row = insert(t, row)?;
+    super::media::appeared(t, &row, told)?;
     events::message_appeared(t, &row, told)?;
     match opt_out {
         Some(opt_out) => Ok(optouts::opt_out(t, opt_out)?.taken_back),

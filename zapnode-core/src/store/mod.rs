@@ -34,6 +34,7 @@ mod events;
 mod health;
 mod history;
 mod maintenance;
+mod media;
 mod messages;
 pub(crate) mod open;
 mod optouts;
@@ -77,6 +78,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0008_webhooks.sql"),
     include_str!("../../migrations/0009_chatwoot.sql"),
     include_str!("../../migrations/0010_content.sql"),
+    include_str!("../../migrations/0011_chatwoot_once.sql"),
     UNITE_CONTACTS,
 ];
 

@@ -97,7 +97,7 @@ fn skip_to_the_end(t: &Transaction<'_>) -> Result<(), StoreError> {
     let newest = events::newest(t)?;
     t.execute("UPDATE webhooks SET cursor = ?1", [newest])?;
     t.execute("UPDATE chatwoot_bridges SET cursor = ?1", [newest])?;
-    t.execute("UPDATE chatwoot_calls SET done = 1 WHERE done = 0", [])?;
+    t.execute("UPDATE chatwoot_calls SET done = 2 WHERE done = 0", [])?;
     Ok(())
 }
 

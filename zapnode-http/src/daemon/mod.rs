@@ -177,6 +177,8 @@ pub(crate) async fn run(
 
 /// Tells the command where this daemon listens and what opens its API. On a full disk that is done
 /// once there is room, and until then the command must be told with `--server`.
+// The error is as the library gives it.
+#[allow(clippy::result_large_err)]
 fn publish(
     manager: &SessionManager,
     url: &str,
@@ -260,6 +262,7 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
         api_key: settings.api_key.clone().map(Secret::new),
         owner_token: Some(token),
         send_wait: settings.send_wait,
+        region: settings.region,
         webhook_enabled: settings.webhook_enabled,
         hosts: if settings.is_local() {
             Hosts::Local(vec![settings.host.clone()])
@@ -267,6 +270,8 @@ fn app_options(settings: &Settings, token: Secret) -> AppOptions {
             Hosts::Any
         },
         allow_private: settings.allow_private_addresses,
+        chatwoot: settings.chatwoot.clone(),
+        webhook_signing_secret: settings.chatwoot_signing_secret.clone().map(Secret::new),
         ..AppOptions::new(settings.session_name.clone())
     }
 }

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use zapnode_core::SessionId;
+use zapnode_core::media::StoredMedia;
 use zapnode_core::outbox::{Message, MessageState, Wait};
 
-use super::iso;
+use super::{MediaModel, iso};
 
 /// The answer to a send: the contract's fields, then ours.
 #[derive(Debug, Serialize)]
@@ -75,6 +76,9 @@ pub struct MessageModel {
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// Its file, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media: Option<MediaModel>,
     state: &'static str,
     ack: i8,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,6 +140,7 @@ impl MessageModel {
             message_id: message.message_id.map(String::from),
             kind: message.kind,
             text: message.text,
+            media: None,
             state: message.state.as_str(),
             ack,
             reason: message.failure.map(|failure| FailureModel {
@@ -149,6 +154,15 @@ impl MessageModel {
             waits_until: wait.as_ref().and_then(|wait| wait.until).map(iso),
             waits_because: wait.map(WaitModel::from),
         }
+    }
+}
+
+impl MessageModel {
+    /// With what is known of its file.
+    #[must_use]
+    pub fn with_media(mut self, media: Option<StoredMedia>) -> Self {
+        self.media = media.as_ref().map(MediaModel::new);
+        self
     }
 }
 
@@ -167,6 +181,13 @@ impl OneMessage {
             message: MessageModel::new(message, wait),
         }
     }
+
+    /// With what is known of its file.
+    #[must_use]
+    pub fn with_media(mut self, media: Option<StoredMedia>) -> Self {
+        self.message = self.message.with_media(media);
+        self
+    }
 }
 
 /// The answer with a page of a session's history.
@@ -182,6 +203,15 @@ pub struct MessagePage {
 }
 
 impl MessagePage {
+    /// With what is known of the files of its messages, in the same order.
+    #[must_use]
+    pub fn with_media(mut self, media: Vec<Option<StoredMedia>>) -> Self {
+        let messages = std::mem::take(&mut self.messages);
+        let pairs = messages.into_iter().zip(media);
+        self.messages = pairs.map(|(m, media)| m.with_media(media)).collect();
+        self
+    }
+
     /// A page of at most `limit` messages, newest first, and why each waits.
     pub fn new(messages: Vec<Message>, waits: Vec<Option<Wait>>, limit: usize) -> Self {
         let next_cursor = messages.last().filter(|_| messages.len() == limit);

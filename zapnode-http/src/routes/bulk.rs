@@ -23,15 +23,24 @@ use crate::model::{BulkPage, MessagePage, OneBulk};
 const USUAL_WAIT_MS: u64 = 30_000;
 
 /// `POST /sessions/{id}/messages/bulk`: one text, with each recipient's fields in it, to up to
-/// 10,000 people. Everything is checked before anything is accepted. Header `Idempotency-Key`.
+/// 10,000 people. Everything is checked before anything is accepted. With `region`, national numbers are
+/// completed. Header `Idempotency-Key`.
 pub(super) async fn create(
     State(app): State<App>,
     PathSession(id): PathSession,
     headers: HeaderMap,
     BulkBody(body): BulkBody,
 ) -> Result<Response, ApiError> {
+    let mut recipients = recipients(&body)?;
+    if let Some(region) = body.region()?.or(app.options().region) {
+        for recipient in &mut recipients {
+            if let Some(digits) = region.complete(&recipient.to) {
+                recipient.to = digits;
+            }
+        }
+    }
     let new = NewBulk {
-        recipients: recipients(&body)?,
+        recipients,
         template: body
             .text("template")?
             .ok_or_else(|| ApiError::invalid("template and recipients are required"))?

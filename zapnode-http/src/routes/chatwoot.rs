@@ -1,7 +1,6 @@
 //! The bridge to Chatwoot: its settings, its state, and the webhook that Chatwoot calls.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -10,7 +9,7 @@ use zapnode_core::{Error, SessionId};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::extract::{JsonBody, OptionalJsonBody, PathSession};
+use crate::extract::{JsonBody, OptionalJsonBody, PathSession, SignedBody};
 use crate::model::iso;
 
 /// `PUT /chatwoot/{session}`: sets the bridge up, or changes its settings. What is left away has
@@ -59,12 +58,13 @@ pub(super) async fn check(
         Err(error) => return Err(error.into()),
     };
     let path = known.as_ref().map(BridgeInfo::webhook_path);
+    let inbox = known.as_ref().and_then(|info| info.row.inbox);
     let config = match known {
         Some(info) if body.is_empty() => info.row.config,
         _ => config_of(chatwoot, &id, body).await?,
     };
     let path = path.unwrap_or_else(|| format!("/chatwoot/{id}/webhook/<secret>"));
-    let Report { ok, findings } = chatwoot.check(&config, &path).await?;
+    let Report { ok, findings } = chatwoot.check(&config, &path, inbox).await?;
     Ok(Json(
         json!({"success": true, "ok": ok, "findings": findings}),
     ))
@@ -76,7 +76,7 @@ pub(super) async fn webhook(
     State(app): State<App>,
     Path((session, secret)): Path<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: SignedBody,
 ) -> Result<Json<Value>, ApiError> {
     let not_found = || ApiError::from(ChatwootError::WrongSecret);
     let session = app.session_id(&session).map_err(|_| not_found())?;
@@ -89,7 +89,7 @@ pub(super) async fn webhook(
             &secret,
             header("x-chatwoot-signature"),
             header("x-chatwoot-timestamp"),
-            &body,
+            &body.bytes,
         )
         .await?;
     Ok(Json(match taken {

@@ -12,11 +12,11 @@ use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
 use zapnode_core::outbox::{Message, MessageFilter, MessageState, NewMessage, Submitted};
 use zapnode_core::session::MAX_TEXT_CHARACTERS;
-use zapnode_core::{Error, MessageId, SessionId};
+use zapnode_core::{Error, MessageId, Region, SessionId};
 
-use crate::app::App;
+use crate::app::{App, AppOptions};
 use crate::error::ApiError;
-use crate::extract::{JsonBody, PathSession, ReadQuery, chat_named, recipient};
+use crate::extract::{JsonBody, PathSession, ReadQuery, chat_named, recipient_in};
 use crate::model::{MessagePage, OneMessage, QueueAnswer, Sent, state_from};
 
 /// The longest an answer may wait for a state, in milliseconds: proxies give up later.
@@ -36,18 +36,20 @@ pub(super) struct Wish {
     pub(super) wait: Duration,
     /// Not before this time.
     pub(super) send_at: Option<OffsetDateTime>,
+    /// Where a national number is completed to.
+    pub(super) region: Option<Region>,
 }
 
 impl Wish {
-    /// Reads the header `Idempotency-Key` and the fields `waitFor`, `timeoutMs` and `sendAt`, none
-    /// of which the contract knows.
+    /// Reads the header `Idempotency-Key` and the fields `waitFor`, `timeoutMs`, `sendAt` and
+    /// `region`, none of which the contract knows.
     ///
     /// # Errors
     /// 400 for values that are not possible.
     pub(super) fn read(
         headers: &HeaderMap,
         body: &JsonBody,
-        usual_wait: Duration,
+        options: &AppOptions,
     ) -> Result<Self, ApiError> {
         let goal = match body.text("waitFor")? {
             None => MessageState::Sent,
@@ -66,7 +68,7 @@ impl Wish {
             },
         };
         let wait = match body.whole_number("timeoutMs")? {
-            None => usual_wait,
+            None => options.send_wait,
             Some(ms @ 0..=LONGEST_WAIT_MS) => Duration::from_millis(ms),
             Some(_) => {
                 return Err(ApiError::invalid(format!(
@@ -80,6 +82,7 @@ impl Wish {
             goal,
             wait,
             send_at,
+            region: body.region()?.or(options.region),
         })
     }
 }
@@ -105,7 +108,7 @@ pub(super) async fn send(
 ) -> Result<Response, ApiError> {
     let missing = "phoneNumber and message are required";
     let (to, text) = number_and_message(&body, "phoneNumber", missing)?;
-    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let wish = Wish::read(&headers, &body, app.options())?;
     send_text(&app, id, to, text, wish).await
 }
 
@@ -155,7 +158,7 @@ pub(super) fn checked(to: &str, text: &str, wish: Wish) -> Result<NewMessage, Ap
     Ok(NewMessage {
         send_at: wish.send_at,
         idempotency_key: wish.key,
-        ..NewMessage::text(recipient(to)?, text)
+        ..NewMessage::text(recipient_in(wish.region, to)?, text)
     })
 }
 
@@ -230,7 +233,9 @@ pub(super) async fn history(
     let session = app.session(&id)?;
     let messages = session.messages(filter, limit).await?;
     let waits = session.waits(&messages).await?;
-    Ok(Json(MessagePage::new(messages, waits, limit)))
+    let media = session.media_of_each(&messages).await?;
+    let page = MessagePage::new(messages, waits, limit);
+    Ok(Json(page.with_media(media)))
 }
 
 /// How much of a queue is wanted.
@@ -270,14 +275,15 @@ pub(super) async fn one(
 ) -> Result<Json<OneMessage>, ApiError> {
     let found = named(&app, &id).await?;
     // The message of a session that is gone waits for nothing.
-    let wait = match app.session(&found.session) {
+    let (wait, media) = match app.session(&found.session) {
         Ok(session) => {
             let waits = session.waits(std::slice::from_ref(&found)).await;
-            waits.ok().and_then(|mut waits| waits.pop().flatten())
+            let wait = waits.ok().and_then(|mut waits| waits.pop().flatten());
+            (wait, session.media_of(&found).await?)
         }
-        Err(_) => None,
+        Err(_) => (None, None),
     };
-    Ok(Json(OneMessage::new(found, wait)))
+    Ok(Json(OneMessage::new(found, wait).with_media(media)))
 }
 
 /// Reads how many a page shall have.

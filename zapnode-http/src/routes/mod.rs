@@ -12,9 +12,11 @@ use crate::layers;
 mod acts;
 mod bulk;
 mod chatwoot;
+mod content;
 mod database;
 mod events;
 mod health;
+mod media;
 mod messages;
 mod optouts;
 mod pools;
@@ -53,7 +55,16 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
             get(diagnose::failure_screenshot),
         ),
         ("/sessions/{id}/send", post(messages::send)),
-        ("/sessions/{id}/messages", get(messages::history)),
+        (
+            "/sessions/{id}/messages",
+            get(messages::history).post(content::send),
+        ),
+        ("/sessions/{id}/media", post(media::upload)),
+        ("/media/{id}", get(media::file)),
+        (
+            "/messages/{id}/media",
+            get(media::of_message).post(media::ask_phone),
+        ),
         ("/sessions/{id}/messages/bulk", post(bulk::create)),
         ("/sessions/{id}/queue", get(messages::queue)),
         (

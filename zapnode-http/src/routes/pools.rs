@@ -8,6 +8,7 @@ use serde_json::Value;
 use zapnode_core::pool::{PoolName, Senders, Strategy};
 use zapnode_core::{Error, SessionId};
 
+use super::content::{Composed, compose, recipient_of};
 use super::messages::{Wish, answer, checked, number_and_message};
 use crate::app::App;
 use crate::error::ApiError;
@@ -15,18 +16,13 @@ use crate::extract::JsonBody;
 use crate::model::{Done, OnePool, PoolList};
 
 /// `POST /send`: one of several sessions sends it. Body: `sessions` or `pool`, `to` (or
-/// `phoneNumber`), `message`, `strategy`, and what `/sessions/{id}/send` takes besides.
+/// `phoneNumber`), `message`, `strategy`, and what `/sessions/{id}/send` takes besides; with `type`
+/// instead of `message` what `/sessions/{id}/messages` takes.
 pub(super) async fn send(
     State(app): State<App>,
     headers: HeaderMap,
-    body: JsonBody,
+    mut body: JsonBody,
 ) -> Result<Response, ApiError> {
-    let missing = "to and message are required";
-    let field = match body.phone_text("to")? {
-        Some(_) => "to",
-        None => "phoneNumber",
-    };
-    let (to, text) = number_and_message(&body, field, missing)?;
     let senders = match (sessions(&app, &body)?, body.text("pool")?) {
         (Some(sessions), None) => Senders::Sessions(sessions),
         (None, Some(pool)) => Senders::Pool(pool_name(pool)?),
@@ -37,9 +33,24 @@ pub(super) async fn send(
         }
     };
     let strategy = strategy(&body)?;
-    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let wish = Wish::read(&headers, &body, app.options())?;
     let (goal, wait) = (wish.goal, wish.wait);
-    let new = checked(&to, text, wish)?;
+    let (to, new) = if body.has("type") {
+        let to = recipient_of(&body)?;
+        // Which session sends it is chosen later: what a key stands for is seen then.
+        match compose(&app, &mut body, None, wish, &to, None).await? {
+            Composed::New(new) => (to, new),
+            Composed::Known(known) => return answer(to, known),
+        }
+    } else {
+        let field = match body.phone_text("to")? {
+            Some(_) => "to",
+            None => "phoneNumber",
+        };
+        let (to, text) = number_and_message(&body, field, "to and message are required")?;
+        let new = checked(&to, text, wish)?;
+        (to, new)
+    };
     let manager = app.manager();
     let submitted = manager.submit_from_and_wait(&senders, strategy, new, goal, wait);
     answer(to, submitted.await.map_err(named)?)

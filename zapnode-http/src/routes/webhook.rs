@@ -8,11 +8,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use zapnode_core::SessionId;
+use zapnode_core::chatwoot::{ChatwootError, signature};
 
 use super::messages::{Wish, number_and_message, send_text};
 use crate::app::{App, DEFAULT_ALIAS};
 use crate::error::ApiError;
-use crate::extract::{JsonBody, text_in};
+use crate::extract::{JsonBody, SignedBody, text_in};
 use crate::model::Ignored;
 
 /// Chatwoot gives up after 5 s and marks the message as failed.
@@ -35,24 +36,35 @@ pub(super) async fn chatwoot(
             "content, and conversation.meta.sender.phone_number or .identifier, must be there.",
         ));
     };
-    let mut wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let mut wish = Wish::read(&headers, &body, app.options())?;
     wish.wait = wish.wait.min(CHATWOOT_WAIT);
     send_text(&app, id, to, text, wish).await
 }
 
 /// `POST /webhook/{secret}`: the same for Chatwoot, which cannot send a key. Where no key is needed
-/// there is no such secret.
+/// there is no such secret. Where it is known what Chatwoot signs with, the signature and its age
+/// are checked besides.
 pub(super) async fn with_secret(
     State(app): State<App>,
     Path(_checked): Path<String>,
     headers: HeaderMap,
-    body: JsonBody,
+    body: SignedBody,
 ) -> Result<Response, ApiError> {
     // The guard let it in for its secret, or for the key.
     if app.webhook_path().is_none() {
         return Err(ApiError::no_such_route());
     }
-    chatwoot(State(app), headers, body).await
+    if let Some(secret) = &app.options().webhook_signing_secret {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let (signature, at) = (
+            header("x-chatwoot-signature"),
+            header("x-chatwoot-timestamp"),
+        );
+        signature::verify(secret.reveal(), signature, at, &body.bytes, now)
+            .map_err(ChatwootError::from)?;
+    }
+    chatwoot(State(app), headers, body.json).await
 }
 
 /// `GET /webhook`: where Chatwoot is to call.
@@ -70,7 +82,7 @@ pub(super) async fn test(
     check_enabled(&app)?;
     let id = session_of(&app, &body)?;
     let (to, text) = number_and_message(&body, "phoneNumber", "Missing phoneNumber or message")?;
-    let wish = Wish::read(&headers, &body, app.options().send_wait)?;
+    let wish = Wish::read(&headers, &body, app.options())?;
     send_text(&app, id, to, text, wish).await
 }
 

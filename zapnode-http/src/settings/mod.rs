@@ -10,16 +10,19 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
-use zapnode_core::SessionId;
+use zapnode_core::chatwoot::BridgeConfig;
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::ignore::Ignore;
+use zapnode_core::media::{AutoDownload, MediaLimits, MediaOptions};
 use zapnode_core::options::{Care, EventsKept};
 use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
+use zapnode_core::{Region, SessionId};
 
 use crate::care;
 
 mod args;
+mod chatwoot;
 mod dotenv;
 mod options;
 mod reader;
@@ -69,6 +72,22 @@ pub mod names {
     pub const WEBHOOK_SECRET: Spec = Spec::variable("ZAPNODE_WEBHOOK_SECRET")
         .or("WHATSAPP_HOOK_HMAC_KEY")
         .secret();
+    /// The Chatwoot that the default session is bridged to.
+    pub const CHATWOOT_URL: Spec = Spec::variable("CHATWOOT_URL");
+    /// Its account.
+    pub const CHATWOOT_ACCOUNT_ID: Spec = Spec::variable("CHATWOOT_ACCOUNT_ID");
+    /// The token of an agent there.
+    pub const CHATWOOT_API_TOKEN: Spec = Spec::variable("CHATWOOT_API_TOKEN").secret();
+    /// The inbox.
+    pub const CHATWOOT_INBOX_ID: Spec = Spec::variable("CHATWOOT_INBOX_ID");
+    /// With which name an inbox is made where none is named.
+    pub const CHATWOOT_INBOX_NAME: Spec = Spec::variable("CHATWOOT_INBOX_NAME");
+    /// Where Chatwoot reaches this program.
+    pub const CHATWOOT_PUBLIC_URL: Spec = Spec::variable("CHATWOOT_PUBLIC_URL");
+    /// What Chatwoot signs its calls with.
+    pub const CHATWOOT_SIGNING_SECRET: Spec = Spec::variable("CHATWOOT_SIGNING_SECRET").secret();
+    /// The bridge's other settings, as JSON.
+    pub const CHATWOOT_OPTIONS: Spec = Spec::variable("CHATWOOT_OPTIONS");
     /// Whether addresses that callers name may be private.
     pub const ALLOW_PRIVATE: Spec = Spec::variable("ZAPNODE_ALLOW_PRIVATE_ADDRESSES");
     /// Whether groups are not listened to.
@@ -109,6 +128,18 @@ pub mod names {
     pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
     /// How long an idempotency key is remembered.
     pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
+    /// Where national numbers are completed to.
+    pub const REGION: Spec = Spec::variable("ZAPNODE_REGION");
+    /// How large a file may be.
+    pub const MEDIA_MAX_MB: Spec = Spec::variable("ZAPNODE_MEDIA_MAX_MB");
+    /// For how many days a file is kept that is not used.
+    pub const MEDIA_DAYS: Spec = Spec::variable("ZAPNODE_MEDIA_DAYS");
+    /// Which files of messages that come are loaded at once.
+    pub const MEDIA_DOWNLOAD: Spec = Spec::variable("ZAPNODE_MEDIA_DOWNLOAD");
+    /// Up to which size.
+    pub const MEDIA_DOWNLOAD_MAX_MB: Spec = Spec::variable("ZAPNODE_MEDIA_DOWNLOAD_MAX_MB");
+    /// What converts files.
+    pub const FFMPEG: Spec = Spec::variable("ZAPNODE_FFMPEG");
     /// What is logged.
     pub const LOG: Spec = Spec::variable("ZAPNODE_LOG");
     /// How it is logged.
@@ -159,6 +190,10 @@ pub struct Settings {
     pub webhook_events: Vec<String>,
     /// What signs them; made if absent.
     pub webhook_secret: Option<String>,
+    /// The bridge of the default session to Chatwoot. Its address is trusted: it may be private.
+    pub chatwoot: Option<BridgeConfig>,
+    /// What Chatwoot signs with, also where it calls `/webhook/{secret}`.
+    pub chatwoot_signing_secret: Option<String>,
     /// Whether webhooks that callers make may lead into private networks.
     pub allow_private_addresses: bool,
     /// Which chats sessions do not listen to, where they chose nothing else.
@@ -187,6 +222,10 @@ pub struct Settings {
     pub pace: Pace,
     /// How long an idempotency key is remembered.
     pub idempotency_keys_kept: Duration,
+    /// Where national numbers are completed to, if anywhere.
+    pub region: Option<Region>,
+    /// How large files may be, how long they are kept, which are loaded, and what converts them.
+    pub media: MediaOptions,
     /// What is logged, as a `tracing` filter.
     pub log: String,
     /// How it is logged.
@@ -259,6 +298,9 @@ impl Settings {
                 "a number lower than ZAPNODE_MEMORY_HARD_MB, or off",
             ));
         }
+        let (chatwoot, chatwoot_signing_secret) = chatwoot::read(&mut r)?;
+        let allow_private = r.required(names::ALLOW_PRIVATE, "false", value::boolean)?;
+        let media = media(&mut r, surroundings, allow_private)?;
         let log = "info,headless_chrome=warn";
         Ok(Self {
             port: r.required(names::PORT, "3000", value::port)?,
@@ -281,7 +323,7 @@ impl Settings {
             webhook_url: r.optional(names::WEBHOOK_URL, "none", value::webhook_url)?,
             webhook_events: r.required(names::WEBHOOK_EVENTS, "*", value::event_names)?,
             webhook_secret: r.optional(names::WEBHOOK_SECRET, "made", value::webhook_secret)?,
-            allow_private_addresses: r.required(names::ALLOW_PRIVATE, "false", value::boolean)?,
+            allow_private_addresses: allow_private,
             ignore: Ignore {
                 groups: r.required(names::IGNORE_GROUPS, "false", value::boolean)?,
                 status: r.required(names::IGNORE_STATUS, "true", value::boolean)?,
@@ -303,6 +345,8 @@ impl Settings {
                 .unwrap_or_default(),
             pace: r.required(names::PACE, "off", value::pace)?,
             idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
+            region: r.optional(names::REGION, "none", value::region)?,
+            media,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,
             sandbox_port: r.required(names::SANDBOX_PORT, "3900", value::port)?,
@@ -311,6 +355,8 @@ impl Settings {
             api_key,
             data_dir,
             auth_dir,
+            chatwoot,
+            chatwoot_signing_secret,
             shown: r.finish(),
         })
     }
@@ -341,6 +387,30 @@ impl Settings {
     pub fn sandbox_state_file(&self) -> PathBuf {
         self.data_dir.join("sandbox").join("state.json")
     }
+}
+
+fn media(
+    r: &mut Reader<'_>,
+    surroundings: &Surroundings,
+    allow_private: bool,
+) -> Result<MediaOptions, SettingError> {
+    let found = surroundings.ffmpeg.clone();
+    Ok(MediaOptions {
+        limits: MediaLimits {
+            document: r.required(names::MEDIA_MAX_MB, "100", value::media_size)?,
+            ..MediaLimits::default()
+        },
+        kept: r.required(names::MEDIA_DAYS, "30", value::media_days)?,
+        download: AutoDownload {
+            kinds: r.required(names::MEDIA_DOWNLOAD, "none", value::media_kinds)?,
+            up_to: Some(r.required(names::MEDIA_DOWNLOAD_MAX_MB, "16", value::media_size)?),
+        },
+        ffmpeg: match r.optional(names::FFMPEG, "the first found", value::ffmpeg)? {
+            Some(chosen) => chosen,
+            None => found,
+        },
+        allow_private,
+    })
 }
 
 /// Whether a host to listen on is this machine only. A name other than `localhost` is not

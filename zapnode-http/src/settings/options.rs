@@ -28,6 +28,7 @@ impl Settings {
             webhooks: self.webhook_options(),
             ignore: self.ignore.clone(),
             events_kept: self.events_kept,
+            media: self.media.clone(),
             ..ManagerOptions::in_folder(absolute(&self.data_dir))
         }
     }

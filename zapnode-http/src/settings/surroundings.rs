@@ -18,6 +18,8 @@ pub struct Surroundings {
     pub has_display: bool,
     /// Whether the process is root, for whom Chrome's sandbox does not work.
     pub is_root: bool,
+    /// The first ffmpeg on the search path.
+    pub ffmpeg: Option<PathBuf>,
 }
 
 impl Surroundings {
@@ -34,6 +36,10 @@ impl Surroundings {
                     .iter()
                     .any(|name| environment.get(name).is_some()),
             is_root: rustix::process::geteuid().is_root(),
+            ffmpeg: environment.get("PATH").and_then(|path| {
+                let mut all = std::env::split_paths(path).map(|folder| folder.join("ffmpeg"));
+                all.find(|path| path.is_file())
+            }),
         }
     }
 

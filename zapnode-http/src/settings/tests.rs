@@ -28,11 +28,11 @@ fn merged(
     )
 }
 
-fn from_environment(pairs: Pairs<'_>) -> Result<Settings, SettingError> {
+pub(super) fn from_environment(pairs: Pairs<'_>) -> Result<Settings, SettingError> {
     merged(&Flags::default(), pairs, &[])
 }
 
-fn shown(settings: &Settings, name: &str) -> (String, Source) {
+pub(super) fn shown(settings: &Settings, name: &str) -> (String, Source) {
     let found = settings.shown().iter().find(|s| s.spec.name == name);
     let found = found.expect("a setting that is shown");
     (found.value.clone(), found.source)
@@ -62,7 +62,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.retention_days, 0, "messages are kept");
     assert_eq!(s.pace, Pace::OFF);
     assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
-    assert_eq!(s.shown().len(), 38, "every setting is shown once");
+    assert_eq!(s.shown().len(), 52, "every setting is shown once");
 }
 
 #[test]
@@ -397,6 +397,70 @@ fn a_webhook_by_our_names_and_by_waha_s() {
         ("WHATSAPP_HOOK_URL", "https://user:password@example.com/"),
         ("ZAPNODE_WEBHOOK_EVENTS", "mesage"),
         ("ZAPNODE_WEBHOOK_SECRET", "short"),
+    ] {
+        let error = from_environment(&[(name, value)]).expect_err(name);
+        assert!(error.name.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn files_have_limits_a_time_and_a_rule() {
+    let of = |pairs: Pairs<'_>| {
+        from_environment(pairs)
+            .expect("good")
+            .manager_options()
+            .media
+    };
+    let usual = of(&[]);
+    assert_eq!(usual.limits.document, 100 << 20);
+    assert_eq!(usual.kept, Some(Duration::from_secs(30 * 24 * 3600)));
+    assert!(usual.download.kinds.is_empty() && !usual.allow_private);
+    assert_eq!(usual.ffmpeg, None, "none was found around");
+
+    let chosen = of(&[
+        ("ZAPNODE_MEDIA_MAX_MB", "2048"),
+        ("ZAPNODE_MEDIA_DAYS", "0"),
+        ("ZAPNODE_MEDIA_DOWNLOAD", "image, voice"),
+        ("ZAPNODE_MEDIA_DOWNLOAD_MAX_MB", "2"),
+        ("ZAPNODE_FFMPEG", "/opt/ffmpeg"),
+        ("ZAPNODE_ALLOW_PRIVATE_ADDRESSES", "true"),
+    ]);
+    assert_eq!((chosen.limits.document, chosen.kept), (2048 << 20, None));
+    assert_eq!(chosen.download.kinds, ["image", "ptt"]);
+    assert_eq!(chosen.download.up_to, Some(2 << 20));
+    assert_eq!(chosen.ffmpeg.as_deref(), Some(Path::new("/opt/ffmpeg")));
+    assert!(chosen.allow_private);
+    let all = of(&[("ZAPNODE_MEDIA_DOWNLOAD", "all")]).download.kinds;
+    assert_eq!(
+        all,
+        ["image", "video", "audio", "ptt", "document", "sticker"]
+    );
+
+    let found = Surroundings {
+        ffmpeg: Some(PathBuf::from("/usr/bin/ffmpeg")),
+        ..around()
+    };
+    let none = Variables::default();
+    let merge = |environment: &Variables| {
+        let merged = Settings::merge(&Flags::default(), environment, &none, &found);
+        merged.expect("good").media.ffmpeg
+    };
+    assert_eq!(merge(&none).as_deref(), Some(Path::new("/usr/bin/ffmpeg")));
+    assert_eq!(merge(&dotenv::parse("ZAPNODE_FFMPEG=off")), None);
+
+    let region = from_environment(&[("ZAPNODE_REGION", "ao")])
+        .expect("good")
+        .region;
+    assert_eq!(
+        region.map(|region| region.to_string()).as_deref(),
+        Some("AO")
+    );
+    for (name, value) in [
+        ("ZAPNODE_MEDIA_MAX_MB", "0"),
+        ("ZAPNODE_MEDIA_MAX_MB", "4096"),
+        ("ZAPNODE_MEDIA_DAYS", "-1"),
+        ("ZAPNODE_MEDIA_DOWNLOAD", "pictures"),
+        ("ZAPNODE_REGION", "Angola"),
     ] {
         let error = from_environment(&[(name, value)]).expect_err(name);
         assert!(error.name.contains(name), "{error}");

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use zapnode_core::SessionId;
+use zapnode_core::message::MediaKind;
 use zapnode_core::net::check_url;
 use zapnode_core::optout::StopWords;
 use zapnode_core::outbox::Pace;
 use zapnode_core::webhook::{Events, WebhookSecret};
+use zapnode_core::{Region, SessionId};
 
 use super::{LogFormat, is_log_filter, is_web_page};
 
@@ -87,6 +88,23 @@ pub(super) fn webhook_url(text: &str) -> Value<String> {
     }
 }
 
+/// The number of something in another program.
+pub(super) fn number(text: &str) -> Value<i64> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("a number, 1 or more"),
+    }
+}
+
+pub(super) fn any(text: &str) -> Value<String> {
+    Ok(text.to_owned())
+}
+
+/// A JSON object.
+pub(super) fn object(text: &str) -> Value<serde_json::Map<String, serde_json::Value>> {
+    serde_json::from_str(text).map_err(|_| r#"a JSON object, as {"pending":true}"#)
+}
+
 /// `message,session.status`
 pub(super) fn event_names(text: &str) -> Value<Vec<String>> {
     let names: Vec<_> = text.split(',').map(|name| name.trim().to_owned()).collect();
@@ -115,6 +133,56 @@ pub(super) fn days(text: &str) -> Value<u32> {
     match text.parse() {
         Ok(days @ 0..=36_500) => Ok(days),
         _ => Err("a number of days from 1 to 36500, or 0 to keep messages for ever"),
+    }
+}
+
+pub(super) fn region(text: &str) -> Value<Region> {
+    Region::new(text).map_err(|_| "a country's two letters, as AO or BR")
+}
+
+/// Megabytes as bytes.
+pub(super) fn media_size(text: &str) -> Value<u64> {
+    match text.parse::<u64>() {
+        Ok(size @ 1..=2048) => Ok(size << 20),
+        _ => Err("a number of MB from 1 to 2048"),
+    }
+}
+
+/// Days for which a file is kept that is not used; 0 is for ever.
+pub(super) fn media_days(text: &str) -> Value<Option<Duration>> {
+    match text.parse::<u64>() {
+        Ok(0) => Ok(None),
+        Ok(days @ 1..=36_500) => Ok(Some(Duration::from_secs(days * 24 * 3600))),
+        _ => Err("a number of days from 1 to 36500, or 0 to keep files for ever"),
+    }
+}
+
+/// `image,voice` as WhatsApp's own words for them.
+pub(super) fn media_kinds(text: &str) -> Value<Vec<String>> {
+    let words = |kinds: &[MediaKind]| {
+        let mut words: Vec<_> = kinds.iter().map(|k| k.wire_word().to_owned()).collect();
+        words.dedup();
+        words
+    };
+    match text.trim() {
+        "none" | "" => return Ok(vec![]),
+        "all" => return Ok(words(&MediaKind::ALL)),
+        _ => {}
+    }
+    let kinds = text
+        .split(',')
+        .map(|word| MediaKind::from_word(word.trim()));
+    let kinds: Option<Vec<_>> = kinds.collect();
+    kinds.map(|kinds| words(&kinds)).ok_or(
+        "none, all, or any of image, video, gif, audio, voice, document, sticker, separated by commas",
+    )
+}
+
+/// A path, or off.
+pub(super) fn ffmpeg(text: &str) -> Value<Option<PathBuf>> {
+    match text {
+        "off" => Ok(None),
+        path => self::path(path).map(Some).map_err(|_| "a path, or off"),
     }
 }
 

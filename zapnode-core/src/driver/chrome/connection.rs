@@ -94,6 +94,24 @@ impl ChromeConnection {
         self.need_ready(command.name)?;
         self.shared.command(command, arguments).await
     }
+
+    /// Sends what needs no file.
+    async fn send_plain(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
+        const COMMAND: Command = Command::SEND;
+        self.need_ready(COMMAND.name)?;
+        self.shared.tracker().sending(&message.wire_id);
+        if let Some(words) = message.content.words() {
+            self.shared.words().keep_out(&words);
+        }
+        let arguments = json!({
+            "chat": message.chat.as_str(),
+            "wireId": message.wire_id.as_str(),
+            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
+            "content": message.content,
+        });
+        let answer: MessageAnswer = self.shared.command(COMMAND, &arguments).await?;
+        sent_message(COMMAND, &answer)
+    }
 }
 
 #[async_trait]
@@ -132,30 +150,17 @@ impl Connection for ChromeConnection {
     }
 
     async fn send(&self, message: &OutgoingMessage) -> Result<SentMessage, DriverError> {
-        const COMMAND: Command = Command::SEND;
-        if let Content::Media(media) = &message.content {
-            return self.send_file(message, media).await;
-        }
-        self.need_ready(COMMAND.name)?;
-        self.shared.tracker().sending(&message.wire_id);
-        if let Some(words) = message.content.words() {
-            self.shared.words().keep_out(&words);
-        }
-        let arguments = json!({
-            "chat": message.chat.as_str(),
-            "wireId": message.wire_id.as_str(),
-            "replyTo": message.reply_to.as_ref().map(MessageId::as_str),
-            "content": message.content,
-        });
-        let answer = self.shared.command(COMMAND, &arguments).await;
-        let answer: MessageAnswer = answer.map_err(|error| match error {
+        let sent = match &message.content {
+            Content::Media(media) => self.send_file(message, media).await,
+            _ => self.send_plain(message).await,
+        };
+        sent.map_err(|error| match error {
             DriverError::Unsupported { part, .. } => DriverError::Unsupported {
                 feature: message.content.what(),
                 part,
             },
             other => other,
-        })?;
-        sent_message(COMMAND, &answer)
+        })
     }
 
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use super::ScriptedDriver;
-use crate::driver::DriverError;
 use crate::driver::file_sink::FileSink;
-use crate::id::{MessageId, WireId};
-use crate::message::Downloaded;
+use crate::driver::{DriverError, DriverEvent};
+use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
+use crate::message::{Downloaded, IncomingMessage, MediaFacts};
 
-/// The file of a message.
+/// The file of a message. One of [`ScriptedFile::new`] can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptedFile {
     /// What is in it.
@@ -23,7 +23,40 @@ pub struct ScriptedFile {
     pub on_phone: bool,
 }
 
+impl ScriptedFile {
+    /// A file that is on the servers and on the phone.
+    pub fn new(mime_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            mime_type: mime_type.to_owned(),
+            file_name: None,
+            expired: false,
+            on_phone: true,
+        }
+    }
+}
+
 impl ScriptedDriver {
+    /// Somebody sends a document to the session's account.
+    pub async fn write_file(
+        &self,
+        session: &SessionId,
+        from: &PhoneNumber,
+        file: ScriptedFile,
+    ) -> IncomingMessage {
+        let mut message = Self::unwritten(from, "document", None);
+        message.details.media = Some(MediaFacts {
+            mime_type: Some(file.mime_type.clone()),
+            file_name: file.file_name.clone(),
+            size: Some(file.bytes.len() as u64),
+            ..MediaFacts::default()
+        });
+        self.put_file(&message.id.wire_id(), file);
+        let told = DriverEvent::Message(Box::new(message.clone()));
+        self.tell(session, told).await;
+        message
+    }
+
     /// A message, sent or received, has this file from now on.
     pub fn put_file(&self, message: &WireId, file: ScriptedFile) {
         self.state().files.insert(message.clone(), file);

@@ -65,7 +65,7 @@ if (!window.__sandboxRefused) {
       if (!chat.msgs) throw new TypeError("Cannot read properties of undefined (reading 'waitForChatLoading')");
       const messages = require('SandboxMessages');
       const records = (await messages.stored()).filter((one) => one.chat === chat.id.toString() && !chat.msgs.get(one.id));
-      const loaded = records.sort((a, b) => a.order - b.order).map(messages.modelOf);
+      const loaded = records.sort((a, b) => a.order - b.order).map((record) => messages.modelOf(record));
       for (const model of loaded) messages.show(model, chat);
       return loaded.length ? loaded : undefined;
     };

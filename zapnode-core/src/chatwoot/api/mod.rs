@@ -1,6 +1,7 @@
 //! Chatwoot's account API, as far as the bridge needs it: typed calls, and errors by what is to be
 //! done about them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -8,12 +9,25 @@ use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
+use tokio::time::Instant;
 use url::Url;
 
+use super::pace::Paces;
 use crate::net::{HttpClient, NetError, Policy};
+
+mod form;
+mod types;
+
+pub use types::{Contact, ContactInbox, Conversation, File, Inbox, Message, Named};
+
+use form::multipart;
+use types::{MadeContact, Payload};
 
 /// The longest that a `Retry-After` is believed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// How long a conversation that got too many messages in a minute is let be.
+const FLOODED_PAUSE: Duration = Duration::from_secs(15);
 
 /// Why a call did not do what it should, by what follows from it.
 #[derive(Debug, Error)]
@@ -44,7 +58,7 @@ pub enum ApiError {
         /// How long.
         after: Duration,
     },
-    /// It is down, or answers with its own faults: later it may work.
+    /// It is down, answers with its own faults, or something in between answers: later it may work.
     #[error("Chatwoot failed with {0}")]
     Unavailable(StatusCode),
     /// It was not reached, or the answer did not come whole. The work may have been done.
@@ -81,6 +95,9 @@ pub struct Api {
     base: Url,
     account: i64,
     token: HeaderValue,
+    paces: Arc<Paces>,
+    /// Chatwoot is left alone until then.
+    resting: Option<Instant>,
 }
 
 impl std::fmt::Debug for Api {
@@ -90,99 +107,6 @@ impl std::fmt::Debug for Api {
             .field("account", &self.account)
             .finish_non_exhaustive()
     }
-}
-
-/// A contact, as far as we look at it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Contact {
-    /// Its id.
-    pub id: i64,
-    /// Its name.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// `+` and digits.
-    #[serde(default)]
-    pub phone_number: Option<String>,
-    /// What the bridge, or another one, named it.
-    #[serde(default)]
-    pub identifier: Option<String>,
-    /// The inboxes it is joined to.
-    #[serde(default)]
-    pub contact_inboxes: Vec<ContactInbox>,
-}
-
-/// A contact's thread in an inbox.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ContactInbox {
-    /// The thread's key.
-    pub source_id: String,
-    /// The inbox.
-    pub inbox: Named,
-}
-
-/// Something with an id.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Named {
-    /// The id.
-    pub id: i64,
-}
-
-/// A conversation, as far as we look at it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Conversation {
-    /// Its number in the account.
-    pub id: i64,
-    /// Its inbox.
-    pub inbox_id: i64,
-    /// `open`, `pending`, `resolved` or `snoozed`.
-    pub status: String,
-}
-
-/// A message, as far as we look at it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Message {
-    /// Its id.
-    pub id: i64,
-    /// What the bridge wrote.
-    #[serde(default)]
-    pub source_id: Option<String>,
-}
-
-/// An inbox.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Inbox {
-    /// Its id.
-    pub id: i64,
-    /// Its name.
-    #[serde(default)]
-    pub name: String,
-    /// `Channel::Api` for ours.
-    #[serde(default)]
-    pub channel_type: String,
-    /// Where its events go.
-    #[serde(default)]
-    pub webhook_url: Option<String>,
-}
-
-/// A file to be put to a message.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// Its name.
-    pub name: String,
-    /// Its type, as `image/png`.
-    pub content_type: &'static str,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-}
-
-#[derive(Deserialize)]
-struct Payload<T> {
-    payload: T,
-}
-
-#[derive(Deserialize)]
-struct MadeContact {
-    contact: Contact,
 }
 
 impl Api {
@@ -196,6 +120,7 @@ impl Api {
         base: &Url,
         account: i64,
         token: &str,
+        paces: Arc<Paces>,
     ) -> Result<Self, ApiError> {
         let mut token = HeaderValue::from_str(token)
             .map_err(|_| ApiError::WrongToken(StatusCode::UNAUTHORIZED))?;
@@ -206,32 +131,50 @@ impl Api {
             base: base.clone(),
             account,
             token,
+            paces,
+            resting: None,
         })
     }
 
-    /// Finds a contact by its whole number or identifier.
+    /// Calls nothing until then: every call fails with [`ApiError::Limited`] at once.
+    pub fn rest_until(&mut self, until: Option<Instant>) {
+        self.resting = until;
+    }
+
+    /// The contacts of which this is a part of the name, number or identifier: the first page.
     ///
     /// # Errors
     /// By situation; so below.
-    pub async fn find_contact(
-        &self,
-        phone: Option<&str>,
-        identifier: Option<&str>,
-    ) -> Result<Option<Contact>, ApiError> {
-        for key in [phone, identifier].into_iter().flatten() {
-            let mut url = self.url("contacts/search");
-            url.query_pairs_mut().append_pair("q", key);
-            let found: Payload<Vec<Contact>> = self.read("a contact search", url).await?;
-            // The search finds parts as well.
-            let exact = found.payload.into_iter().find(|one| {
-                let same = |mine: &Option<String>| mine.as_deref() == Some(key);
-                same(&one.phone_number) || same(&one.identifier)
-            });
-            if exact.is_some() {
-                return Ok(exact);
-            }
-        }
-        Ok(None)
+    pub async fn search_contacts(&self, part: &str) -> Result<Vec<Contact>, ApiError> {
+        let mut url = self.url("contacts/search");
+        url.query_pairs_mut().append_pair("q", part);
+        // It has a limit of its own, far lower than that of all calls.
+        tokio::time::sleep(self.paces.search()).await;
+        let found: Payload<Vec<Contact>> = self.read("a contact search", url).await?;
+        Ok(found.payload)
+    }
+
+    /// One contact.
+    ///
+    /// # Errors
+    /// [`ApiError::Missing`] if it was deleted.
+    pub async fn contact(&self, id: i64) -> Result<Contact, ApiError> {
+        let url = self.url(&format!("contacts/{id}"));
+        let found: Payload<Contact> = self.read("the contact", url).await?;
+        Ok(found.payload)
+    }
+
+    /// Gives a contact another name.
+    ///
+    /// # Errors
+    /// By situation.
+    pub async fn rename_contact(&self, id: i64, name: &str) -> Result<(), ApiError> {
+        let url = self.url(&format!("contacts/{id}"));
+        let body = json!({"name": name});
+        let _: Value = self
+            .write("a contact's name", Method::PUT, url, body)
+            .await?;
+        Ok(())
     }
 
     /// Makes a contact.
@@ -303,25 +246,20 @@ impl Api {
             .await
     }
 
-    /// Sets a conversation's status.
+    /// The newest messages of a conversation, or those before one: a page, oldest first.
     ///
     /// # Errors
     /// By situation.
-    pub async fn set_status(&self, conversation: i64, status: &str) -> Result<(), ApiError> {
-        let url = self.url(&format!("conversations/{conversation}/toggle_status"));
-        let body = json!({"status": status});
-        let _: Value = self
-            .write("a conversation's status", Method::POST, url, body)
-            .await?;
-        Ok(())
-    }
-
-    /// The newest messages of a conversation: a page, oldest first.
-    ///
-    /// # Errors
-    /// By situation.
-    pub async fn messages(&self, conversation: i64) -> Result<Vec<Message>, ApiError> {
-        let url = self.url(&format!("conversations/{conversation}/messages"));
+    pub async fn messages(
+        &self,
+        conversation: i64,
+        before: Option<i64>,
+    ) -> Result<Vec<Message>, ApiError> {
+        let mut url = self.url(&format!("conversations/{conversation}/messages"));
+        if let Some(before) = before {
+            url.query_pairs_mut()
+                .append_pair("before", &before.to_string());
+        }
         let page: Payload<Vec<Message>> = self.read("a conversation's messages", url).await?;
         Ok(page.payload)
     }
@@ -443,6 +381,13 @@ impl Api {
             headers.extend(kind.ok().map(|kind| (CONTENT_TYPE, kind)));
             bytes = body;
         }
+        if let Some(until) = self.resting
+            && let after = until.saturating_duration_since(Instant::now())
+            && !after.is_zero()
+        {
+            return Err(ApiError::Limited { after });
+        }
+        tokio::time::sleep(self.paces.call()).await;
         let answer = self
             .http
             .send(self.policy, method, &url, headers, bytes.into())
@@ -481,12 +426,21 @@ fn judge(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Re
                 after: Duration::from_secs(seconds).min(LONGEST_PAUSE),
             })
         }
-        408 | 425 | 500..=599 => Err(ApiError::Unavailable(status)),
-        _ => Err(ApiError::Refused {
-            what: what.to_owned(),
-            status,
-            words: words(body),
-        }),
+        400 | 413 | 422 => match words(body) {
+            // So many messages a minute in one conversation, to stop loops of automations
+            // (`Limits.conversation_message_per_minute_limit`, 200): there is no header with it.
+            words if words.contains("Too many messages") => Err(ApiError::Limited {
+                after: FLOODED_PAUSE,
+            }),
+            words => Err(ApiError::Refused {
+                what: what.to_owned(),
+                status,
+                words,
+            }),
+        },
+        // Whatever else stands between us (a proxy's page, a bill that is not paid) says nothing of
+        // this one call: it is kept.
+        _ => Err(ApiError::Unavailable(status)),
     }
 }
 
@@ -500,39 +454,6 @@ fn words(body: &[u8]) -> String {
         .chars()
         .take(200)
         .collect()
-}
-
-/// The form that a message with a file is sent as.
-fn multipart(boundary: &str, fields: &Value, file: &File) -> Vec<u8> {
-    let mut out = Vec::with_capacity(file.bytes.len() + 1024);
-    let mut part = |head: &str, bytes: &[u8]| {
-        out.extend_from_slice(
-            format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
-        );
-        out.extend_from_slice(bytes);
-        out.extend_from_slice(b"\r\n");
-    };
-    for (name, value) in fields.as_object().into_iter().flatten() {
-        let text = match value {
-            Value::Null => continue,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        part(&format!("name=\"{name}\""), text.as_bytes());
-    }
-    // A name with a quote or a break in it would end the header.
-    let name: String = file
-        .name
-        .chars()
-        .filter(|c| !c.is_control() && *c != '"')
-        .collect();
-    let head = format!(
-        "name=\"attachments[]\"; filename=\"{name}\"\r\nContent-Type: {}",
-        file.content_type
-    );
-    part(&head, &file.bytes);
-    out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    out
 }
 
 #[cfg(test)]
@@ -549,7 +470,14 @@ mod tests {
         assert!(judged(200, &none).is_ok());
         assert!(matches!(judged(401, &none), Err(ApiError::WrongToken(_))));
         assert!(matches!(judged(404, &none), Err(ApiError::Missing { .. })));
-        assert!(matches!(judged(502, &none), Err(ApiError::Unavailable(_))));
+        for status in [302, 402, 405, 408, 500, 502, 503] {
+            let passing = judged(status, &none).expect_err("no success");
+            assert!(matches!(passing, ApiError::Unavailable(_)), "{status}");
+            assert!(passing.is_passing());
+        }
+        let flooded = br#"{"error":"Validation failed: Too many messages"}"#;
+        let flooded = judge("it", StatusCode::UNPROCESSABLE_ENTITY, &none, flooded);
+        assert!(matches!(flooded, Err(ApiError::Limited { .. })));
         let refused = judged(422, &none);
         assert!(matches!(&refused, Err(ApiError::Refused { words, .. }) if words == "no good"));
         assert!(!refused.is_err_and(|error| error.is_passing()));
@@ -560,25 +488,5 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn a_file_name_cannot_leave_its_header() {
-        let file = File {
-            name: "a\"\r\nX: y.png".to_owned(),
-            content_type: "image/png",
-            bytes: b"bytes".to_vec(),
-        };
-        let form = multipart(
-            "b",
-            &json!({"content": "olá", "private": true, "source_id": null}),
-            &file,
-        );
-        let form = String::from_utf8(form).expect("text");
-        assert!(form.contains("filename=\"aX: y.png\"\r\n"), "{form}");
-        assert!(
-            form.contains("name=\"content\"\r\n\r\nolá\r\n") && form.contains("\r\n\r\ntrue\r\n")
-        );
-        assert!(!form.contains("source_id") && form.ends_with("--b--\r\n"));
     }
 }

@@ -1,9 +1,15 @@
 //! What the simulated Chatwoot holds, and what it refuses.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::hook::HookCall;
 use super::{ACCOUNT, AgentWrites};
+
+mod show;
+
+pub(super) use show::contact_json;
 
 /// An inbox of the kind API.
 #[derive(Clone, Debug)]
@@ -12,6 +18,8 @@ pub struct Inbox {
     pub id: i64,
     /// Its name.
     pub name: String,
+    /// Its kind, as `Channel::Api`.
+    pub channel_type: String,
     /// Where its events go.
     pub webhook_url: String,
 }
@@ -69,8 +77,8 @@ pub struct Attached {
     pub name: String,
     /// Its type.
     pub content_type: String,
-    /// How many bytes.
-    pub size: usize,
+    /// What is in it.
+    pub bytes: Vec<u8>,
 }
 
 /// A message.
@@ -96,6 +104,8 @@ pub struct Message {
     pub deleted: bool,
     /// The message it answers.
     pub in_reply_to: Option<i64>,
+    /// When it was written elsewhere, if it was told, in seconds since 1970.
+    pub external_created_at: Option<i64>,
     /// Whether an agent wrote it here, not the bridge.
     pub by_agent: bool,
     /// Its files.
@@ -116,6 +126,10 @@ pub struct World {
     pub messages: Vec<Message>,
     /// Every webhook that was sent, and the status that came back, or why none did.
     pub deliveries: Vec<(HookCall, Result<u16, String>)>,
+    /// What lies in its file storage: type and bytes, by name.
+    pub storage: BTreeMap<String, (String, Vec<u8>)>,
+    /// Every call of the API: method and path.
+    pub requests: Vec<String>,
     /// How often a contact was searched.
     pub searches: u32,
     pub(super) calls: Vec<HookCall>,
@@ -138,6 +152,8 @@ impl World {
             conversations: Vec::new(),
             messages: Vec::new(),
             deliveries: Vec::new(),
+            storage: BTreeMap::new(),
+            requests: Vec::new(),
             searches: 0,
             calls: Vec::new(),
             base: base.to_owned(),
@@ -182,6 +198,7 @@ impl World {
         let inbox = Inbox {
             id: self.next_id(),
             name: name.to_owned(),
+            channel_type: "Channel::Api".to_owned(),
             webhook_url: webhook_url.to_owned(),
         };
         self.inboxes.push(inbox.clone());
@@ -352,6 +369,7 @@ impl World {
             external_error: None,
             deleted: false,
             in_reply_to: attributes["in_reply_to"].as_i64(),
+            external_created_at: body["external_created_at"].as_i64(),
             by_agent: false,
             files,
             links: Vec::new(),
@@ -372,6 +390,7 @@ impl World {
             external_error: None,
             deleted: false,
             in_reply_to: wrote.in_reply_to,
+            external_created_at: None,
             by_agent: true,
             files: Vec::new(),
             links: wrote.attachments,
@@ -403,9 +422,6 @@ impl World {
         status: &str,
         error: Option<&str>,
     ) -> Result<Message, Refused> {
-        if !["sent", "delivered", "read", "failed"].contains(&status) {
-            return refused(422, "Invalid status");
-        }
         let found = self
             .messages
             .iter_mut()
@@ -413,11 +429,15 @@ impl World {
         let Some(message) = found else {
             return refused(404, "Resource could not be found");
         };
+        if !["sent", "delivered", "read", "failed"].contains(&status) {
+            return Ok(message.clone());
+        }
+        // Answered like a success, and nothing is changed or told.
         if message.status == "read" && status == "delivered" {
-            return refused(422, "a read message cannot become delivered");
+            return Ok(message.clone());
         }
         status.clone_into(&mut message.status);
-        message.external_error = error.map(str::to_owned);
+        message.external_error = error.filter(|_| status == "failed").map(str::to_owned);
         let message = message.clone();
         self.tell_message("message_updated", &message);
         Ok(message)
@@ -432,6 +452,34 @@ impl World {
         let message = message.clone();
         self.tell_message("message_updated", &message);
         true
+    }
+
+    pub(super) fn set_channel(&mut self, id: i64, channel_type: &str) {
+        if let Some(inbox) = self.inboxes.iter_mut().find(|one| one.id == id) {
+            channel_type.clone_into(&mut inbox.channel_type);
+        }
+    }
+
+    pub(super) fn delete_conversation(&mut self, id: i64) {
+        self.conversations.retain(|one| one.id != id);
+        self.messages.retain(|one| one.conversation != id);
+    }
+
+    pub(super) fn agent_types(&mut self, conversation: i64, on: bool) {
+        let Some(inbox) = self.conversation(conversation).map(|one| one.inbox) else {
+            return;
+        };
+        let event = if on {
+            "conversation_typing_on"
+        } else {
+            "conversation_typing_off"
+        };
+        let told = json!({
+            "conversation": self.conversation_json(conversation),
+            "user": {"id": 3, "name": "Rita", "type": "user"},
+            "is_private": false,
+        });
+        self.call(inbox, event, told);
     }
 
     pub(super) fn failed(&mut self, id: i64, words: &str) {
@@ -474,91 +522,4 @@ impl World {
             message,
         });
     }
-
-    pub(super) fn message_json(&self, message: &Message) -> Value {
-        let number = i64::from(message.message_type == MessageType::Outgoing);
-        let mut told = json!({
-            "id": message.id,
-            "conversation_id": message.conversation,
-            "content": message.content,
-            "content_type": "text",
-            "content_attributes": {},
-            "message_type": number,
-            "private": message.private,
-            "source_id": message.source_id,
-            "status": message.status,
-            "created_at": "2026-11-24T12:00:00.000Z",
-            "sender": {"id": 3, "name": if message.by_agent { "Rita" } else { "Bridge" }, "type": "user"},
-        });
-        if message.deleted {
-            told["content_attributes"]["deleted"] = json!(true);
-        }
-        if let Some(answered) = message.in_reply_to {
-            told["content_attributes"]["in_reply_to"] = json!(answered);
-        }
-        // The key is absent when there are none.
-        let links = message.links.iter().map(|(kind, url)| {
-            json!({"id": message.id, "message_id": message.id, "file_type": kind, "data_url": url})
-        });
-        let files = message.files.iter().map(|file| {
-            json!({"id": message.id, "message_id": message.id, "file_type": "file",
-                   "data_url": format!("{}/files/{}", self.base, file.name), "file_size": file.size})
-        });
-        let all: Vec<_> = links.chain(files).collect();
-        if !all.is_empty() {
-            told["attachments"] = json!(all);
-        }
-        told
-    }
-
-    pub(super) fn conversation_json(&self, id: i64) -> Value {
-        let Some(conversation) = self.conversation(id) else {
-            return Value::Null;
-        };
-        let contact = self
-            .contacts
-            .iter()
-            .find(|one| one.id == conversation.contact);
-        let source = contact.and_then(|one| {
-            one.inboxes
-                .iter()
-                .find(|(inbox, _)| *inbox == conversation.inbox)
-                .map(|(_, s)| s)
-        });
-        let last = self
-            .messages
-            .iter()
-            .rev()
-            .find(|one| one.conversation == id);
-        json!({
-            "id": id,
-            "inbox_id": conversation.inbox,
-            "channel": "Channel::Api",
-            "status": conversation.status,
-            "can_reply": true,
-            "contact_inbox": {"id": 1, "contact_id": conversation.contact,
-                              "inbox_id": conversation.inbox, "source_id": source},
-            "messages": last.map(|one| vec![self.message_json(one)]).unwrap_or_default(),
-            "labels": [],
-            "meta": {"sender": contact.map(contact_json), "assignee": null, "hmac_verified": false},
-            "custom_attributes": {},
-            "additional_attributes": {},
-        })
-    }
-}
-
-pub(super) fn contact_json(contact: &Contact) -> Value {
-    json!({
-        "id": contact.id,
-        "name": contact.name,
-        "phone_number": contact.phone_number,
-        "identifier": contact.identifier,
-        "email": null,
-        "thumbnail": "",
-        "custom_attributes": {},
-        "type": "contact",
-        "contact_inboxes": contact.inboxes.iter().map(|(inbox, source)| {
-            json!({"source_id": source, "inbox": {"id": inbox}})
-        }).collect::<Vec<_>>(),
-    })
 }
