@@ -136,8 +136,8 @@ impl Action {
 
 pub(crate) async fn run(args: &MessagesArgs, context: &Context, api: &Api) -> Result<(), CliError> {
     let (method, path, body) = request(&args.action);
-    let path = format!("/messages/{}", encoded(args.action.id()));
-    let found = api.get(&path).await?;
+    let message = format!("/messages/{}", encoded(args.action.id()));
+    let found = api.get(&message).await?;
     // One that is not sent can only be taken out of the queue, which needs no session.
     if found["message"]["state"] != "queued" {
         let session = found["message"]["sessionId"].as_str().unwrap_or_default();
