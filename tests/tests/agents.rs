@@ -136,7 +136,7 @@ async fn a_customer_and_an_agent_talk_through_kills() -> Result<()> {
     let incoming = |m: &&Message| m.message_type == MessageType::Incoming;
     let customer = |world: &World| {
         let all = world.messages_with(&format!("+{BRUNO}")).into_iter();
-        all.filter(|m| incoming(&m))
+        all.filter(|m| incoming(m))
             .map(|m| m.content.clone())
             .collect::<Vec<_>>()
     };

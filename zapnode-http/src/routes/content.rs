@@ -33,8 +33,8 @@ pub(super) async fn send(
     let session = app.sender(&id)?;
     let composed = compose(&app, &mut fields, file, wish, &to, Some(&session)).await?;
     let submitted = match composed {
-        Composed::New(new) => session.submit_and_wait(new, goal, wait).await?,
-        Composed::Known(known) => session.wait_for(known, goal, wait).await?,
+        Composed::New(new) => session.submit_and_wait(*new, goal, wait).await?,
+        Composed::Known(known) => session.wait_for(*known, goal, wait).await?,
     };
     answer(to, submitted)
 }
@@ -53,9 +53,9 @@ pub(super) fn recipient_of(fields: &JsonBody) -> Result<String, ApiError> {
 /// What was asked for.
 pub(super) enum Composed {
     /// A message.
-    New(NewMessage),
+    New(Box<NewMessage>),
     /// The message that this request made before.
-    Known(Submitted),
+    Known(Box<Submitted>),
 }
 
 /// The message that a body asks for, with its file here and ready. Where it is known which session
@@ -84,7 +84,7 @@ pub(super) async fn compose(
         ..NewMessage::new(recipient.clone(), content)
     };
     let draft = match draft {
-        Draft::Whole(content) => return Ok(Composed::New(message(content, None))),
+        Draft::Whole(content) => return Ok(Composed::New(Box::new(message(content, None)))),
         Draft::File(draft) => draft,
     };
     let known = async |asked: &str| match session {
@@ -98,20 +98,21 @@ pub(super) async fn compose(
     if let Some(asked) = &asked
         && let Some(known) = known(asked).await?
     {
-        return Ok(Composed::Known(known));
+        return Ok(Composed::Known(Box::new(known)));
     }
     let media = app.manager().media();
     let file = get(media, &draft, part).await?;
     if asked.is_none() {
         let same = draft.asked(&json!({ "sha256": file.sha256 }));
         if let Some(known) = known(&same).await? {
-            return Ok(Composed::Known(known));
+            return Ok(Composed::Known(Box::new(known)));
         }
         asked = Some(same);
     }
     let kind = draft.kind_for(&file);
     let file = media.prepare(kind, file).await?;
-    Ok(Composed::New(message(draft.with(kind, file)?, asked)))
+    let content = draft.with(kind, file)?;
+    Ok(Composed::New(Box::new(message(content, asked))))
 }
 
 async fn read(

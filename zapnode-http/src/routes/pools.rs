@@ -39,8 +39,8 @@ pub(super) async fn send(
         let to = recipient_of(&body)?;
         // Which session sends it is chosen later: what a key stands for is seen then.
         match compose(&app, &mut body, None, wish, &to, None).await? {
-            Composed::New(new) => (to, new),
-            Composed::Known(known) => return answer(to, known),
+            Composed::New(new) => (to, *new),
+            Composed::Known(known) => return answer(to, *known),
         }
     } else {
         let field = match body.phone_text("to")? {
