@@ -34,6 +34,8 @@
 //! - [`backup`]: one file with the store and the logins, and back.
 //! - [`bulk`]: one text to many people, as a job; [`optout`]: who is left out of it.
 //! - [`pool`]: several sessions as one sender.
+//! - [`chat`], [`contact`], [`call`]: what the account has, to read and to change; [`proxy`]: a
+//!   session's own way to WhatsApp.
 //! - [`event`]: what happened, in a durable log that is read by a cursor: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.
@@ -46,7 +48,11 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod call;
+pub mod chat;
 pub mod chatwoot;
+pub mod contact;
+pub mod cursor;
 pub mod driver;
 mod error;
 pub mod event;
@@ -61,6 +67,7 @@ pub mod outbox;
 pub mod owner;
 pub mod person;
 pub mod pool;
+pub mod proxy;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod session;

@@ -19,13 +19,21 @@ use super::{
     LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, Resources, SelfTest,
     SendRefusal, StoredLogin,
 };
+use crate::chat::{Chat, ChatChange, ChatPage, ChatQuery, HistoryPage, HistoryQuery};
+use crate::contact::{
+    BusinessProfile, ContactDetails, ContactPage, ContactQuery, OwnProfile, ProfileChange,
+};
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Person, Recipient,
+    SentMessage,
 };
 use crate::options::SessionOptions;
 
 mod happenings;
+mod people;
+
+pub use people::Book;
 
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
@@ -66,6 +74,8 @@ struct State {
     /// Sends are refused by the server with this number and these words.
     refusing: Option<(Option<u16>, String)>,
     refuse_options: Option<fn() -> DriverError>,
+    /// What each session's account has.
+    books: HashMap<SessionId, Book>,
     qr_count: u64,
 }
 
@@ -238,6 +248,7 @@ impl ScriptedDriver {
             at: OffsetDateTime::now_utc(),
             details: Details::default(),
         };
+        self.book(session, |book| book.put_message(message.clone()));
         page.tell(DriverEvent::Message(Box::new(message.clone())))
             .await;
         message
@@ -551,7 +562,12 @@ impl Connection for ScriptedConnection {
             Recipient::Chat(chat) => chat.clone(),
             Recipient::Phone(phone) => ChatId::from(phone),
         };
-        if chat.user().starts_with("000") {
+        let session = &self.page.session;
+        let absent = self.driver.book(session, |book| {
+            book.asked += 1;
+            book.absent.contains(chat.user())
+        });
+        if absent || chat.user().starts_with("000") {
             return Ok(None);
         }
         Ok(Some(Contact {
@@ -609,6 +625,9 @@ impl Connection for ScriptedConnection {
                 .await;
             return Ok(sent);
         }
+        self.driver.book(&self.page.session, |book| {
+            book.put_message(people::own_message(&sent.id, text));
+        });
         if let Some(phone) = text.chat.phone() {
             let mut state = self.driver.state();
             let new = !state.delivered.iter().any(|(_, w, _)| *w == text.wire_id);
@@ -648,6 +667,79 @@ impl Connection for ScriptedConnection {
         }
         state.typed.push((chat.clone(), on));
         Ok(())
+    }
+
+    async fn chats(&self, query: &ChatQuery) -> Result<ChatPage, DriverError> {
+        self.list_chats(query).await
+    }
+
+    async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, DriverError> {
+        let command = "look a chat up";
+        self.with_book(command, |book| book.chats.get(id).cloned())
+            .await
+    }
+
+    async fn chat_messages(&self, query: &HistoryQuery) -> Result<HistoryPage, DriverError> {
+        self.history(query).await
+    }
+
+    async fn search_messages(
+        &self,
+        words: &str,
+        chat: Option<&ChatId>,
+        limit: usize,
+    ) -> Result<Vec<IncomingMessage>, DriverError> {
+        self.find_messages(words, chat, limit).await
+    }
+
+    async fn change_chat(&self, id: &ChatId, change: ChatChange) -> Result<bool, DriverError> {
+        self.do_with_chat(id, change).await
+    }
+
+    async fn contacts(&self, query: &ContactQuery) -> Result<ContactPage, DriverError> {
+        self.list_contacts(query).await
+    }
+
+    async fn contact(&self, id: &ChatId) -> Result<Option<ContactDetails>, DriverError> {
+        self.one_contact(id).await
+    }
+
+    async fn about(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        let command = "read an about text";
+        self.with_book(command, |book| book.abouts.get(id).cloned())
+            .await
+    }
+
+    async fn picture(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        let command = "look a picture up";
+        self.with_book(command, |book| book.pictures.get(id).cloned())
+            .await
+    }
+
+    async fn business_profile(&self, id: &ChatId) -> Result<Option<BusinessProfile>, DriverError> {
+        let command = "read a business profile";
+        self.with_book(command, |book| book.businesses.get(id).cloned())
+            .await
+    }
+
+    async fn blocked(&self) -> Result<Vec<Person>, DriverError> {
+        self.list_blocked().await
+    }
+
+    async fn set_blocked(&self, id: &ChatId, blocked: bool) -> Result<(), DriverError> {
+        self.block(id, blocked).await
+    }
+
+    async fn own_profile(&self) -> Result<OwnProfile, DriverError> {
+        self.profile().await
+    }
+
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), DriverError> {
+        self.write_profile(change).await
+    }
+
+    async fn reject_call(&self, id: &str, from: Option<&ChatId>) -> Result<bool, DriverError> {
+        self.turn_away(id, from).await
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::groups::{GroupId, Notice, Place};
+use super::people::{Card, ChatMarks};
 
 use crate::id::{PhoneNumber, WireId};
 
@@ -83,6 +84,8 @@ pub(super) struct Account {
     pub(super) lid: String,
     pub(super) online: bool,
     pub(super) messages: Vec<PhoneMessage>,
+    #[serde(default)]
+    pub(super) card: Card,
     #[serde(skip)]
     places: HashMap<(WireId, bool), usize>,
 }
@@ -96,6 +99,7 @@ impl Account {
             lid: lid_of(number),
             online: true,
             messages: Vec::new(),
+            card: Card::default(),
             places: HashMap::new(),
         }
     }
@@ -160,6 +164,13 @@ pub(super) enum Item {
     },
     /// A chat was read on another device.
     Seen { chat: Place },
+    /// A chat as a whole was changed on another device.
+    Chat {
+        chat: Place,
+        marks: ChatMarks,
+        cleared: bool,
+        deleted: bool,
+    },
     /// A message's text was changed.
     Edit {
         id: WireId,

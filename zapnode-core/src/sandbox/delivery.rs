@@ -158,6 +158,8 @@ impl World {
     /// Who gets what somebody writes there.
     fn recipients(&self, to: &Place, sender: &PhoneNumber) -> Vec<PhoneNumber> {
         match to {
+            // Who blocked them hears nothing, and they are not told.
+            Place::Person(person) if self.has_blocked(person, sender) => vec![],
             Place::Person(person) => vec![person.clone()],
             Place::Group(group) => self.others_in(group, sender),
         }

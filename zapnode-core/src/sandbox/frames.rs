@@ -32,6 +32,20 @@ impl World {
                     Place::Group(group) => group.to_string(),
                 },
             },
+            Item::Chat {
+                chat,
+                marks,
+                cleared,
+                deleted,
+            } => ItemFrame::Chat {
+                chat: match chat {
+                    Place::Person(person) => self.addresses(person).0,
+                    Place::Group(group) => group.to_string(),
+                },
+                marks: marks.clone(),
+                cleared: *cleared,
+                deleted: *deleted,
+            },
             Item::History => {
                 let messages = self.account(owner).messages.clone();
                 let shown = messages.iter().filter(|message| !message.deleted);

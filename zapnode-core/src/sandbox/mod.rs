@@ -56,6 +56,7 @@ mod happenings;
 mod hub;
 mod linking;
 mod page;
+mod people;
 mod phone;
 mod phone_acts;
 mod qr;
@@ -70,10 +71,11 @@ mod world;
 pub use account::PhoneMessage;
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
+    Faults, HasSynced, HistoryFind, Hold, InvalidFaults, LoadEarlier, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
     ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
 };
 pub use groups::{GroupAct, GroupId, Notice, Place};
+pub use people::{ChatMarks, RejectedCall};
 pub use phone::{Phone, PhoneError, WaitingQr};
 pub use phone_acts::Draft;
 pub use qr::{InvalidQrText, QrText};

@@ -20,6 +20,8 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("messages.js", include_str!("page/messages.js")),
     ("happenings.js", include_str!("page/happenings.js")),
     ("send.js", include_str!("page/send.js")),
+    ("chats.js", include_str!("page/chats.js")),
+    ("people.js", include_str!("page/people.js")),
     ("extras.js", include_str!("page/extras.js")),
     ("faults.js", include_str!("page/faults.js")),
     ("session.js", include_str!("page/session.js")),

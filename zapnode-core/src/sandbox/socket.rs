@@ -13,6 +13,7 @@ use super::delivery::Sending;
 use super::faults::Hold;
 use super::groups::Place;
 use super::hub::Hub;
+use super::people::ChatAct;
 use super::wire::{FromPage, ToPage};
 use super::world::World;
 use crate::id::WireId;
@@ -164,6 +165,32 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
             };
             match other {
                 FromPage::Got { n } => world.got(&device, n),
+                FromPage::Chat {
+                    req,
+                    chat,
+                    marks,
+                    cleared,
+                    deleted,
+                } => {
+                    let act = ChatAct {
+                        marks,
+                        cleared,
+                        deleted,
+                    };
+                    world.act_on_chat(&me, &device, &chat, &act);
+                    world.tell(connection, ToPage::Chat { req });
+                }
+                FromPage::Person {
+                    req,
+                    what,
+                    wid,
+                    text,
+                    on,
+                } => {
+                    let (status, value) = world.ask_of_person(&me, what, &wid, text, on);
+                    world.tell(connection, ToPage::Person { req, status, value });
+                }
+                FromPage::RejectCall { id, way } => world.reject_call(&me, id, way),
                 FromPage::ChatState { chat, composing } => {
                     if let Some(reader) = world.person(&chat) {
                         let now = Instant::now();

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Hold};
+use super::people::{Asked, ChatMarks};
 use crate::id::WireId;
 
 /// A frame from the page.
@@ -48,6 +49,27 @@ pub(super) enum FromPage {
     Got { n: u64 },
     /// The chat's messages were seen on this device.
     Read { chat: String },
+    /// A chat as a whole is to be changed.
+    Chat {
+        req: u64,
+        chat: String,
+        marks: ChatMarks,
+        #[serde(default)]
+        cleared: bool,
+        #[serde(default)]
+        deleted: bool,
+    },
+    /// Something is asked of a person, or of the own account.
+    Person {
+        req: u64,
+        what: Asked,
+        wid: String,
+        text: Option<String>,
+        #[serde(default)]
+        on: bool,
+    },
+    /// A call is turned away.
+    RejectCall { id: String, way: String },
     /// This device is to be unlinked.
     Logout,
     /// The page acted during its first sync, for which WhatsApp unlinks a device.
@@ -80,6 +102,19 @@ pub(super) enum ToPage {
     Exists { req: u64, found: Option<Person> },
     /// The answer to [`FromPage::PairCode`].
     PairCode { req: u64, code: Option<String> },
+    /// The answer to [`FromPage::Chat`].
+    Chat { req: u64 },
+    /// The answer to [`FromPage::Person`].
+    Person {
+        req: u64,
+        status: u16,
+        value: serde_json::Value,
+    },
+    /// What the account has besides messages.
+    Account {
+        book: Vec<BookEntry>,
+        blocked: Vec<String>,
+    },
     /// The servers refuse a message.
     Refused { id: String, status: u16 },
     /// The account is banned for a time.
@@ -112,6 +147,14 @@ pub(super) struct Me {
     pub(super) name: String,
 }
 
+/// Somebody in the phone's address book.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct BookEntry {
+    pub(super) pn: String,
+    pub(super) lid: String,
+    pub(super) name: String,
+}
+
 /// Both addresses of a person who exists.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Person {
@@ -137,6 +180,13 @@ pub(super) enum ItemFrame {
     History { msgs: Vec<MsgFrame> },
     /// The chat was read on another device.
     Seen { chat: String },
+    /// A chat as a whole was changed on another device.
+    Chat {
+        chat: String,
+        marks: ChatMarks,
+        cleared: bool,
+        deleted: bool,
+    },
     /// A message's text was changed.
     Edit {
         key: KeyFrame,

@@ -34,6 +34,7 @@ mod health;
 mod history;
 mod maintenance;
 mod messages;
+mod numbers;
 pub(crate) mod open;
 mod optouts;
 mod outbox;
@@ -74,6 +75,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_events.sql"),
     include_str!("../../migrations/0008_webhooks.sql"),
     include_str!("../../migrations/0009_chatwoot.sql"),
+    include_str!("../../migrations/0013_numbers.sql"),
 ];
 
 /// The version of the tables that this program writes.

@@ -18,11 +18,17 @@ use super::launch::{PageHandle, blocking};
 use super::page::Shared;
 use super::profile::storage;
 use super::resources;
+use crate::chat::{Chat, ChatChange, ChatPage, ChatQuery, HistoryPage, HistoryQuery};
+use crate::contact::{
+    BusinessProfile, ContactDetails, ContactPage, ContactQuery, OwnProfile, ProfileChange,
+};
 use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
+use crate::message::{
+    Ack, Contact, IncomingMessage, OutgoingText, Person, Recipient, SentMessage,
+};
 
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
@@ -57,7 +63,7 @@ pub(crate) struct ChromeConnection {
 impl ChromeConnection {
     /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
     /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
-    fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
+    pub(super) fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
         self.need(command, |link| matches!(link, LinkState::Ready(_)))
     }
 
@@ -154,6 +160,71 @@ impl Connection for ChromeConnection {
         self.need_ready(COMMAND.name)?;
         let arguments = json!({ "chat": chat.as_str(), "on": on });
         self.shared.command(COMMAND, &arguments).await
+    }
+
+    async fn chats(&self, query: &ChatQuery) -> Result<ChatPage, DriverError> {
+        self.read_chats(query).await
+    }
+
+    async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, DriverError> {
+        self.read_chat(id).await
+    }
+
+    async fn chat_messages(&self, query: &HistoryQuery) -> Result<HistoryPage, DriverError> {
+        self.read_history(query).await
+    }
+
+    async fn search_messages(
+        &self,
+        words: &str,
+        chat: Option<&ChatId>,
+        limit: usize,
+    ) -> Result<Vec<IncomingMessage>, DriverError> {
+        self.search(words, chat, limit).await
+    }
+
+    async fn change_chat(&self, id: &ChatId, change: ChatChange) -> Result<bool, DriverError> {
+        self.do_with_chat(id, change).await
+    }
+
+    async fn contacts(&self, query: &ContactQuery) -> Result<ContactPage, DriverError> {
+        self.read_contacts(query).await
+    }
+
+    async fn contact(&self, id: &ChatId) -> Result<Option<ContactDetails>, DriverError> {
+        self.read_contact(id).await
+    }
+
+    async fn about(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        self.of_person(Command::ABOUT, id).await
+    }
+
+    async fn picture(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        self.of_person(Command::PICTURE, id).await
+    }
+
+    async fn business_profile(&self, id: &ChatId) -> Result<Option<BusinessProfile>, DriverError> {
+        self.of_person(Command::BUSINESS, id).await
+    }
+
+    async fn blocked(&self) -> Result<Vec<Person>, DriverError> {
+        self.read_blocked().await
+    }
+
+    async fn set_blocked(&self, id: &ChatId, blocked: bool) -> Result<(), DriverError> {
+        self.block(id, blocked).await
+    }
+
+    async fn own_profile(&self) -> Result<OwnProfile, DriverError> {
+        self.read_profile().await
+    }
+
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), DriverError> {
+        self.write_profile(change).await
+    }
+
+    async fn reject_call(&self, id: &str, from: Option<&ChatId>) -> Result<bool, DriverError> {
+        self.turn_away(id, from).await
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {
@@ -307,7 +378,7 @@ fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage,
     })
 }
 
-fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
+pub(super) fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
     DriverError::Refused {
         command: command.name,
         reason: format!("the page's answer is strange: {error}"),

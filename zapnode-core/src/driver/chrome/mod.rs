@@ -41,6 +41,7 @@ mod mark;
 mod open;
 mod options;
 mod page;
+mod people;
 mod process;
 mod profile;
 mod resources;

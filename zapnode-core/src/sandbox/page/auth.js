@@ -64,8 +64,14 @@ if (!window.__sandboxRefused) {
       openChatBottom() {
         return Promise.resolve(true);
       }
+      archiveChat(chat, archive) {
+        return require('SandboxChatCommands').archiveChat(chat, archive);
+      }
+      pinChat(chat, pin) {
+        return require('SandboxChatCommands').pinChat(chat, pin);
+      }
       markChatUnread(chat, unread) {
-        chat.set({ unreadCount: unread ? -1 : 0 });
+        return require('SandboxChatCommands').markChatUnread(chat, unread);
       }
     }
     exports.Cmd = new CmdClass();

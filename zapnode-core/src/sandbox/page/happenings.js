@@ -197,10 +197,20 @@ if (!window.__sandboxRefused) {
       Promise.resolve().then(() => (model.attributes.state = faults.callPath === 'add' ? 'INCOMING_RING' : 3));
     };
     Object.defineProperty(collection, 'ring', { value: ring });
+    // Which one the page would end or turn away.
+    Object.defineProperty(collection, 'active', { get: () => [...collection.calls.values()].at(-1) });
     module.exports = collection;
   }, { stage: 'calls', plain: true });
 
-  __d('WAWebVoipStackInterface', (_require, exports) => {
-    exports.getVoipStackInterface = async () => ({ rejectCall() {}, acceptCall() {}, endCall() {} });
+  __d('WAWebVoipStackInterface', (require, exports) => {
+    exports.getVoipStackInterface = async () => ({
+      // The active call, and no other.
+      rejectCall() {
+        const { active } = require('WAWebCallCollection');
+        if (active) require('SandboxWire').send({ t: 'rejectCall', id: active.id, way: 'voip' });
+      },
+      acceptCall() {},
+      endCall() {},
+    });
   }, { stage: 'calls' });
 }

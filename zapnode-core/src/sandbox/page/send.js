@@ -135,6 +135,7 @@ if (!window.__sandboxRefused) {
       if (!require('SandboxSession').mayAct()) throw new Error('sendSeen while syncing');
       await null;
       model.set({ unreadCount: 0 });
+      require('SandboxChatMarks').keep(model);
       wire.send({ t: 'read', chat: model.id.toString() });
     }
 
@@ -148,7 +149,7 @@ if (!window.__sandboxRefused) {
           return seen(args[0]?.chat);
       }
     };
-    exports.markUnread = async (chat, unread) => chat.set({ unreadCount: unread ? -1 : 0 });
+    exports.markUnread = async (chat, unread) => require('SandboxChatCommands').markChatUnread(chat, unread);
     exports.markPlayed = async () => {};
   });
 }
