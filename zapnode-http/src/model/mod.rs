@@ -3,6 +3,8 @@
 
 mod bulk;
 mod care;
+mod chat;
+mod contact;
 mod diagnostics;
 mod health;
 mod message;
@@ -14,6 +16,11 @@ mod webhook;
 
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
+pub use chat::{ChatList, ChatMessageList, ChatMessageModel, ChatModel, OneChat};
+pub use contact::{
+    AboutAnswer, BlockedList, BusinessAnswer, ContactList, ContactModel, LidList, LidModel,
+    NumberModel, NumbersAnswer, OneContact, OneLid, PersonModel, PictureAnswer, ProfileAnswer,
+};
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};
