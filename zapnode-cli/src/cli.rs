@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chatwoot, completions, config, doctor, listen, login, optout, restore, sandbox,
-    send, sessions, webhooks,
+    backup, bulk, chats, chatwoot, check, completions, config, contacts, doctor, listen, login,
+    optout, restore, sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -121,6 +121,9 @@ pub(crate) enum Command {
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
     Sessions(sessions::SessionsArgs),
+    Chats(chats::ChatsArgs),
+    Contacts(contacts::ContactsArgs),
+    Check(check::CheckArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
     Webhooks(webhooks::WebhooksArgs),

@@ -80,7 +80,9 @@ pub enum InvalidProxy {
     )]
     Address,
     /// It has credentials that the browser could not give.
-    #[error("Chrome gives no user and password to a SOCKS proxy; use one that knows you by address, or an http proxy")]
+    #[error(
+        "Chrome gives no user and password to a SOCKS proxy; use one that knows you by address, or an http proxy"
+    )]
     SocksCredentials,
 }
 
@@ -184,10 +186,26 @@ mod tests {
     #[test]
     fn proxies_are_read_written_back_and_shown_without_the_password() {
         for (text, server, shown) in [
-            ("http://p.example.com:8080", "http://p.example.com:8080", "http://p.example.com:8080"),
-            ("https://p.example.com", "https://p.example.com:443", "https://p.example.com:443"),
-            ("http://p.example.com/", "http://p.example.com:80", "http://p.example.com:80"),
-            ("socks5://10.0.0.1", "socks5://10.0.0.1:1080", "socks5://10.0.0.1:1080"),
+            (
+                "http://p.example.com:8080",
+                "http://p.example.com:8080",
+                "http://p.example.com:8080",
+            ),
+            (
+                "https://p.example.com",
+                "https://p.example.com:443",
+                "https://p.example.com:443",
+            ),
+            (
+                "http://p.example.com/",
+                "http://p.example.com:80",
+                "http://p.example.com:80",
+            ),
+            (
+                "socks5://10.0.0.1",
+                "socks5://10.0.0.1:1080",
+                "socks5://10.0.0.1:1080",
+            ),
             (
                 " http://ana:p%40ss%3Aw@[::1]:3128 ",
                 "http://[::1]:3128",
@@ -204,7 +222,10 @@ mod tests {
         }
         let proxy: Proxy = "http://ana:p%40ss%3Aw@h:1".parse().expect("a proxy");
         let known = proxy.credentials().expect("credentials");
-        assert_eq!((known.user.as_str(), known.password.as_str()), ("ana", "p@ss:w"));
+        assert_eq!(
+            (known.user.as_str(), known.password.as_str()),
+            ("ana", "p@ss:w")
+        );
         assert!(!format!("{known:?}").contains("p@ss"));
     }
 

@@ -62,6 +62,18 @@ impl World for Simulated {
         seen.expect("the phone shows it");
     }
 
+    async fn call(&self, from: &PhoneNumber, account: &PhoneNumber) -> String {
+        let phone = self.sandbox.phone(from);
+        phone.call(account.clone(), false).await.expect("it rings")
+    }
+
+    async fn sees_rejected(&self, account: &PhoneNumber, call: &str) {
+        let phone = self.sandbox.phone(account);
+        let within = Duration::from_secs(20);
+        let seen = phone.wait_for_rejected(call, within).await;
+        seen.expect("the phone shows it");
+    }
+
     async fn remove_device(&self, account: &PhoneNumber) {
         self.sandbox.phone(account).log_out().await;
     }

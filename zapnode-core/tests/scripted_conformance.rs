@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::conformance::{self, Change, World};
-use zapnode_core::driver::scripted::ScriptedDriver;
+use zapnode_core::driver::scripted::{Book, ScriptedDriver};
 use zapnode_core::driver::{Driver, StoredLogin};
+use zapnode_core::message::{Call, Person};
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
 struct Scripted {
@@ -50,6 +51,24 @@ impl World for Scripted {
     async fn sees_typing(&self, phone: &PhoneNumber, on: bool) {
         let typed = self.driver.typed();
         assert_eq!(typed.last(), Some(&(ChatId::from(phone), on)));
+    }
+
+    async fn call(&self, from: &PhoneNumber, _: &PhoneNumber) -> String {
+        let call = Call {
+            id: "call-1".to_owned(),
+            from: Person::new(ChatId::from(from)),
+            is_video: false,
+            is_group: false,
+            participants: vec![],
+            at: time::OffsetDateTime::now_utc(),
+        };
+        self.driver.call(&self.session, call.clone()).await;
+        call.id
+    }
+
+    async fn sees_rejected(&self, _: &PhoneNumber, call: &str) {
+        let rejected = |book: &mut Book| book.rejected.iter().any(|one| one == call);
+        assert!(self.driver.book(&self.session, rejected));
     }
 
     async fn remove_device(&self, _: &PhoneNumber) {

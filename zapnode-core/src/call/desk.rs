@@ -106,7 +106,10 @@ mod tests {
                 Some("call-c1".to_owned()),
             )))
         };
-        assert_eq!(told(rule(false, Some("write")), call(ana, None, false)), None);
+        assert_eq!(
+            told(rule(false, Some("write")), call(ana, None, false)),
+            None
+        );
         assert_eq!(told(rule(true, None), call(ana, None, false)), Some(None));
         let both = rule(true, Some("write"));
         let number = text("244929782402");

@@ -127,7 +127,21 @@ impl Picture {
         let kind = match bytes.as_slice() {
             [0xff, 0xd8, 0xff, ..] => PictureKind::Jpeg,
             [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => PictureKind::Png,
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => PictureKind::WebP,
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => PictureKind::WebP,
             _ => return Err(InvalidProfile::NotAPicture),
         };
         Ok(Self { bytes, kind })
@@ -162,11 +176,17 @@ mod tests {
         for (bytes, kind) in [
             (b"\xff\xd8\xff\xe0rest".to_vec(), Ok(PictureKind::Jpeg)),
             (b"\x89PNG\r\n\x1a\nrest".to_vec(), Ok(PictureKind::Png)),
-            (b"RIFF\x01\x02\x03\x04WEBPVP8 ".to_vec(), Ok(PictureKind::WebP)),
+            (
+                b"RIFF\x01\x02\x03\x04WEBPVP8 ".to_vec(),
+                Ok(PictureKind::WebP),
+            ),
             (b"GIF89a".to_vec(), Err(InvalidProfile::NotAPicture)),
             (b"<svg onload=x>".to_vec(), Err(InvalidProfile::NotAPicture)),
             (b"".to_vec(), Err(InvalidProfile::NotAPicture)),
-            (vec![0xff; MAX_PICTURE_BYTES + 1], Err(InvalidProfile::TooLarge)),
+            (
+                vec![0xff; MAX_PICTURE_BYTES + 1],
+                Err(InvalidProfile::TooLarge),
+            ),
         ] {
             assert_eq!(Picture::new(bytes).map(|picture| picture.kind()), kind);
         }

@@ -25,8 +25,7 @@ use crate::contact::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Person, Recipient,
-    SentMessage,
+    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Person, Recipient, SentMessage,
 };
 use crate::options::SessionOptions;
 

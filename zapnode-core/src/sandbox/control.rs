@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::control_acts::{self, ACTS, place_of};
+use super::control_people;
 use super::groups::Place;
 use super::hub::Hub;
 use super::page;
@@ -185,6 +186,7 @@ async fn act(
             let state = body_of::<StateBody>(&body)?.state;
             phone.force_state(state.as_deref()).await;
         }
+        other if control_people::act(&phone, other, &body, &mut answer)?.is_some() => {}
         other => {
             if control_acts::act(&phone, other, &body, &mut answer)
                 .await?
@@ -194,7 +196,8 @@ async fn act(
                     StatusCode::NOT_FOUND,
                     "not_found",
                     format!(
-                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, {ACTS}"
+                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, {ACTS}, {}",
+                        control_people::ACTS
                     ),
                 ));
             }

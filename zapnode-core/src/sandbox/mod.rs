@@ -33,6 +33,9 @@
 //! | `POST phones/{number}/react` | `{"id","emoji"}` | reacts; an empty emoji takes that away |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
 //! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
+//! | `POST phones/{number}/profile` | any of `{"about","picture","business"}` | changes what the account shows; the picture is a JPEG in base64 |
+//! | `POST phones/{number}/contact` | `{"number","name"}` | puts somebody into its address book |
+//! | `POST phones/{number}/card` | `{"chat"}` or nothing | what it has besides messages; how that chat is marked |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
 //! | `POST phones/{number}/logout` | – | removes the linked devices |
 //! | `POST phones/{number}/offline`, `/online` | – | takes the phone's network away, or gives it back |
@@ -48,6 +51,7 @@
 mod account;
 mod control;
 mod control_acts;
+mod control_people;
 mod delivery;
 mod faults;
 mod frames;
@@ -71,8 +75,9 @@ mod world;
 pub use account::PhoneMessage;
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, HasSynced, HistoryFind, Hold, InvalidFaults, LoadEarlier, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
-    ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
+    Faults, HasSynced, HistoryFind, Hold, InvalidFaults, LoadEarlier, LogoutEvent, MissingModule,
+    MsgKeyExport, MsgKeyForm, ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen,
+    Servers,
 };
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use people::{ChatMarks, RejectedCall};

@@ -2,6 +2,7 @@
 //! words, and how its chats are marked (fact sheet §6).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderName, StatusCode};
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::account::Item;
 use super::groups::Place;
-use super::phone::Phone;
+use super::phone::{Phone, PhoneError};
 use super::wire::{BookEntry, ToPage};
 use super::world::World;
 use crate::id::PhoneNumber;
@@ -96,7 +97,13 @@ pub(super) enum Asked {
 
 impl World {
     /// A page does something with a chat as a whole; the account's other devices hear of it.
-    pub(super) fn act_on_chat(&mut self, me: &PhoneNumber, device: &str, chat: &str, act: &ChatAct) {
+    pub(super) fn act_on_chat(
+        &mut self,
+        me: &PhoneNumber,
+        device: &str,
+        chat: &str,
+        act: &ChatAct,
+    ) {
         let Some(place) = self.place(chat) else {
             return;
         };
@@ -110,7 +117,12 @@ impl World {
         if act.deleted {
             account.card.chats.remove(&name);
         } else {
-            account.card.chats.entry(name).or_default().merge(&act.marks);
+            account
+                .card
+                .chats
+                .entry(name)
+                .or_default()
+                .merge(&act.marks);
         }
         let item = Item::Chat {
             chat: place,
@@ -176,7 +188,10 @@ impl World {
 
     /// Notes that a page turned a call away.
     pub(super) fn reject_call(&mut self, me: &PhoneNumber, id: String, way: String) {
-        self.account(me).card.rejected.push(RejectedCall { id, way });
+        self.account(me)
+            .card
+            .rejected
+            .push(RejectedCall { id, way });
     }
 
     /// Whether `reader` wants nothing of `writer`.
@@ -188,9 +203,8 @@ impl World {
     /// What a page is told of its account besides its messages.
     pub(super) fn account_frame(&mut self, me: &PhoneNumber) -> ToPage {
         let Card { book, blocked, .. } = self.account(me).card.clone();
-        let lid = |world: &mut Self, number: &PhoneNumber| {
-            format!("{}@lid", world.account(number).lid)
-        };
+        let lid =
+            |world: &mut Self, number: &PhoneNumber| format!("{}@lid", world.account(number).lid);
         ToPage::Account {
             book: book
                 .into_iter()
@@ -264,7 +278,9 @@ impl Phone {
     pub fn name(&self) -> String {
         self.hub.look(|world| {
             let account = world.accounts.get(self.number());
-            account.map(|account| account.name.clone()).unwrap_or_default()
+            account
+                .map(|account| account.name.clone())
+                .unwrap_or_default()
         })
     }
 
@@ -298,10 +314,38 @@ impl Phone {
         self.card().rejected
     }
 
+    /// Waits until a page has turned this call away; gives how.
+    ///
+    /// # Errors
+    /// When none does within the time.
+    pub async fn wait_for_rejected(
+        &self,
+        call: &str,
+        within: Duration,
+    ) -> Result<String, PhoneError> {
+        let mut changes = self.hub.changes();
+        let wait = async {
+            loop {
+                changes.mark_unchanged();
+                let calls = self.rejected_calls();
+                if let Some(found) = calls.into_iter().find(|one| one.id == call) {
+                    return found.way;
+                }
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let waited = tokio::time::timeout(within, wait).await;
+        waited.map_err(|_| PhoneError::TimedOut(within))
+    }
+
     fn card(&self) -> Card {
         self.hub.look(|world| {
             let account = world.accounts.get(self.number());
-            account.map(|account| account.card.clone()).unwrap_or_default()
+            account
+                .map(|account| account.card.clone())
+                .unwrap_or_default()
         })
     }
 

@@ -283,7 +283,13 @@ mod tests {
             phone: number("244929782402"),
         };
         assert_eq!(pairs, [pair], "and who is who");
-        assert_eq!(store.lid_pairs(Some(chat("77@lid")), 9).await.expect("read"), []);
+        assert_eq!(
+            store
+                .lid_pairs(Some(chat("77@lid")), 9)
+                .await
+                .expect("read"),
+            []
+        );
         store.delete_session(id("a")).await.expect("deleted");
         let gone = store.checked_numbers(id("a"), asked).await;
         assert_eq!(gone.expect("read"), []);
@@ -321,7 +327,10 @@ mod tests {
         assert_eq!(seqs(None, 9).await, [3, 2, 1]);
         assert_eq!(seqs(None, 2).await, [3, 2]);
         assert_eq!(seqs(Some(2), 9).await, [1]);
-        let group = store.names_of_chat(chat("120363@g.us")).await.expect("read");
+        let group = store
+            .names_of_chat(chat("120363@g.us"))
+            .await
+            .expect("read");
         let group = store.messages_of_chat(id("a"), group, None, 9).await;
         assert_eq!(group.expect("read").len(), 1);
     }

@@ -34,7 +34,9 @@ impl FromRequestParts<App> for PathChat {
         let session = app.session_id(&session)?;
         let chat = chat_named(&chat);
         let chat = chat.ok_or_else(|| {
-            ApiError::invalid("a chat is named by a phone number, or by its id as 77@lid or 12@g.us")
+            ApiError::invalid(
+                "a chat is named by a phone number, or by its id as 77@lid or 12@g.us",
+            )
         })?;
         Ok(Self(session, chat))
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
 use zapnode_core::SessionId;
+use zapnode_core::call::RejectCalls;
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::ignore::Ignore;
 use zapnode_core::options::{Care, EventsKept};
@@ -107,6 +108,10 @@ pub mod names {
     pub const STOP_WORDS: Spec = Spec::variable("ZAPNODE_STOP_WORDS");
     /// How quickly sessions send that have no pace of their own.
     pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
+    /// Whether calls are turned away, where a session chose nothing else.
+    pub const REJECT_CALLS: Spec = Spec::variable("ZAPNODE_REJECT_CALLS");
+    /// What their callers are told.
+    pub const REJECT_CALLS_TEXT: Spec = Spec::variable("ZAPNODE_REJECT_CALLS_TEXT");
     /// How long an idempotency key is remembered.
     pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
     /// What is logged.
@@ -185,6 +190,8 @@ pub struct Settings {
     pub stop_words: StopWords,
     /// How quickly sessions send that have no pace of their own.
     pub pace: Pace,
+    /// What becomes of calls, where a session chose nothing else.
+    pub reject_calls: RejectCalls,
     /// How long an idempotency key is remembered.
     pub idempotency_keys_kept: Duration,
     /// What is logged, as a `tracing` filter.
@@ -302,6 +309,10 @@ impl Settings {
                 .even_empty(names::STOP_WORDS, "built in", value::stop_words)?
                 .unwrap_or_default(),
             pace: r.required(names::PACE, "off", value::pace)?,
+            reject_calls: RejectCalls {
+                on: r.required(names::REJECT_CALLS, "false", value::boolean)?,
+                text: r.optional(names::REJECT_CALLS_TEXT, "none", value::caller_text)?,
+            },
             idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             log: r.required(names::LOG, log, value::log_filter)?,
             log_format: r.required(names::LOG_FORMAT, "text", value::log_format)?,

@@ -26,9 +26,7 @@ use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{
-    Ack, Contact, IncomingMessage, OutgoingText, Person, Recipient, SentMessage,
-};
+use crate::message::{Ack, Contact, IncomingMessage, OutgoingText, Person, Recipient, SentMessage};
 
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);

@@ -44,6 +44,7 @@ mod page;
 mod people;
 mod process;
 mod profile;
+mod proxy;
 mod resources;
 mod snapshot;
 mod tracker;

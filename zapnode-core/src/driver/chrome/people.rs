@@ -137,7 +137,9 @@ fn named(text: Option<String>) -> Option<ChatId> {
 
 fn messages(list: Vec<PageMessage>) -> Vec<IncomingMessage> {
     let now = OffsetDateTime::now_utc();
-    list.into_iter().filter_map(|one| one.message(now)).collect()
+    list.into_iter()
+        .filter_map(|one| one.message(now))
+        .collect()
 }
 
 impl ChromeConnection {

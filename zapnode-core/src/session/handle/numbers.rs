@@ -70,7 +70,11 @@ impl Shared {
         let other = Recipient::Phone(other);
         let before = self.known_form(number).await;
         let was_other = before.is_some_and(|known| Recipient::Phone(known) == other);
-        let (first, second) = if was_other { (&other, to) } else { (to, &other) };
+        let (first, second) = if was_other {
+            (&other, to)
+        } else {
+            (to, &other)
+        };
         if let Some(found) = connection.find_contact(first).await? {
             return Ok(Some(found));
         }
@@ -141,7 +145,9 @@ impl SessionHandle {
         if !to_ask.is_empty() {
             let asked = self.ask_whatsapp(to_ask).await?;
             let fresh = asked.iter().filter_map(|(_, answer)| answer.clone().ok());
-            store.note_checked(self.id().clone(), fresh.collect()).await?;
+            store
+                .note_checked(self.id().clone(), fresh.collect())
+                .await?;
             answers.extend(asked);
         }
         let in_order = numbers.iter().filter_map(|number| answers.get(number));
@@ -196,7 +202,9 @@ impl SessionHandle {
     /// would have to be asked; [`Error::InvalidMessage`] for what is no person; else the driver's.
     pub async fn lid_of(&self, id: &ChatId) -> Result<Option<LidPair>, Error> {
         let person = Person::of_chats([id]);
-        let person = person.ok_or(Error::InvalidMessage("only a person has a LID and a number"))?;
+        let person = person.ok_or(Error::InvalidMessage(
+            "only a person has a LID and a number",
+        ))?;
         let store = &self.shared.store;
         let known = store.whole_person(person).await?;
         if let Some(pair) = pair(&known) {

@@ -14,7 +14,9 @@ use crate::extract::JsonBody;
 pub(super) fn proxy(body: &JsonBody) -> Result<Option<Proxy>, ApiError> {
     let read = |text: &str| {
         text.parse()
-            .map_err(|error: zapnode_core::proxy::InvalidProxy| ApiError::invalid(error.to_string()))
+            .map_err(|error: zapnode_core::proxy::InvalidProxy| {
+                ApiError::invalid(error.to_string())
+            })
     };
     body.text("proxy")?.map(read).transpose()
 }
@@ -25,7 +27,9 @@ pub(super) fn proxy(body: &JsonBody) -> Result<Option<Proxy>, ApiError> {
 /// 400 for values that are not possible.
 pub(super) fn reject_calls(body: &JsonBody) -> Result<Option<RejectCalls>, ApiError> {
     let wrong = || {
-        ApiError::invalid("rejectCalls must be true, false, or {\"text\": \"what callers are told\"}")
+        ApiError::invalid(
+            "rejectCalls must be true, false, or {\"text\": \"what callers are told\"}",
+        )
     };
     let chosen = match body.field("rejectCalls") {
         None => return Ok(None),
@@ -34,7 +38,10 @@ pub(super) fn reject_calls(body: &JsonBody) -> Result<Option<RejectCalls>, ApiEr
             text: None,
         },
         Some(Value::Object(fields)) => {
-            if fields.keys().any(|name| !matches!(name.as_str(), "on" | "text")) {
+            if fields
+                .keys()
+                .any(|name| !matches!(name.as_str(), "on" | "text"))
+            {
                 return Err(wrong());
             }
             let on = match fields.get("on") {
