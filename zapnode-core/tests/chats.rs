@@ -10,7 +10,6 @@ use time::OffsetDateTime;
 use zapnode_core::call::RejectCalls;
 use zapnode_core::chat::{ChatQuery, MessageCursor};
 use zapnode_core::driver::DriverError;
-use zapnode_core::driver::scripted::Book;
 use zapnode_core::message::{Call, Person};
 use zapnode_core::session::{MessageSource, Unchecked};
 use zapnode_core::{ChatId, Error, PhoneNumber, SessionHandle, SessionInfo, SessionState};
@@ -62,7 +61,7 @@ async fn page_and_store_are_one_history_whatever_each_of_them_has() {
         session.send_text(bruno(), text, WAIT).await.expect("sent");
         scene.driver.write(session.id(), &bruno(), text).await;
         // What is told is stored.
-        told(&mut events, |event| event.name().as_str() == "message").await;
+        told(&mut events, |event| event.name() == "message").await;
     }
     // One that only the page has, as from before ZapNode was there, and one that it has no more.
     let gone = scene.driver.book(session.id(), |book| {
@@ -101,13 +100,14 @@ async fn page_and_store_are_one_history_whatever_each_of_them_has() {
     }
     assert_eq!(whole(&session, MessageSource::Page, 2).await.len(), 6);
     assert_eq!(whole(&session, MessageSource::Store, 2).await.len(), 6);
-    let found = session.search("dois", Some(&chat()), MessageSource::Both, 10);
+    let chat = chat();
+    let found = session.search("dois", Some(&chat), MessageSource::Both, 10);
     assert_eq!(found.await.expect("found").messages.len(), 2);
 
     // What is stored can be read whatever the session does; the rest cannot.
     session.stop().await.expect("stopped");
     assert_eq!(whole(&session, MessageSource::Both, 4).await.len(), 6);
-    let page = session.chat_messages(&chat(), MessageSource::Page, None, 4);
+    let page = session.chat_messages(&chat, MessageSource::Page, None, 4);
     assert!(matches!(page.await, Err(Error::NotReady { .. })));
     let chats = session.chats(ChatQuery::default()).await;
     assert!(matches!(chats, Err(Error::NotReady { .. })));
@@ -179,6 +179,7 @@ async fn a_brazilian_number_is_asked_about_in_both_forms_and_the_answer_remember
         other => panic!("{other:?}"),
     }
     manager.shutdown().await;
+    drop(manager);
 
     // After a restart the right form is asked first.
     let manager = scene.manager().await;
@@ -214,8 +215,10 @@ async fn calls_are_turned_away_where_somebody_wants_that_and_callers_told_once()
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "loja").await;
     let id = session.id().clone();
+    let mut events = manager.events().from(0);
     // By default they ring.
     scene.driver.call(&id, call(1, false)).await;
+    told(&mut events, |event| event.name() == "call.received").await;
     let text = Some("Só por escrito, por favor.".to_owned());
     let rule = RejectCalls { on: true, text };
     let chosen = session.choose(move |options| options.reject_calls = Some(rule));
@@ -224,11 +227,11 @@ async fn calls_are_turned_away_where_somebody_wants_that_and_callers_told_once()
     scene.driver.call(&id, call(3, true)).await;
     scene.driver.call(&id, call(2, false)).await;
     let done = scene.driver.until(|driver| {
-        let rejected = driver.book(&id, |book: &mut Book| book.rejected.clone());
+        let rejected = driver.look(&id, |book| book.rejected.clone());
         rejected.len() >= 3 && driver.delivered_to(&bruno()).len() == 1
     });
     tokio::time::timeout(WAIT, done).await.expect("turned away");
-    let rejected = scene.driver.book(&id, |book| book.rejected.clone());
+    let rejected = scene.driver.look(&id, |book| book.rejected.clone());
     assert!(!rejected.contains(&"call-1".to_owned()), "{rejected:?}");
     assert!(rejected.contains(&"call-3".to_owned()), "a group's too");
     // By hand.
@@ -262,6 +265,7 @@ async fn another_proxy_takes_effect_by_a_relaunch_that_keeps_the_login() {
     assert_eq!(info.state, SessionState::Stopped);
     assert_eq!(scene.driver.times_opened(), opened + 1);
     manager.shutdown().await;
+    drop(manager);
     let manager = scene.manager().await;
     let kept = manager.get(&id("loja")).expect("kept").info().options.proxy;
     assert_eq!(kept, None);

@@ -94,7 +94,12 @@ fn holds(text: Option<&str>, words: Option<&str>) -> bool {
 }
 
 impl ScriptedDriver {
-    /// Looks into what a session's account has, or changes it.
+    /// Looks into what a session's account has; also where it is waited for a change of it.
+    pub fn look<T>(&self, session: &SessionId, look: impl FnOnce(&Book) -> T) -> T {
+        look(self.state().books.entry(session.clone()).or_default())
+    }
+
+    /// Changes what a session's account has, and tells those who wait.
     pub fn book<T>(&self, session: &SessionId, work: impl FnOnce(&mut Book) -> T) -> T {
         let worked = work(self.state().books.entry(session.clone()).or_default());
         self.world.changed.notify_waiters();
