@@ -162,7 +162,8 @@ async fn a_session_goes_through_its_own_proxy_and_keeps_its_login_with_another()
         .send_text(phone(THEIRS), "por fora", wait)
         .await
         .expect("sent");
-    let arrived = theirs(&sandbox).wait_for_message(|m| m.text == "por fora", PATIENCE);
+    let phone_of_theirs = theirs(&sandbox);
+    let arrived = phone_of_theirs.wait_for_message(|m| m.text == "por fora", PATIENCE);
     arrived.await.expect("arrived");
     assert!(first.passed("GET http://") >= 2, "the page and its parts");
     assert!(first.passed("CONNECT") >= 1, "and its socket");
