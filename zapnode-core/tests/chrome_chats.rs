@@ -11,7 +11,9 @@ use zapnode_core::chat::{ChatChange, ChatQuery, HistoryQuery, Mute};
 use zapnode_core::contact::{ContactQuery, Picture, ProfileChange};
 use zapnode_core::driver::{DriverError, DriverEvent};
 use zapnode_core::message::{Ack, IncomingMessage};
-use zapnode_core::sandbox::{Addressing, Faults, HistoryFind, LoadEarlier, Sandbox};
+use zapnode_core::sandbox::{
+    Addressing, CallCollection, Faults, HistoryFind, LoadEarlier, Sandbox,
+};
 use zapnode_core::{ChatId, MessageId};
 
 const THIRD: &str = "244929000003";
@@ -288,8 +290,11 @@ async fn what_a_build_lacks_is_named_and_calls_are_turned_away_without_it() {
         "WAWebBlockContactAction",
         "WAWebContactProfilePicThumbBridge",
     ];
-    let sandbox =
-        sandbox(|faults| faults.missing_modules = lacking.map(str::to_owned).to_vec()).await;
+    let sandbox = sandbox(|faults| {
+        faults.missing_modules = lacking.map(str::to_owned).to_vec();
+        faults.call_collection = CallCollection::Present;
+    })
+    .await;
     let bench = Bench::new(&sandbox.url());
     let mut session = logged_in(&sandbox, &bench).await;
     chatter(&sandbox, &mut session, 1).await;

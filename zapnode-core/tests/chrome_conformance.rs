@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
 use zapnode_core::driver::conformance::{self, Change, World};
 use zapnode_core::driver::{Driver, StoredLogin};
-use zapnode_core::sandbox::{Sandbox, SandboxOptions};
+use zapnode_core::sandbox::{CallCollection, Faults, Sandbox, SandboxOptions};
 use zapnode_core::{PhoneNumber, SessionId, WireId};
 
 struct Simulated {
@@ -93,9 +93,17 @@ impl World for Simulated {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chrome_driver_conforms() {
-    let sandbox = Sandbox::start(SandboxOptions::default())
-        .await
-        .expect("the sandbox starts");
+    // A call that comes before the page can take one is heard by nobody.
+    let faults = Faults {
+        call_collection: CallCollection::Present,
+        ..Faults::default()
+    };
+    let sandbox = Sandbox::start(SandboxOptions {
+        faults,
+        ..SandboxOptions::default()
+    })
+    .await
+    .expect("the sandbox starts");
     let folder = tempfile::tempdir().expect("a folder");
     let driver = ChromeDriver::new(ChromeOptions {
         web_url: sandbox.url(),

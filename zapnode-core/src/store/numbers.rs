@@ -68,7 +68,7 @@ impl Store {
                 ])?;
                 let names = one.phone.iter().chain(&one.lid);
                 if let Some(person) = Person::of_chats(names) {
-                    people::note_person(t, &person)?;
+                    people::note_person(t, &session, &person)?;
                 }
             }
             Ok(())
@@ -76,14 +76,18 @@ impl Store {
         .await
     }
 
-    /// Notes who is who, of many at once.
+    /// Notes who is who, of many at once; two who turn out to be one are told of on `session`.
     ///
     /// # Errors
     /// As [`Store::run`].
-    pub(crate) async fn note_people(&self, all: Vec<Person>) -> Result<(), StoreError> {
+    pub(crate) async fn note_people(
+        &self,
+        session: SessionId,
+        all: Vec<Person>,
+    ) -> Result<(), StoreError> {
         self.run(move |t| {
             for person in &all {
-                people::note_person(t, person)?;
+                people::note_person(t, &session, person)?;
             }
             Ok(())
         })
@@ -101,15 +105,22 @@ impl Store {
     ) -> Result<Vec<LidPair>, StoreError> {
         self.run(move |t| {
             let mut query = t.prepare_cached(
-                "SELECT lid, phone FROM lid_phones WHERE lid > ?1 ORDER BY lid LIMIT ?2",
+                "SELECT lid, phone FROM (
+                     SELECT l.name AS lid, (
+                         SELECT p.name FROM contact_names p
+                         WHERE p.contact = l.contact AND p.name LIKE '%@c.us'
+                         ORDER BY p.rowid DESC LIMIT 1) AS phone
+                     FROM contact_names l WHERE l.name LIKE '%@lid' AND l.name > ?1)
+                 WHERE phone IS NOT NULL ORDER BY lid LIMIT ?2",
             )?;
             let after = after.as_ref().map_or("", ChatId::as_str);
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let rows = query.query_map(params![after, limit], |row| {
                 let (lid, phone): (String, String) = (row.get(0)?, row.get(1)?);
+                let number = phone.split('@').next().unwrap_or_default();
                 Ok(LidPair {
                     lid: ChatId::new(&lid).map_err(|e| unreadable(0, e))?,
-                    phone: PhoneNumber::new(&phone).map_err(|e| unreadable(1, e))?,
+                    phone: PhoneNumber::new(number).map_err(|e| unreadable(1, e))?,
                 })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -301,7 +312,7 @@ mod tests {
         let store = Store::open(dir.path()).await.expect("opens");
         let both = Person::new(Some(number("244929782402")), Some(chat("77@lid")));
         let both = vec![both.expect("a person")];
-        store.note_people(both).await.expect("noted");
+        store.note_people(id("a"), both).await.expect("noted");
         for (to, in_chat) in [
             ("244929782402", Some("244929782402@c.us")),
             ("244929782402", None),

@@ -402,3 +402,22 @@ fn a_webhook_by_our_names_and_by_waha_s() {
         assert!(error.name.contains(name), "{error}");
     }
 }
+
+#[test]
+fn calls_ring_unless_the_environment_says_otherwise() {
+    let usual = from_environment(&[]).expect("settings").manager_options();
+    assert!(!usual.reject_calls.on && usual.reject_calls.text.is_none());
+    let pairs = [
+        ("ZAPNODE_REJECT_CALLS", "true"),
+        ("ZAPNODE_REJECT_CALLS_TEXT", " Escreva, por favor. "),
+    ];
+    let chosen = from_environment(&pairs)
+        .expect("settings")
+        .manager_options();
+    assert!(chosen.reject_calls.on);
+    let text = chosen.reject_calls.text.as_deref();
+    assert_eq!(text, Some("Escreva, por favor."));
+    let long = "x".repeat(4097);
+    let refused = from_environment(&[("ZAPNODE_REJECT_CALLS_TEXT", &long)]);
+    assert!(refused.is_err());
+}

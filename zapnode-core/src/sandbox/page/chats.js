@@ -66,14 +66,14 @@ if (!window.__sandboxRefused) {
       }
     };
 
-    exports.empty = (chat, gone) => {
+    exports.empty = async (chat, gone) => {
       const { Msg, Chat } = require('WAWebCollections');
       for (const model of chat.msgs.getModelsArray()) {
         chat.msgs.remove(model);
         Msg.remove(model);
       }
       chat.attributes.lastReceivedKey = undefined;
-      require('SandboxMessages').forgetChat(chat.id.toString());
+      await require('SandboxMessages').forgetChat(chat.id.toString());
       if (!gone) return;
       storage.drop('chat', chat.id.toString());
       Chat.remove(chat);
@@ -102,7 +102,7 @@ if (!window.__sandboxRefused) {
     exports.sendClear = async (chat, _keepStarred) => {
       if (!chat?.id) throw new TypeError('sendClear: no chat');
       await require('SandboxWire').ask({ t: 'chat', chat: chat.id.toString(), marks: {}, cleared: true });
-      require('SandboxChatMarks').empty(require('WAWebCollections').Chat.get(chat.id), false);
+      await require('SandboxChatMarks').empty(require('WAWebCollections').Chat.get(chat.id), false);
     };
   });
 
@@ -110,7 +110,7 @@ if (!window.__sandboxRefused) {
     exports.sendDelete = async (chat) => {
       if (!chat?.id) throw new TypeError('sendDelete: no chat');
       await require('SandboxWire').ask({ t: 'chat', chat: chat.id.toString(), marks: {}, deleted: true });
-      require('SandboxChatMarks').empty(require('WAWebCollections').Chat.get(chat.id), true);
+      await require('SandboxChatMarks').empty(require('WAWebCollections').Chat.get(chat.id), true);
     };
   });
 

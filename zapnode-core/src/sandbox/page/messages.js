@@ -48,6 +48,7 @@ if (!window.__sandboxRefused)
         quoted: model.quotedStanzaID,
         quotedFrom: model.quotedParticipant?.toString(),
         editKey: model.latestEditMsgKey?.toString(),
+        editAt: model.latestEditSenderTimestampMs,
         name: model.notifyName,
         fields: known?.fields ?? {},
         // The frame that its text comes from, as long as it is not decrypted.
@@ -82,6 +83,7 @@ if (!window.__sandboxRefused)
         quotedParticipant: record.quotedFrom ? createWid(record.quotedFrom) : undefined,
         quotedMsg: record.quoted ? { type: 'chat' } : undefined,
         latestEditMsgKey: record.editKey ? MsgKey.fromString(record.editKey) : undefined,
+        latestEditSenderTimestampMs: record.editAt,
       });
       recordsOfModels.set(model, record);
       return model;
@@ -123,6 +125,7 @@ if (!window.__sandboxRefused)
     exports.forgetChat = async (id) => {
       await storage.stored();
       for (const record of await exports.stored()) if (record.chat === id) storage.drop('message', record.id);
+      await storage.stored();
     };
 
     // A collection is in the order of time, whenever its messages were loaded.

@@ -37,7 +37,9 @@ impl SessionHandle {
         let page = self.page().await?.contacts(&query).await?;
         let people = page.contacts.iter();
         let people = people.filter_map(|one| Person::of_chats(one.phone.iter().chain(&one.lid)));
-        self.shared.store.note_people(people.collect()).await?;
+        let people = people.collect();
+        let id = self.id().clone();
+        self.shared.store.note_people(id, people).await?;
         Ok(page)
     }
 
@@ -58,7 +60,7 @@ impl SessionHandle {
         let person = Person::of_chats(found.phone.iter().chain(&found.lid));
         self.shared
             .store
-            .note_people(person.into_iter().collect())
+            .note_people(self.id().clone(), person.into_iter().collect())
             .await?;
         Ok(found)
     }

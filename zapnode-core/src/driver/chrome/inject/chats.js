@@ -161,7 +161,10 @@ async function history(chat, before, limit, ticket) {
     // An anchor that is known to nobody any more: everything before it is unknown too.
     if (before && !anchor) return { list: [], hasMore: false };
     const count = await ticket.wait("older messages", loadEarlier(chat));
-    if (count === 0) return { list: olderThan(chat, before, anchorAt).slice(-limit), hasMore: false };
+    if (count > 0) continue;
+    // Somebody else may have loaded the rest meanwhile, as the search for missed messages does.
+    const all = olderThan(chat, before, anchorAt);
+    return { list: all.slice(-limit), hasMore: all.length > limit };
   }
 }
 
