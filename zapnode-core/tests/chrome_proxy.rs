@@ -168,10 +168,8 @@ async fn a_session_goes_through_its_own_proxy_and_keeps_its_login_with_another()
     assert!(first.passed("GET http://") >= 2, "the page and its parts");
     assert!(first.passed("CONNECT") >= 1, "and its socket");
     let told = first.turned_away.lock().expect("not poisoned").len();
-    assert!(
-        told <= 4,
-        "it is asked once or twice who comes, not for everything: {told}"
-    );
+    let passed = first.passed("");
+    assert!(told * 2 < passed, "it is not asked for everything who comes: {told} of {passed}");
     assert_eq!(second.passed(""), 0);
 
     session
