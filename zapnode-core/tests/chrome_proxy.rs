@@ -169,7 +169,10 @@ async fn a_session_goes_through_its_own_proxy_and_keeps_its_login_with_another()
     assert!(first.passed("CONNECT") >= 1, "and its socket");
     let told = first.turned_away.lock().expect("not poisoned").len();
     let passed = first.passed("");
-    assert!(told * 2 < passed, "it is not asked for everything who comes: {told} of {passed}");
+    assert!(
+        told * 2 < passed,
+        "it is not asked for everything who comes: {told} of {passed}"
+    );
     assert_eq!(second.passed(""), 0);
 
     session
