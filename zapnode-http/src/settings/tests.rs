@@ -62,7 +62,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.retention_days, 0, "messages are kept");
     assert_eq!(s.pace, Pace::OFF);
     assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
-    assert_eq!(s.shown().len(), 38, "every setting is shown once");
+    assert_eq!(s.shown().len(), 40, "every setting is shown once");
 }
 
 #[test]
