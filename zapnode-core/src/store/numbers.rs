@@ -277,7 +277,7 @@ mod tests {
         store.note_checked(id("a"), both).await.expect("noted");
         let asked = vec![nobody.number.clone(), number("15550001111")];
         let known = store.checked_numbers(id("a"), asked.clone()).await;
-        assert_eq!(known.expect("read"), [nobody.clone()]);
+        assert_eq!(known.expect("read"), std::slice::from_ref(&nobody));
         let other = store.checked_numbers(id("b"), asked.clone()).await;
         assert_eq!(other.expect("read"), []);
         let found = CheckedNumber {
