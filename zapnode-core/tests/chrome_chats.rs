@@ -77,11 +77,11 @@ async fn reads_and_changes(sandbox: &Sandbox, session: &mut Session) {
     let by_lid = sandbox.faults().addressing == Addressing::Lid;
     let connection = session.connection.clone();
     let (number, other) = (ChatId::from(&phone(THEIRS)), phone(THEIRS));
-    let chat = session.chat_of(&other).await;
-    assert_eq!(chat.is_lid(), by_lid, "{chat}");
 
     // What was written is read back in its order, also after a load when little is in memory.
     let said = chatter(sandbox, session, 4).await;
+    let chat = session.chat_of(&other).await;
+    assert_eq!(chat.is_lid(), by_lid, "{chat}");
     let read = history(session, &chat, 50).await;
     assert_eq!(texts(&read)[..8], said, "newest first");
     session.reload().await;
