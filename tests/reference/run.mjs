@@ -225,6 +225,59 @@ async function files(ana) {
   });
 }
 
+async function people(ana) {
+  const { client } = ana;
+  await sandbox.phone(ANA, 'contact', { number: BRUNO, name: 'Bruno da obra' });
+  await sandbox.phone(BRUNO, 'profile', { about: 'No mar', picture: '/9j/4AAQ' });
+  await checks.run('getContacts', async () => {
+    const bruno = (await client.getContacts()).find(({ id }) => id._serialized === `${BRUNO}@c.us`);
+    checks.equal([bruno?.name, bruno?.isMyContact, bruno?.isBlocked], ['Bruno da obra', true, false]);
+  });
+  await checks.run('getProfilePicUrl and getAbout', async () => {
+    checks.match(await client.getProfilePicUrl(`${BRUNO}@c.us`), /\/pps\/\d+\.jpg/);
+    checks.equal(await client.getProfilePicUrl(`${CARLA}@c.us`), undefined);
+    const contact = await client.getContactById(`${BRUNO}@c.us`);
+    checks.equal(await contact.getAbout(), 'No mar');
+  });
+  await checks.run('block and unblock', async () => {
+    const contact = await client.getContactById(`${BRUNO}@c.us`);
+    await contact.block();
+    checks.equal((await sandbox.phone(ANA, 'card')).blocked, [BRUNO]);
+    checks.equal((await client.getBlockedContacts()).length, 1);
+    await contact.unblock();
+    checks.equal((await sandbox.phone(ANA, 'card')).blocked, []);
+  });
+  await checks.run('fetchMessages', async () => {
+    const chat = await client.getChatById(`${BRUNO}@c.us`);
+    const all = await chat.fetchMessages({ limit: 500 });
+    checks.equal(all.at(-1)?.body, 'resposta');
+    checks.equal(new Set(all.map(({ id }) => id._serialized)).size, all.length);
+    // Which one of those of the same second is first, its own sorting leaves open.
+    checks.equal((await chat.fetchMessages({ limit: 1 })).length, 1);
+    const [found] = await client.searchMessages('OI ANA', { chatId: `${BRUNO}@c.us`, limit: 5 });
+    checks.equal(found?.body, 'oi Ana');
+  });
+  await checks.run('archive, pin, mute, mark unread', async () => {
+    const id = `${BRUNO}@c.us`;
+    const marks = async () => (await sandbox.phone(ANA, 'card', { chat: BRUNO })).chat;
+    checks.equal(await client.archiveChat(id), true);
+    checks.equal(await client.pinChat(id), true);
+    checks.equal((await client.muteChat(id)).isMuted, true);
+    await client.markChatUnread(id);
+    const { archive, pin, mute, unreadCount } = await marks();
+    checks.equal([archive, pin > 0, mute, unreadCount], [true, true, -1, -1]);
+    checks.equal([await client.unarchiveChat(id), await client.unpinChat(id)], [false, false]);
+    checks.equal((await client.unmuteChat(id)).isMuted, false);
+    checks.equal((await marks()).archive, false);
+  });
+  await checks.run('the own profile', async () => {
+    await client.setStatus('Fechada');
+    checks.equal(await client.setDisplayName('Ana da loja'), true);
+    const { about, name } = await sandbox.phone(ANA, 'card');
+    checks.equal([about, name], ['Fechada', 'Ana da loja']);
+  });
+}
+
 async function happenings(ana) {
   const write = async (text) => (await sandbox.phone(BRUNO, 'deliver', { to: ANA, text })).id;
   const heard = ana.next('message', ([message]) => message.body === 'com erro');
@@ -267,6 +320,9 @@ async function happenings(ana) {
     const [incoming] = await called;
     checks.equal([incoming.id, incoming.isVideo, incoming.fromMe], [call, true, false]);
     checks.equal(incoming.from._serialized, `${BRUNO}@c.us`);
+    await incoming.reject();
+    const { rejectedCalls } = await sandbox.phone(ANA, 'card');
+    checks.equal(rejectedCalls.map(({ id, way }) => [id, way]), [[call, 'stanza']]);
   });
 }
 
@@ -466,6 +522,7 @@ try {
   await sending(ana);
   await receiving(ana);
   await files(ana);
+  await people(ana);
   await happenings(ana);
   await acts(ana);
   await groups(ana);

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chats, chatwoot, completions, config, doctor, listen, login, media, messages,
-    optout, restore, sandbox, send, sessions, webhooks,
+    backup, bulk, chats, chatwoot, check, completions, config, contacts, doctor, listen, login,
+    media, messages, optout, restore, sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -124,6 +124,8 @@ pub(crate) enum Command {
     Sessions(sessions::SessionsArgs),
     Messages(messages::MessagesArgs),
     Chats(chats::ChatsArgs),
+    Contacts(contacts::ContactsArgs),
+    Check(check::CheckArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
     Webhooks(webhooks::WebhooksArgs),

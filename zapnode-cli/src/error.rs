@@ -42,6 +42,7 @@ impl Kind {
         match code {
             "session_not_ready" | "qr_not_available" => Self::NotReady,
             "session_not_found" => Self::NoSession,
+            "contact_not_found" => Self::NoNumber,
             "invalid_session_id" | "invalid_request" | "invalid_recipients"
             | "invalid_template" => Self::Usage,
             "number_not_on_whatsapp" | "invalid_phone_number" => Self::NoNumber,

@@ -55,6 +55,18 @@ pub enum Error {
     /// There is no such message.
     #[error("Message not found")]
     MessageNotFound,
+    /// The account has no such chat.
+    #[error("Chat not found")]
+    ChatNotFound,
+    /// There is no such person on WhatsApp.
+    #[error("Contact not found")]
+    ContactNotFound,
+    /// No such call rings.
+    #[error("Call not found")]
+    CallNotFound,
+    /// The profile cannot be like that.
+    #[error(transparent)]
+    InvalidProfile(#[from] crate::contact::InvalidProfile),
     /// The message is on its way or gone: it cannot be taken back.
     #[error("the message is {} and cannot be cancelled", .state.as_str())]
     NotCancellable {

@@ -35,6 +35,8 @@
 //! - [`bulk`]: one text to many people, as a job; [`optout`]: who is left out of it.
 //! - [`media`]: the files that messages carry.
 //! - [`pool`]: several sessions as one sender.
+//! - [`chat`], [`contact`], [`call`]: what the account has, to read and to change; [`proxy`]: a
+//!   session's own way to WhatsApp.
 //! - [`event`]: what happened, in a durable log that is read by a cursor: states, messages, acks.
 //! - [`sandbox`](https://docs.rs/zapnode-core) (feature `sandbox`): a simulated WhatsApp, with
 //!   phones to play, for tests and demonstrations.
@@ -47,7 +49,11 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod call;
+pub mod chat;
 pub mod chatwoot;
+pub mod contact;
+pub mod cursor;
 pub mod driver;
 mod error;
 pub mod event;
@@ -63,6 +69,7 @@ pub mod outbox;
 pub mod owner;
 pub mod person;
 pub mod pool;
+pub mod proxy;
 mod region;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -536,6 +536,7 @@ impl SessionManager {
                 outbox,
                 progress: progress.clone(),
                 contacts: Mutex::default(),
+                reject_calls: self.inner.options.reject_calls.clone(),
                 closed: tokio::sync::Mutex::default(),
                 ending: AtomicBool::new(false),
             }),

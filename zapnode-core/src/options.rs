@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::RejectCalls;
 use crate::ignore::{Ignore, IgnoreChoice};
 use crate::media::MediaOptions;
 use crate::optout::StopWords;
 use crate::outbox::Pace;
+use crate::proxy::Proxy;
 use crate::webhook::WebhookOptions;
 
 /// What a caller may choose for one session.
@@ -31,6 +33,12 @@ pub struct SessionOptions {
     /// Which chats are not listened to. What is not chosen: the manager's default.
     #[serde(skip_serializing_if = "IgnoreChoice::is_empty", default)]
     pub ignore: IgnoreChoice,
+    /// The proxy through which everything of it goes. Absent: none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proxy: Option<Proxy>,
+    /// What becomes of calls. Absent: the manager's default.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reject_calls: Option<RejectCalls>,
 }
 
 /// When a session rests, and how much memory it may take. All of it is off where nothing is chosen;
@@ -115,6 +123,11 @@ impl SessionOptions {
             } else {
                 self.ignore.clone()
             },
+            proxy: self.proxy.clone().or_else(|| others.proxy.clone()),
+            reject_calls: self
+                .reject_calls
+                .clone()
+                .or_else(|| others.reject_calls.clone()),
             ..self.clone()
         };
         self.is_empty() || named == *others
@@ -150,6 +163,8 @@ pub struct ManagerOptions {
     pub deadlines: Deadlines,
     /// Which chats the sessions do not listen to, where a session chose nothing else.
     pub ignore: Ignore,
+    /// What becomes of calls, where a session chose nothing else.
+    pub reject_calls: RejectCalls,
     /// How many events are kept.
     pub events_kept: EventsKept,
     /// How webhooks work.
@@ -194,6 +209,7 @@ impl ManagerOptions {
             pace: Pace::OFF,
             deadlines: Deadlines::default(),
             ignore: Ignore::default(),
+            reject_calls: RejectCalls::default(),
             events_kept: EventsKept::default(),
             webhooks: WebhookOptions::default(),
             media: MediaOptions::default(),

@@ -6,6 +6,7 @@ mod chrome_support;
 
 use chrome_support::simulated::{OURS, THEIRS, logged_in, ours, sandbox, theirs};
 use chrome_support::{Bench, PATIENCE, Session, phone, text};
+use zapnode_core::chat::ChatChange;
 use zapnode_core::driver::{DriverError, DriverEvent};
 use zapnode_core::message::{
     Ack, Activity, IncomingMessage, OutgoingMessage, PinTime, RevokedFor, SentMessage,
@@ -128,7 +129,8 @@ async fn chats(sandbox: &Sandbox, session: &mut Session) {
     let received = hear(session, &other, "Viste?").await;
     let (id, place) = (received.id.wire_id(), Place::Person(phone(THEIRS)));
     assert!(!mine.is_available(), "away at the start");
-    connection.mark_unread(&received.chat).await.expect("ok");
+    let marked = connection.change_chat(&received.chat, ChatChange::MarkUnread);
+    assert!(marked.await.expect("an answer"), "the chat is there");
     holds(&mine, "an unread chat", |me| me.is_marked_unread(&place)).await;
     connection.mark_seen(&received.chat).await.expect("seen");
     shows(&other, &id, |m| m.from_me && m.ack == 3).await;

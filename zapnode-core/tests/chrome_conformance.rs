@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
 use zapnode_core::driver::conformance::{self, Change, Shown, World};
 use zapnode_core::driver::{Driver, StoredLogin};
-use zapnode_core::sandbox::{PhoneFile, Sandbox, SandboxOptions};
+use zapnode_core::sandbox::{CallCollection, Faults, PhoneFile, Sandbox, SandboxOptions};
 use zapnode_core::{PhoneNumber, SessionId, WireId};
 
 struct Simulated {
@@ -94,6 +94,18 @@ impl World for Simulated {
         seen.await.expect("the phone shows it so");
     }
 
+    async fn call(&self, from: &PhoneNumber, account: &PhoneNumber) -> String {
+        let phone = self.sandbox.phone(from);
+        phone.call(account.clone(), false).await.expect("it rings")
+    }
+
+    async fn sees_rejected(&self, account: &PhoneNumber, call: &str) {
+        let phone = self.sandbox.phone(account);
+        let within = Duration::from_secs(20);
+        let seen = phone.wait_for_rejected(call, within).await;
+        seen.expect("the phone shows it");
+    }
+
     async fn remove_device(&self, account: &PhoneNumber) {
         self.sandbox.phone(account).log_out().await;
     }
@@ -113,9 +125,17 @@ impl World for Simulated {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_chrome_driver_conforms() {
-    let sandbox = Sandbox::start(SandboxOptions::default())
-        .await
-        .expect("the sandbox starts");
+    // A call that comes before the page can take one is heard by nobody.
+    let faults = Faults {
+        call_collection: CallCollection::Present,
+        ..Faults::default()
+    };
+    let sandbox = Sandbox::start(SandboxOptions {
+        faults,
+        ..SandboxOptions::default()
+    })
+    .await
+    .expect("the sandbox starts");
     let folder = tempfile::tempdir().expect("a folder");
     let driver = ChromeDriver::new(ChromeOptions {
         web_url: sandbox.url(),

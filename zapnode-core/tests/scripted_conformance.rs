@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::conformance::{self, Change, Shown, World};
-use zapnode_core::driver::scripted::{Act, ScriptedDriver, ScriptedFile};
+use zapnode_core::driver::scripted::{Act, Book, ScriptedDriver, ScriptedFile};
 use zapnode_core::driver::{Driver, DriverError, OpenRequest, StoredLogin};
-use zapnode_core::message::{Content, RevokedFor};
+use zapnode_core::message::{Call, Content, Person, RevokedFor};
 use zapnode_core::options::SessionOptions;
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
@@ -92,6 +92,24 @@ impl World for Scripted {
             }
             (shown, last) => panic!("{shown:?} was to be seen, and it is {last:?}"),
         }
+    }
+
+    async fn call(&self, from: &PhoneNumber, _: &PhoneNumber) -> String {
+        let call = Call {
+            id: "call-1".to_owned(),
+            from: Person::new(ChatId::from(from)),
+            is_video: false,
+            is_group: false,
+            participants: vec![],
+            at: time::OffsetDateTime::now_utc(),
+        };
+        self.driver.call(&self.session, call.clone()).await;
+        call.id
+    }
+
+    async fn sees_rejected(&self, _: &PhoneNumber, call: &str) {
+        let rejected = |book: &mut Book| book.rejected.iter().any(|one| one == call);
+        assert!(self.driver.book(&self.session, rejected));
     }
 
     async fn remove_device(&self, _: &PhoneNumber) {

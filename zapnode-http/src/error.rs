@@ -241,6 +241,12 @@ impl From<Error> for ApiError {
                 "Use a new Idempotency-Key for each message, and the same one only to repeat it.",
             ),
             Error::MessageNotFound => Self::new(StatusCode::NOT_FOUND, "message_not_found", text),
+            Error::ChatNotFound => Self::new(StatusCode::NOT_FOUND, "chat_not_found", text)
+                .hint("GET /sessions/{id}/chats lists the chats there are."),
+            Error::ContactNotFound => Self::new(StatusCode::NOT_FOUND, "contact_not_found", text),
+            Error::CallNotFound => Self::new(StatusCode::NOT_FOUND, "call_not_found", text)
+                .hint("It may be over. For one from before the page was loaded anew, name `from`."),
+            Error::InvalidProfile(_) => Self::invalid(text),
             Error::NotCancellable { .. } | Error::NotTakenBack { .. } => {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }

@@ -4,8 +4,10 @@ pub(crate) mod backup;
 pub(crate) mod bulk;
 pub(crate) mod chats;
 pub(crate) mod chatwoot;
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod contacts;
 pub(crate) mod doctor;
 mod history;
 pub(crate) mod listen;
@@ -116,6 +118,15 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         }
         Command::Chats(args) => {
             with_api(&context, async |api| chats::run(&args, &context, api).await).await
+        }
+        Command::Contacts(args) => {
+            with_api(&context, async |api| {
+                contacts::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Check(args) => {
+            with_api(&context, async |api| check::run(&args, &context, api).await).await
         }
         Command::Bulk(args) => {
             with_api(&context, async |api| bulk::run(&args, &context, api).await).await

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -13,8 +14,10 @@ use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
     LogoutReason, OpenRequest, Opened, StoredLogin,
 };
-use crate::id::{MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, Contact, OutgoingMessage, Recipient, RevokedFor};
+use crate::chat::{Chat, ChatChange, ChatQuery, HistoryQuery, KnownMessage, Mute};
+use crate::contact::{ContactQuery, Picture, ProfileChange};
+use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
+use crate::message::{Ack, Contact, OutgoingMessage, Person, Recipient, RevokedFor};
 use crate::options::SessionOptions;
 
 mod files;
@@ -47,6 +50,10 @@ pub trait World: Send + Sync {
     /// Waits, for a bounded time, until `phone` shows a message so. Panics if it does not come to
     /// that.
     async fn shows(&self, phone: &PhoneNumber, id: &WireId, shown: Shown);
+    /// `from` calls the session's account; gives the call's id.
+    async fn call(&self, from: &PhoneNumber, account: &PhoneNumber) -> String;
+    /// Waits, for a bounded time, until a call was turned away. Panics if it does not come to that.
+    async fn sees_rejected(&self, account: &PhoneNumber, call: &str);
     /// The phone `account` removes the device.
     async fn remove_device(&self, account: &PhoneNumber);
     /// The account that logs in.
@@ -146,6 +153,10 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     send_once(world, &mut session, found.clone()).await;
     shows_typing(world, &session, &found).await;
     let message = receive(world, &mut session).await;
+    reads_and_changes_chats(world, &session, &found).await;
+    reads_people(world, &session, &found).await;
+    changes_the_profile(&session).await;
+    turns_a_call_away(world, &mut session).await;
     changes_messages(world, &mut session, &found, &message).await;
     hears_changes(world, &mut session, &message).await;
     files::files(world, &mut session, &found.chat, &message).await;
@@ -278,6 +289,179 @@ async fn changes_messages(
         matches!(unknown, DriverError::MessageUnknown { .. }),
         "{unknown}"
     );
+}
+
+/// The chat with the friend is listed, read back and changed; it has what was sent and received.
+async fn reads_and_changes_chats(world: &dyn World, session: &Session, friend: &Contact) {
+    let connection = &session.connection;
+    let all = ChatQuery {
+        limit: 50,
+        ..ChatQuery::default()
+    };
+    let page = connection.chats(&all).await.expect("chats");
+    assert!(page.total >= 1 && page.next.is_none(), "{page:?}");
+    let listed = page.chats.iter().find(|chat| chat.id == friend.chat);
+    let listed = listed.expect("the friend's chat is listed");
+    assert!(!listed.is_group && listed.unread >= 1, "{listed:?}");
+    let last = listed.last_message.as_ref().expect("its last message");
+    assert!(!last.from_me, "the friend wrote last");
+
+    let wanted = HistoryQuery {
+        chat: friend.chat.clone(),
+        before: None,
+        limit: 50,
+        known: vec![],
+    };
+    let history = connection.chat_messages(&wanted).await.expect("messages");
+    let texts: Vec<_> = history.messages.iter().map(|m| m.from_me).collect();
+    assert_eq!(texts, [false, true], "newest first: {history:?}");
+    let (newest, oldest) = (&history.messages[0], &history.messages[1]);
+    let one = HistoryQuery {
+        before: Some(newest.id.clone()),
+        limit: 1,
+        known: [oldest, newest]
+            .map(|message| KnownMessage {
+                id: Some(message.id.clone()),
+                wire_id: message.id.wire_id(),
+                from_me: message.from_me,
+            })
+            .into_iter()
+            .chain([KnownMessage {
+                id: None,
+                wire_id: WireId::choose(),
+                from_me: true,
+            }])
+            .collect(),
+        ..wanted.clone()
+    };
+    let before = connection.chat_messages(&one).await.expect("messages");
+    let ids: Vec<_> = before.messages.iter().map(|m| &m.id).collect();
+    assert_eq!(ids, [&oldest.id], "what is older than the newest");
+    assert_eq!(before.known, [true, true, false], "what the page has");
+    let found = connection.search_messages("segunda linha", Some(&friend.chat), 5);
+    let found = found.await.expect("searched");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].id, newest.id);
+
+    let until = OffsetDateTime::now_utc().replace_nanosecond(0);
+    let until = until.expect("whole seconds") + Duration::from_secs(3600);
+    let chat = async || {
+        let chat = connection.chat(&friend.chat).await.expect("an answer");
+        chat.expect("the chat is there")
+    };
+    type Holds<'a> = &'a (dyn Fn(&Chat) -> bool + Sync);
+    let changes: [(ChatChange, Holds<'_>); 8] = [
+        (ChatChange::Archive(true), &|c| c.is_archived),
+        (ChatChange::Archive(false), &|c| !c.is_archived),
+        (ChatChange::Pin(true), &|c| c.is_pinned),
+        (ChatChange::Pin(false), &|c| !c.is_pinned),
+        (ChatChange::Mute(Some(Mute::Forever)), &|c| {
+            c.mute == Some(Mute::Forever)
+        }),
+        (ChatChange::Mute(Some(Mute::Until(until))), &|c| {
+            c.mute == Some(Mute::Until(until))
+        }),
+        (ChatChange::Mute(None), &|c| c.mute.is_none()),
+        (ChatChange::MarkUnread, &|c| c.is_marked_unread),
+    ];
+    for (change, holds) in changes {
+        let changed = connection.change_chat(&friend.chat, change).await;
+        assert!(changed.expect("changed"), "{change:?}");
+        let now = chat().await;
+        assert!(holds(&now), "{change:?}: {now:?}");
+    }
+    let nobody = ChatId::from(&world.stranger());
+    assert!(connection.chat(&nobody).await.expect("an answer").is_none());
+    let changed = connection.change_chat(&nobody, ChatChange::Archive(true));
+    assert!(!changed.await.expect("an answer"), "there is no such chat");
+    let of_nobody = HistoryQuery {
+        chat: nobody,
+        ..wanted
+    };
+    let none = connection
+        .chat_messages(&of_nobody)
+        .await
+        .expect("an answer");
+    assert!(none.messages.is_empty() && !none.has_more);
+}
+
+/// People are found, blocked and freed; strangers are not.
+async fn reads_people(world: &dyn World, session: &Session, friend: &Contact) {
+    let connection = &session.connection;
+    let id = friend.phone.clone().unwrap_or_else(|| friend.chat.clone());
+    let person = connection.contact(&id).await.expect("an answer");
+    let person = person.expect("the friend is on WhatsApp");
+    assert!(!person.is_blocked && !person.is_me, "{person:?}");
+    let stranger = ChatId::from(&world.stranger());
+    assert!(
+        connection
+            .contact(&stranger)
+            .await
+            .expect("an answer")
+            .is_none()
+    );
+    let all = ContactQuery {
+        limit: 200,
+        ..ContactQuery::default()
+    };
+    let page = connection.contacts(&all).await.expect("contacts");
+    assert_eq!(page.total, page.contacts.len());
+    for blocked in [true, true, false, false] {
+        let done = connection.set_blocked(&id, blocked).await;
+        done.expect("blocked, or not any more");
+        let person = connection.contact(&id).await.expect("an answer");
+        assert_eq!(person.map(|person| person.is_blocked), Some(blocked));
+        let list = connection.blocked().await.expect("a list");
+        let names = |one: &Person| {
+            [Some(&one.id), one.phone.as_ref(), one.lid.as_ref()].contains(&Some(&id))
+        };
+        assert_eq!(list.iter().any(names), blocked, "{list:?}");
+    }
+    assert_eq!(connection.picture(&id).await.expect("an answer"), None);
+    assert_eq!(
+        connection.business_profile(&id).await.expect("an answer"),
+        None
+    );
+    assert_eq!(connection.about(&id).await.expect("an answer"), None);
+}
+
+async fn changes_the_profile(session: &Session) {
+    let connection = &session.connection;
+    let picture = Picture::new(include_bytes!("conformance.png").to_vec());
+    for change in [
+        ProfileChange::Name("Loja da Ana".to_owned()),
+        ProfileChange::About("Aberta até às 18h".to_owned()),
+        ProfileChange::Picture(picture.expect("a picture")),
+    ] {
+        connection.change_profile(&change).await.expect("changed");
+    }
+    let profile = connection.own_profile().await.expect("the profile");
+    assert_eq!(profile.name.as_deref(), Some("Loja da Ana"));
+    assert_eq!(profile.about.as_deref(), Some("Aberta até às 18h"));
+    assert!(profile.picture.is_some(), "{profile:?}");
+    let change = ProfileChange::NoPicture;
+    connection.change_profile(&change).await.expect("changed");
+    connection
+        .change_profile(&change)
+        .await
+        .expect("no error twice");
+    let profile = connection.own_profile().await.expect("the profile");
+    assert_eq!(profile.picture, None);
+}
+
+async fn turns_a_call_away(world: &dyn World, session: &mut Session) {
+    let id = world.call(&world.friend(), &world.account()).await;
+    session
+        .until("the call", |event| match event {
+            DriverEvent::Call(call) if call.id == id => Some(()),
+            _ => None,
+        })
+        .await;
+    let rejected = session.connection.reject_call(&id, None).await;
+    assert!(rejected.expect("turned away"), "the call is known");
+    world.sees_rejected(&world.account(), &id).await;
+    let rejected = session.connection.reject_call("nothing", None).await;
+    assert!(!rejected.expect("an answer"), "and no other");
 }
 
 /// What becomes of a message is told of that message, once and in order.

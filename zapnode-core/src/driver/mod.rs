@@ -16,11 +16,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use crate::chat::{Chat, ChatChange, ChatPage, ChatQuery, HistoryPage, HistoryQuery};
+use crate::contact::{
+    BusinessProfile, ContactDetails, ContactPage, ContactQuery, OwnProfile, ProfileChange,
+};
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
     AckChange, Activity, Call, Contact, Downloaded, Edit, EventAnswer, GroupNotice,
-    IncomingMessage, Notice, OutgoingMessage, PinTime, PollVote, Reaction, Recipient, Revoke,
-    RevokedFor, SentMessage, WaitingMessage,
+    IncomingMessage, Notice, OutgoingMessage, Person, PinTime, PollVote, Reaction, Recipient,
+    Revoke, RevokedFor, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
 
@@ -207,12 +211,6 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// By situation.
     async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError>;
 
-    /// Marks a chat as unread, for this account's own devices.
-    ///
-    /// # Errors
-    /// By situation.
-    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError>;
-
     /// Shows the chat's members what this account does just now.
     ///
     /// # Errors
@@ -225,6 +223,106 @@ pub trait Connection: Any + Debug + Send + Sync {
     /// # Errors
     /// By situation.
     async fn set_available(&self, on: bool) -> Result<(), DriverError>;
+
+    // --- chats, contacts, the own profile, calls -------------------------------------------------
+
+    /// A page of the account's chats.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn chats(&self, query: &ChatQuery) -> Result<ChatPage, DriverError>;
+
+    /// One chat, under either of a person's names. `None`: the account has no such chat.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, DriverError>;
+
+    /// Messages of a chat, loaded from its history as far as they are needed. None for a chat that
+    /// the account does not have.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn chat_messages(&self, query: &HistoryQuery) -> Result<HistoryPage, DriverError>;
+
+    /// Messages with these words, of one chat or of all, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn search_messages(
+        &self,
+        words: &str,
+        chat: Option<&ChatId>,
+        limit: usize,
+    ) -> Result<Vec<IncomingMessage>, DriverError>;
+
+    /// Does something with a chat as a whole. `false`: the account has no such chat.
+    ///
+    /// # Errors
+    /// [`DriverError::Refused`] for a fourth pinned chat; else by situation.
+    async fn change_chat(&self, id: &ChatId, change: ChatChange) -> Result<bool, DriverError>;
+
+    /// A page of the people that the account knows.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn contacts(&self, query: &ContactQuery) -> Result<ContactPage, DriverError>;
+
+    /// One person. `None`: not on WhatsApp.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn contact(&self, id: &ChatId) -> Result<Option<ContactDetails>, DriverError>;
+
+    /// A person's about text. `None`: they have none, or do not show it to this account.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn about(&self, id: &ChatId) -> Result<Option<String>, DriverError>;
+
+    /// The address of a person's or group's picture, good for some hours. `None`: they have none,
+    /// or do not show it to this account.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn picture(&self, id: &ChatId) -> Result<Option<String>, DriverError>;
+
+    /// What a business says of itself. `None`: it is no business.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn business_profile(&self, id: &ChatId) -> Result<Option<BusinessProfile>, DriverError>;
+
+    /// Whom the account has blocked.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn blocked(&self) -> Result<Vec<Person>, DriverError>;
+
+    /// Blocks a person, or no more. Blocking twice is no error.
+    ///
+    /// # Errors
+    /// [`DriverError::NotOnWhatsApp`], else by situation.
+    async fn set_blocked(&self, id: &ChatId, blocked: bool) -> Result<(), DriverError>;
+
+    /// The account's own profile.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn own_profile(&self) -> Result<OwnProfile, DriverError>;
+
+    /// Changes it.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), DriverError>;
+
+    /// Turns a call away that rings. `from` says who calls, for one that this page has not heard of.
+    /// `false`: the call is not known, and nobody was named.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn reject_call(&self, id: &str, from: Option<&ChatId>) -> Result<bool, DriverError>;
 
     /// How things stand right now, by the page's own word. Also the heartbeat: an answer proves
     /// that the session is alive.

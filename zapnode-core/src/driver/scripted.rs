@@ -19,16 +19,23 @@ use super::{
     LinkState, LoginPrompt, LogoutReason, OpenRequest, Opened, Probe, Resources, SelfTest,
     SendRefusal, StoredLogin,
 };
+use crate::chat::{Chat, ChatChange, ChatPage, ChatQuery, HistoryPage, HistoryQuery};
+use crate::contact::{
+    BusinessProfile, ContactDetails, ContactPage, ContactQuery, OwnProfile, ProfileChange,
+};
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
     Ack, AckChange, Activity, Contact, Details, Downloaded, EventAnswer, IncomingMessage,
-    OutgoingMessage, PinTime, Recipient, RevokedFor, SentMessage,
+    OutgoingMessage, Person, PinTime, Recipient, RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 
 mod acts;
 mod files;
 mod happenings;
+mod people;
+
+pub use people::Book;
 
 pub use acts::Act;
 pub use files::ScriptedFile;
@@ -78,6 +85,8 @@ struct State {
     /// Messages of this kind cannot be sent.
     lacking: Option<&'static str>,
     refuse_options: Option<fn() -> DriverError>,
+    /// What each session's account has.
+    books: HashMap<SessionId, Book>,
     qr_count: u64,
     /// The files of messages.
     files: HashMap<WireId, ScriptedFile>,
@@ -263,6 +272,7 @@ impl ScriptedDriver {
         text: &str,
     ) -> IncomingMessage {
         let message = Self::unwritten(from, "chat", Some(text));
+        self.book(session, |book| book.put_message(message.clone()));
         let told = DriverEvent::Message(Box::new(message.clone()));
         self.page(session).tell(told).await;
         message
@@ -597,7 +607,12 @@ impl Connection for ScriptedConnection {
             Recipient::Chat(chat) => chat.clone(),
             Recipient::Phone(phone) => ChatId::from(phone),
         };
-        if chat.user().starts_with("000") {
+        let session = &self.page.session;
+        let absent = self.driver.book(session, |book| {
+            book.asked += 1;
+            book.absent.contains(chat.user())
+        });
+        if absent || chat.user().starts_with("000") {
             return Ok(None);
         }
         Ok(Some(Contact {
@@ -666,6 +681,9 @@ impl Connection for ScriptedConnection {
                 .await;
             return Ok(sent);
         }
+        self.driver.book(&self.page.session, |book| {
+            book.put_message(people::own_message(&sent.id, message));
+        });
         {
             let mut state = self.driver.state();
             let new = !state.sent.iter().any(|sent| sent.wire_id == *wire_id);
@@ -754,12 +772,6 @@ impl Connection for ScriptedConnection {
         Ok(())
     }
 
-    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError> {
-        self.may_act("mark unread").await?;
-        self.did(Act::Unread(chat.clone()));
-        Ok(())
-    }
-
     async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError> {
         self.may_act("typing").await?;
         if self.driver.state().typing_fails {
@@ -776,6 +788,83 @@ impl Connection for ScriptedConnection {
         self.may_act("presence").await?;
         self.did(Act::Available(on));
         Ok(())
+    }
+
+    async fn chats(&self, query: &ChatQuery) -> Result<ChatPage, DriverError> {
+        self.list_chats(query).await
+    }
+
+    async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, DriverError> {
+        let command = "look a chat up";
+        self.with_book(command, |book| book.chats.get(id).cloned())
+            .await
+    }
+
+    async fn chat_messages(&self, query: &HistoryQuery) -> Result<HistoryPage, DriverError> {
+        self.history(query).await
+    }
+
+    async fn search_messages(
+        &self,
+        words: &str,
+        chat: Option<&ChatId>,
+        limit: usize,
+    ) -> Result<Vec<IncomingMessage>, DriverError> {
+        self.find_messages(words, chat, limit).await
+    }
+
+    async fn change_chat(&self, id: &ChatId, change: ChatChange) -> Result<bool, DriverError> {
+        let changed = self.do_with_chat(id, change).await?;
+        if changed && change == ChatChange::MarkUnread {
+            self.did(Act::Unread(id.clone()));
+        }
+        Ok(changed)
+    }
+
+    async fn contacts(&self, query: &ContactQuery) -> Result<ContactPage, DriverError> {
+        self.list_contacts(query).await
+    }
+
+    async fn contact(&self, id: &ChatId) -> Result<Option<ContactDetails>, DriverError> {
+        self.one_contact(id).await
+    }
+
+    async fn about(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        let command = "read an about text";
+        self.with_book(command, |book| book.abouts.get(id).cloned())
+            .await
+    }
+
+    async fn picture(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        let command = "look a picture up";
+        self.with_book(command, |book| book.pictures.get(id).cloned())
+            .await
+    }
+
+    async fn business_profile(&self, id: &ChatId) -> Result<Option<BusinessProfile>, DriverError> {
+        let command = "read a business profile";
+        self.with_book(command, |book| book.businesses.get(id).cloned())
+            .await
+    }
+
+    async fn blocked(&self) -> Result<Vec<Person>, DriverError> {
+        self.list_blocked().await
+    }
+
+    async fn set_blocked(&self, id: &ChatId, blocked: bool) -> Result<(), DriverError> {
+        self.block(id, blocked).await
+    }
+
+    async fn own_profile(&self) -> Result<OwnProfile, DriverError> {
+        self.profile().await
+    }
+
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), DriverError> {
+        self.write_profile(change).await
+    }
+
+    async fn reject_call(&self, id: &str, from: Option<&ChatId>) -> Result<bool, DriverError> {
+        self.turn_away(id, from).await
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::groups::{GroupId, Notice, Place};
+use super::people::{Card, ChatMarks};
 
 use crate::id::{PhoneNumber, WireId};
 
@@ -100,9 +101,8 @@ pub(super) struct Account {
     pub(super) lid: String,
     pub(super) online: bool,
     pub(super) messages: Vec<PhoneMessage>,
-    /// The chats that were marked as unread.
     #[serde(default)]
-    pub(super) unread: Vec<Place>,
+    pub(super) card: Card,
     #[serde(skip)]
     places: HashMap<(WireId, bool), usize>,
 }
@@ -116,7 +116,7 @@ impl Account {
             lid: lid_of(number),
             online: true,
             messages: Vec::new(),
-            unread: Vec::new(),
+            card: Card::default(),
             places: HashMap::new(),
         }
     }
@@ -181,6 +181,13 @@ pub(super) enum Item {
     },
     /// A chat was read on another device.
     Seen { chat: Place },
+    /// A chat as a whole was changed on another device.
+    Chat {
+        chat: Place,
+        marks: ChatMarks,
+        cleared: bool,
+        deleted: bool,
+    },
     /// A message's text was changed.
     Edit {
         id: WireId,
@@ -226,8 +233,6 @@ pub(super) enum Item {
         options: Vec<u32>,
         at_ms: i64,
     },
-    /// A chat was marked as unread.
-    Unread { chat: Place },
     /// What was on the phone before this device was linked.
     History,
 }

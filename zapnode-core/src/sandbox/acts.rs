@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::account::Item;
-use super::groups::Place;
 use super::happenings::now_ms;
 use super::phone::PhoneError;
 use super::wire::Act;
@@ -138,15 +137,6 @@ impl World {
             }
         }
         any.then_some(()).ok_or(PhoneError::NoSuchMessage)
-    }
-
-    /// An account marks a chat as unread.
-    pub(super) fn mark_unread(&mut self, by: &PhoneNumber, chat: Place) {
-        let account = self.account(by);
-        if !account.unread.contains(&chat) {
-            account.unread.push(chat.clone());
-        }
-        self.keep_for_devices(by, &Item::Unread { chat }, None);
     }
 
     /// What an answer carries of the message it answers.

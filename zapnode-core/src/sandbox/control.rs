@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::control_acts::{self, ACTS, place_of};
+use super::control_people;
 use super::groups::Place;
 use super::hub::Hub;
 use super::media::LARGEST_FILE;
@@ -197,6 +198,7 @@ async fn act(
             let state = body_of::<StateBody>(&body)?.state;
             phone.force_state(state.as_deref()).await;
         }
+        other if control_people::act(&phone, other, &body, &mut answer)?.is_some() => {}
         other => {
             if control_acts::act(&phone, other, &body, &mut answer)
                 .await?
@@ -206,7 +208,8 @@ async fn act(
                     StatusCode::NOT_FOUND,
                     "not_found",
                     format!(
-                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, file, {ACTS}"
+                        "phones can scan, code, deliver, read, logout, ban, offline, online, reload, state, file, {ACTS}, {}",
+                        control_people::ACTS
                     ),
                 ));
             }

@@ -159,6 +159,8 @@ impl World {
     /// Who gets what somebody writes there.
     fn recipients(&self, to: &Place, sender: &PhoneNumber) -> Vec<PhoneNumber> {
         match to {
+            // Who blocked them hears nothing, and they are not told.
+            Place::Person(person) if self.has_blocked(person, sender) => vec![],
             Place::Person(person) => vec![person.clone()],
             Place::Group(group) => self.others_in(group, sender),
         }
@@ -216,8 +218,7 @@ impl World {
 
     /// Everything in a chat is read, on the phone or on one of its devices.
     pub(super) fn read(&mut self, reader: &PhoneNumber, chat: &Place, device: Option<&str>) {
-        let marked = self.account(reader).unread.iter().any(|one| one == chat);
-        self.account(reader).unread.retain(|one| one != chat);
+        let marked = self.account(reader).card.unmark_unread(chat);
         let unread: Vec<WireId> = self
             .account(reader)
             .messages

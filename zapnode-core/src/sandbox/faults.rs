@@ -1,6 +1,8 @@
 //! The switches that make the page and the servers behave as they have in production
 //! (fact sheet Appendix B). The defaults are the newest build known.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -286,6 +288,26 @@ positions! {
     }
 }
 positions! {
+    /// The arguments of `loadEarlierMsgs` (fact sheet §8.1).
+    LoadEarlier {
+        /// One object.
+        Object,
+        /// The chat by position, as before 2026-04.
+        Positional,
+    }
+}
+positions! {
+    /// What `msgFindByDirection` gives (fact sheet §6).
+    HistoryFind {
+        /// An array.
+        Array,
+        /// An object with the array in it.
+        Object,
+        /// There is no such module.
+        Missing,
+    }
+}
+positions! {
     /// By which function reactions get into the page's database (fact sheet §5.1).
     ReactionTable {
         /// `reactionTableMode.bulkUpsert`.
@@ -359,6 +381,12 @@ pub struct Faults {
     pub refuse_sends: u16,
     /// The servers refuse to say who has a number, with this number. 0: they say it.
     pub refuse_queries: u16,
+    /// Numbers that are not on WhatsApp, besides those that begin with 000.
+    pub absent: BTreeSet<String>,
+    /// The arguments of `loadEarlierMsgs`.
+    pub load_earlier: LoadEarlier,
+    /// What `msgFindByDirection` gives.
+    pub history_find: HistoryFind,
     /// Where a refusal has its number.
     pub refusal_number: RefusalNumber,
     /// Whom the account has blocked, as the page lists them: `…@lid` (fact sheet §6).
@@ -459,6 +487,9 @@ impl Default for Faults {
             acks: AckOrder::default(),
             refuse_sends: 0,
             refuse_queries: 0,
+            absent: BTreeSet::new(),
+            load_earlier: LoadEarlier::default(),
+            history_find: HistoryFind::default(),
             refusal_number: RefusalNumber::default(),
             blocked: Vec::new(),
             servers: Servers::default(),

@@ -30,9 +30,6 @@ impl World {
             Item::Seen { chat } => ItemFrame::Seen {
                 chat: self.place_address(chat),
             },
-            Item::Unread { chat } => ItemFrame::Unread {
-                chat: self.place_address(chat),
-            },
             Item::Vote {
                 id,
                 from_me,
@@ -73,6 +70,20 @@ impl World {
                     seconds: *seconds,
                 }
             }
+            Item::Chat {
+                chat,
+                marks,
+                cleared,
+                deleted,
+            } => ItemFrame::Chat {
+                chat: match chat {
+                    Place::Person(person) => self.addresses(person).0,
+                    Place::Group(group) => group.to_string(),
+                },
+                marks: marks.clone(),
+                cleared: *cleared,
+                deleted: *deleted,
+            },
             Item::History => {
                 let messages = self.account(owner).messages.clone();
                 let shown = messages.iter().filter(|message| !message.deleted);

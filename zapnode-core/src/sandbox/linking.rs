@@ -250,6 +250,8 @@ impl World {
                 backlog: items.len(),
             },
         );
+        let account = self.account_frame(&number);
+        self.tell(connection, account);
         for (n, item) in items {
             if let Some(item) = self.frame_of(&number, &item) {
                 self.tell(connection, ToPage::Stored { n, item });

@@ -38,6 +38,9 @@
 //! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
 //! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
+//! | `POST phones/{number}/profile` | any of `{"about","picture","business"}` | changes what the account shows; the picture is a JPEG in base64 |
+//! | `POST phones/{number}/contact` | `{"number","name"}` | puts somebody into its address book |
+//! | `POST phones/{number}/card` | `{"chat"}` or nothing | what it has besides messages; how that chat is marked |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
 //! | `POST phones/{number}/logout` | – | removes the linked devices |
 //! | `POST phones/{number}/offline`, `/online` | – | takes the phone's network away, or gives it back |
@@ -54,6 +57,7 @@ mod account;
 mod acts;
 mod control;
 mod control_acts;
+mod control_people;
 mod delivery;
 mod faults;
 mod frames;
@@ -64,6 +68,7 @@ mod linking;
 mod media;
 mod media_acts;
 mod page;
+mod people;
 mod phone;
 mod phone_acts;
 mod qr;
@@ -78,12 +83,13 @@ mod world;
 pub use account::{Marks, PhoneMessage};
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, ForwardKey, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport,
-    MsgKeyForm, PrepSend, ReactionSend, ReactionTable, RefusalNumber, Reupload, SendResult,
-    SendReturns, SendSeen, Servers, Uploads,
+    Faults, ForwardKey, HasSynced, HistoryFind, Hold, InvalidFaults, LoadEarlier, LogoutEvent,
+    MissingModule, MsgKeyExport, MsgKeyForm, PrepSend, ReactionSend, ReactionTable, RefusalNumber,
+    Reupload, SendResult, SendReturns, SendSeen, Servers, Uploads,
 };
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use media_acts::PhoneFile;
+pub use people::{ChatMarks, RejectedCall};
 pub use phone::{Phone, PhoneError, WaitingQr};
 pub use phone_acts::Draft;
 pub use qr::{InvalidQrText, QrText};

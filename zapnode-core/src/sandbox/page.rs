@@ -25,6 +25,8 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("send.js", include_str!("page/send.js")),
     ("actions.js", include_str!("page/actions.js")),
     ("kinds.js", include_str!("page/kinds.js")),
+    ("chats.js", include_str!("page/chats.js")),
+    ("people.js", include_str!("page/people.js")),
     ("extras.js", include_str!("page/extras.js")),
     ("faults.js", include_str!("page/faults.js")),
     ("session.js", include_str!("page/session.js")),

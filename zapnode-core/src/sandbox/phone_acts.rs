@@ -196,10 +196,7 @@ impl Phone {
 
     /// Whether a chat is marked as unread on it.
     pub fn is_marked_unread(&self, chat: &Place) -> bool {
-        self.hub.look(|world| {
-            let account = world.accounts.get(self.number());
-            account.is_some_and(|account| account.unread.contains(chat))
-        })
+        self.chat_marks(chat.clone()).unread_count == Some(-1)
     }
 
     /// Whether a linked device shows this account as available.

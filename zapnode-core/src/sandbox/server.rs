@@ -255,6 +255,14 @@ fn router(hub: &Arc<Hub>) -> Router {
                 },
             ),
         )
+        .route(
+            "/pps/{name}",
+            get(
+                async |State(hub): State<Arc<Hub>>, Path(name): Path<String>| {
+                    hub.look(|world| world.picture_file(&name))
+                },
+            ),
+        )
         .route("/frame", get(async || page::blank()))
         .route(
             "/mms/{kind}/{token}",

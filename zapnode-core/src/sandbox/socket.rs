@@ -13,6 +13,7 @@ use super::delivery::Sending;
 use super::faults::Hold;
 use super::groups::Place;
 use super::hub::Hub;
+use super::people::ChatAct;
 use super::wire::{FromPage, ToPage};
 use super::world::World;
 use super::{media, media_acts};
@@ -172,6 +173,32 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
             };
             match other {
                 FromPage::Got { n } => world.got(&device, n),
+                FromPage::Chat {
+                    req,
+                    chat,
+                    marks,
+                    cleared,
+                    deleted,
+                } => {
+                    let act = ChatAct {
+                        marks,
+                        cleared,
+                        deleted,
+                    };
+                    world.act_on_chat(&me, &device, &chat, &act);
+                    world.tell(connection, ToPage::Chat { req });
+                }
+                FromPage::Person {
+                    req,
+                    what,
+                    wid,
+                    text,
+                    on,
+                } => {
+                    let (status, value) = world.ask_of_person(&me, what, &wid, text, on);
+                    world.tell(connection, ToPage::Person { req, status, value });
+                }
+                FromPage::RejectCall { id, way } => world.reject_call(&me, id, way),
                 FromPage::ChatState { chat, state } => {
                     if let Some(reader) = world.person(&chat) {
                         let now = Instant::now();
@@ -189,11 +216,6 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                         Err(_) => Some("no such message"),
                     };
                     world.tell(connection, ToPage::Done { req, error });
-                }
-                FromPage::Unread { chat } => {
-                    if let Some(chat) = world.place(&chat) {
-                        world.mark_unread(&me, chat);
-                    }
                 }
                 FromPage::Presence { available } => {
                     if let Some(page) = world.connections.get_mut(&connection) {

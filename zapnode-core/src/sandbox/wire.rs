@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Hold};
+use super::people::{Asked, ChatMarks};
 use crate::id::WireId;
 
 /// A frame from the page.
@@ -50,8 +51,6 @@ pub(super) enum FromPage {
         from_me: bool,
         act: Act,
     },
-    /// A chat is marked as unread.
-    Unread { chat: String },
     /// Somebody types or records in a chat, or stopped.
     ChatState { chat: String, state: ChatState },
     /// The account is shown as being there, or away.
@@ -62,6 +61,27 @@ pub(super) enum FromPage {
     Got { n: u64 },
     /// The chat's messages were seen on this device.
     Read { chat: String },
+    /// A chat as a whole is to be changed.
+    Chat {
+        req: u64,
+        chat: String,
+        marks: ChatMarks,
+        #[serde(default)]
+        cleared: bool,
+        #[serde(default)]
+        deleted: bool,
+    },
+    /// Something is asked of a person, or of the own account.
+    Person {
+        req: u64,
+        what: Asked,
+        wid: String,
+        text: Option<String>,
+        #[serde(default)]
+        on: bool,
+    },
+    /// A call is turned away.
+    RejectCall { id: String, way: String },
     /// This device is to be unlinked.
     Logout,
     /// The page acted during its first sync, for which WhatsApp unlinks a device.
@@ -117,6 +137,19 @@ pub(super) enum ToPage {
     Exists { req: u64, found: Option<Person> },
     /// The answer to [`FromPage::PairCode`].
     PairCode { req: u64, code: Option<String> },
+    /// The answer to [`FromPage::Chat`].
+    Chat { req: u64 },
+    /// The answer to [`FromPage::Person`].
+    Person {
+        req: u64,
+        status: u16,
+        value: serde_json::Value,
+    },
+    /// What the account has besides messages.
+    Account {
+        book: Vec<BookEntry>,
+        blocked: Vec<String>,
+    },
     /// The servers refuse a message.
     Refused { id: String, status: u16 },
     /// The account is banned for a time.
@@ -159,6 +192,14 @@ pub(super) struct Me {
     pub(super) name: String,
 }
 
+/// Somebody in the phone's address book.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct BookEntry {
+    pub(super) pn: String,
+    pub(super) lid: String,
+    pub(super) name: String,
+}
+
 /// Both addresses of a person who exists.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Person {
@@ -184,6 +225,13 @@ pub(super) enum ItemFrame {
     History { msgs: Vec<MsgFrame> },
     /// The chat was read on another device.
     Seen { chat: String },
+    /// A chat as a whole was changed on another device.
+    Chat {
+        chat: String,
+        marks: ChatMarks,
+        cleared: bool,
+        deleted: bool,
+    },
     /// A message's text was changed.
     Edit {
         key: KeyFrame,
@@ -218,8 +266,6 @@ pub(super) enum ItemFrame {
         options: Vec<u32>,
         at_ms: i64,
     },
-    /// The chat was marked as unread.
-    Unread { chat: String },
     /// A row of the page's table of reactions.
     Reaction {
         key: KeyFrame,

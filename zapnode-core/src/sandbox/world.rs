@@ -179,6 +179,9 @@ impl World {
     /// Answers `queryWidExists`.
     pub(super) fn query(&mut self, wid: &str) -> Option<Person> {
         let number = self.person(wid)?;
+        if self.faults.absent.contains(number.as_str()) {
+            return None;
+        }
         let lid = format!("{}@lid", self.account(&number).lid);
         Some(Person {
             wid: wid.replace("@s.whatsapp.net", "@c.us"),

@@ -101,7 +101,7 @@ impl SessionHandle {
     pub async fn mark_unread(&self, chat: &Recipient) -> Result<(), Error> {
         let connection = self.connection().await?;
         let contact = self.shared.find_contact(connection.as_ref(), chat).await?;
-        Ok(connection.mark_unread(&contact.chat).await?)
+        self.mark_chat_unread(&contact.chat).await
     }
 
     /// Shows a chat that the account types, records, or does neither any more. It passes by itself

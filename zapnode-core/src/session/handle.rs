@@ -15,6 +15,7 @@ use super::actor::{Change, Command};
 use super::failure::{LastFailure, Records};
 use super::history::{KEPT, Transition};
 use super::status::{Reason, SessionInfo, SessionState};
+use crate::call::RejectCalls;
 use crate::driver::{Connection, DriverError, Evidence, SelfTest};
 use crate::error::Error;
 use crate::id::{MessageId, PhoneNumber, SessionId, WireId};
@@ -27,6 +28,13 @@ use crate::outbox::{
     Failure, Message, MessageFilter, MessageState, NewMessage, Pace, QueueView, Submitted, Wait,
 };
 use crate::store::{Accepted, Key, Store};
+
+mod chats;
+mod contacts;
+mod numbers;
+
+pub use chats::MessageSource;
+pub use numbers::Unchecked;
 
 /// How long a found contact is believed without asking WhatsApp again.
 const CONTACT_BELIEVED: Duration = Duration::from_secs(3600);
@@ -50,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) outbox: mpsc::UnboundedSender<outbox::Input>,
     pub(crate) progress: broadcast::Sender<Progress>,
     pub(crate) contacts: Mutex<HashMap<Recipient, (Contact, Instant)>>,
+    /// What becomes of calls where the session chose nothing.
+    pub(crate) reject_calls: RejectCalls,
     /// Held while somebody keeps it closed.
     pub(crate) closed: tokio::sync::Mutex<()>,
     /// Set once it is being removed; it never comes back from that.
@@ -692,7 +702,7 @@ impl Shared {
         if let Some(contact) = believed(Instant::now()) {
             return Ok(contact);
         }
-        let found = connection.find_contact(to).await?;
+        let found = self.look_up(connection, to).await?;
         let contact = found.ok_or_else(|| DriverError::NotOnWhatsApp {
             recipient: to.to_string(),
         })?;

@@ -21,7 +21,7 @@ pub mod status;
 
 pub use crate::message::MAX_TEXT_CHARACTERS;
 pub use failure::LastFailure;
-pub use handle::{Diagnostics, PastReason, SendReceipt, SessionHandle};
+pub use handle::{Diagnostics, MessageSource, PastReason, SendReceipt, SessionHandle, Unchecked};
 pub use history::Transition;
 pub use machine::ladder::{Step, Tried};
 pub use media::AskPhone;

@@ -36,6 +36,7 @@ mod history;
 mod maintenance;
 mod media;
 mod messages;
+mod numbers;
 pub(crate) mod open;
 mod optouts;
 mod outbox;
@@ -80,6 +81,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0010_content.sql"),
     include_str!("../../migrations/0011_chatwoot_once.sql"),
     UNITE_CONTACTS,
+    include_str!("../../migrations/0013_numbers.sql"),
 ];
 
 /// The migration that has a part in Rust: `contacts::take_over_lid_phones`.

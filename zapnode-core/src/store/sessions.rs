@@ -132,6 +132,7 @@ impl Store {
         let forgotten = self.keep(move |t| {
             fail_open_messages(t, &id)?;
             super::outbox::forget(t, &id)?;
+            super::numbers::forget(t, &id)?;
             let gone = t.execute("DELETE FROM sessions WHERE id = ?1", [id.as_str()])?;
             if gone > 0 {
                 super::events::session_removed(t, &id)?;

@@ -4,6 +4,8 @@
 mod acts;
 mod bulk;
 mod care;
+mod chat;
+mod contact;
 mod diagnostics;
 mod health;
 mod media;
@@ -17,6 +19,11 @@ mod webhook;
 pub use acts::{ChatActed, MessageActed};
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
+pub use chat::{ChatList, ChatMessageList, ChatMessageModel, ChatModel, OneChat};
+pub use contact::{
+    AboutAnswer, BlockedList, BusinessAnswer, ContactList, ContactModel, LidList, LidModel,
+    NumberModel, NumbersAnswer, OneContact, OneLid, PersonModel, PictureAnswer, ProfileAnswer,
+};
 pub use diagnostics::DiagnosticsAnswer;
 pub use health::{Health, Welcome};
 pub use media::{MediaModel, OneMedia};

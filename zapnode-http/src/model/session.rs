@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use zapnode_core::SessionId;
+use zapnode_core::call::RejectCalls;
 use zapnode_core::driver::Identity;
 use zapnode_core::ignore::IgnoreChoice;
 use zapnode_core::options::Care;
@@ -42,6 +43,7 @@ pub struct SessionModel {
 
 /// What the creator chose. `chromePath` is a path on this machine and is not told.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct OptionsModel {
     #[serde(skip_serializing_if = "Option::is_none")]
     headless: Option<bool>,
@@ -49,6 +51,11 @@ struct OptionsModel {
     care: Care,
     #[serde(skip_serializing_if = "IgnoreChoice::is_empty")]
     ignore: IgnoreChoice,
+    /// Without its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reject_calls: Option<RejectCalls>,
 }
 
 /// The account, as a person would name it.
@@ -118,6 +125,8 @@ impl From<SessionInfo> for SessionModel {
                 headless: info.options.headless,
                 care: info.options.care,
                 ignore: info.options.ignore,
+                proxy: info.options.proxy.map(|proxy| proxy.shown()),
+                reject_calls: info.options.reject_calls,
             },
             reason: info.reason.map(OwnedReason::from),
             me: info.me.map(MeModel::from),

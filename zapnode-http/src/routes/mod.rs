@@ -11,7 +11,9 @@ use crate::layers;
 
 mod acts;
 mod bulk;
+mod chats;
 mod chatwoot;
+mod contacts;
 mod content;
 mod database;
 mod events;
@@ -67,6 +69,54 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ),
         ("/sessions/{id}/messages/bulk", post(bulk::create)),
         ("/sessions/{id}/queue", get(messages::queue)),
+        ("/sessions/{id}/chats", get(chats::list)),
+        ("/sessions/{id}/chats/overview", get(chats::overview)),
+        (
+            "/sessions/{id}/chats/{chat}",
+            get(chats::one).patch(chats::change).delete(chats::delete),
+        ),
+        (
+            "/sessions/{id}/chats/{chat}/messages",
+            get(chats::messages).delete(chats::clear),
+        ),
+        ("/sessions/{id}/search", get(chats::search)),
+        ("/sessions/{id}/contacts", get(contacts::list)),
+        ("/sessions/{id}/contacts/{contact}", get(contacts::one)),
+        (
+            "/sessions/{id}/contacts/{contact}/about",
+            get(contacts::about),
+        ),
+        (
+            "/sessions/{id}/contacts/{contact}/picture",
+            get(contacts::picture),
+        ),
+        (
+            "/sessions/{id}/contacts/{contact}/business",
+            get(contacts::business),
+        ),
+        (
+            "/sessions/{id}/contacts/{contact}/block",
+            put(contacts::block).delete(contacts::unblock),
+        ),
+        ("/sessions/{id}/blocked", get(contacts::blocked)),
+        (
+            "/sessions/{id}/check-numbers",
+            post(contacts::check_numbers),
+        ),
+        ("/sessions/{id}/lids", get(contacts::lids)),
+        ("/sessions/{id}/lids/{contact}", get(contacts::lid)),
+        (
+            "/sessions/{id}/profile",
+            get(contacts::profile).patch(contacts::change_profile),
+        ),
+        (
+            "/sessions/{id}/profile/picture",
+            put(contacts::set_picture).delete(contacts::delete_picture),
+        ),
+        (
+            "/sessions/{id}/calls/{call}/reject",
+            post(contacts::reject_call),
+        ),
         (
             "/messages/{id}",
             get(messages::one)

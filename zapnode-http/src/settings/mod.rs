@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use tracing_subscriber::EnvFilter;
+use zapnode_core::call::RejectCalls;
 use zapnode_core::chatwoot::BridgeConfig;
 use zapnode_core::driver::chrome::ChromeOptions;
 use zapnode_core::ignore::Ignore;
@@ -126,6 +127,10 @@ pub mod names {
     pub const STOP_WORDS: Spec = Spec::variable("ZAPNODE_STOP_WORDS");
     /// How quickly sessions send that have no pace of their own.
     pub const PACE: Spec = Spec::variable("ZAPNODE_PACE");
+    /// Whether calls are turned away, where a session chose nothing else.
+    pub const REJECT_CALLS: Spec = Spec::variable("ZAPNODE_REJECT_CALLS");
+    /// What their callers are told.
+    pub const REJECT_CALLS_TEXT: Spec = Spec::variable("ZAPNODE_REJECT_CALLS_TEXT");
     /// How long an idempotency key is remembered.
     pub const IDEMPOTENCY_HOURS: Spec = Spec::variable("ZAPNODE_IDEMPOTENCY_HOURS");
     /// Where national numbers are completed to.
@@ -220,6 +225,8 @@ pub struct Settings {
     pub stop_words: StopWords,
     /// How quickly sessions send that have no pace of their own.
     pub pace: Pace,
+    /// What becomes of calls, where a session chose nothing else.
+    pub reject_calls: RejectCalls,
     /// How long an idempotency key is remembered.
     pub idempotency_keys_kept: Duration,
     /// Where national numbers are completed to, if anywhere.
@@ -344,6 +351,10 @@ impl Settings {
                 .even_empty(names::STOP_WORDS, "built in", value::stop_words)?
                 .unwrap_or_default(),
             pace: r.required(names::PACE, "off", value::pace)?,
+            reject_calls: RejectCalls {
+                on: r.required(names::REJECT_CALLS, "false", value::boolean)?,
+                text: r.optional(names::REJECT_CALLS_TEXT, "none", value::caller_text)?,
+            },
             idempotency_keys_kept: r.required(names::IDEMPOTENCY_HOURS, "24", value::hours)?,
             region: r.optional(names::REGION, "none", value::region)?,
             media,

@@ -23,6 +23,7 @@ impl Settings {
             care: self.care,
             stop_words: self.stop_words.clone(),
             pace: self.pace,
+            reject_calls: self.reject_calls.clone(),
             idempotency_keys_kept: self.idempotency_keys_kept,
             cleanup_after_logout: self.auto_cleanup_on_logout.then_some(CLEANUP_AFTER),
             webhooks: self.webhook_options(),

@@ -62,7 +62,7 @@ fn the_defaults_are_the_guides() {
     assert_eq!(s.retention_days, 0, "messages are kept");
     assert_eq!(s.pace, Pace::OFF);
     assert_eq!(s.idempotency_keys_kept, Duration::from_secs(24 * 3600));
-    assert_eq!(s.shown().len(), 52, "every setting is shown once");
+    assert_eq!(s.shown().len(), 54, "every setting is shown once");
 }
 
 #[test]
@@ -465,4 +465,23 @@ fn files_have_limits_a_time_and_a_rule() {
         let error = from_environment(&[(name, value)]).expect_err(name);
         assert!(error.name.contains(name), "{error}");
     }
+}
+
+#[test]
+fn calls_ring_unless_the_environment_says_otherwise() {
+    let usual = from_environment(&[]).expect("settings").manager_options();
+    assert!(!usual.reject_calls.on && usual.reject_calls.text.is_none());
+    let pairs = [
+        ("ZAPNODE_REJECT_CALLS", "true"),
+        ("ZAPNODE_REJECT_CALLS_TEXT", " Escreva, por favor. "),
+    ];
+    let chosen = from_environment(&pairs)
+        .expect("settings")
+        .manager_options();
+    assert!(chosen.reject_calls.on);
+    let text = chosen.reject_calls.text.as_deref();
+    assert_eq!(text, Some("Escreva, por favor."));
+    let long = "x".repeat(4097);
+    let refused = from_environment(&[("ZAPNODE_REJECT_CALLS_TEXT", &long)]);
+    assert!(refused.is_err());
 }

@@ -231,6 +231,14 @@ pub(super) fn pace(text: &str) -> Value<Pace> {
     Pace::from_word(&text.to_ascii_lowercase()).ok_or("off or gentle")
 }
 
+pub(super) fn caller_text(text: &str) -> Value<String> {
+    match text.trim() {
+        "" => Err("a text of at most 4096 characters"),
+        text if text.chars().nth(4096).is_some() => Err("a text of at most 4096 characters"),
+        text => Ok(text.to_owned()),
+    }
+}
+
 /// A year is the most: a key that is to stand for longer is no repeated call.
 pub(super) fn hours(text: &str) -> Value<Duration> {
     match text.parse::<u64>() {

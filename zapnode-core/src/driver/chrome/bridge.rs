@@ -20,7 +20,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 24] = [
+const FILES: &[(&str, &str)] = &[
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -43,6 +43,9 @@ const FILES: [(&str, &str); 24] = [
     ("votes.js", include_str!("inject/votes.js")),
     ("actions.js", include_str!("inject/actions.js")),
     ("presence.js", include_str!("inject/presence.js")),
+    ("chats.js", include_str!("inject/chats.js")),
+    ("contacts.js", include_str!("inject/contacts.js")),
+    ("profile.js", include_str!("inject/profile.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -215,9 +218,23 @@ impl Command {
     pub(crate) const VOTE: Self = Self::new("vote", "vote", 30);
     pub(crate) const ANSWER_EVENT: Self = Self::new("answer event", "answerEvent", 30);
     pub(crate) const MARK_SEEN: Self = Self::new("mark seen", "markSeen", 15);
-    pub(crate) const MARK_UNREAD: Self = Self::new("mark unread", "markUnread", 15);
     pub(crate) const ACTIVITY: Self = Self::new("typing", "activity", 5);
     pub(crate) const AVAILABLE: Self = Self::new("presence", "available", 10);
+    pub(crate) const CHATS: Self = Self::new("list chats", "chats", 20);
+    pub(crate) const CHAT: Self = Self::new("look a chat up", "chat", 10);
+    pub(crate) const CHAT_MESSAGES: Self = Self::new("read a chat", "chatMessages", 30);
+    pub(crate) const SEARCH: Self = Self::new("search messages", "searchMessages", 20);
+    pub(crate) const CHANGE_CHAT: Self = Self::new("change a chat", "changeChat", 15);
+    pub(crate) const CONTACTS: Self = Self::new("list contacts", "contacts", 20);
+    pub(crate) const CONTACT: Self = Self::new("look a contact up", "contact", 20);
+    pub(crate) const ABOUT: Self = Self::new("read an about text", "about", 15);
+    pub(crate) const PICTURE: Self = Self::new("look a picture up", "picture", 15);
+    pub(crate) const BUSINESS: Self = Self::new("read a business profile", "business", 15);
+    pub(crate) const BLOCKED: Self = Self::new("list blocked contacts", "blocked", 10);
+    pub(crate) const SET_BLOCKED: Self = Self::new("block a contact", "setBlocked", 20);
+    pub(crate) const OWN_PROFILE: Self = Self::new("read the profile", "ownProfile", 20);
+    pub(crate) const CHANGE_PROFILE: Self = Self::new("change the profile", "changeProfile", 30);
+    pub(crate) const REJECT_CALL: Self = Self::new("turn a call away", "rejectCall", 10);
     pub(crate) const HEARD_UNTIL: Self = Self::new("tell what was heard", "heardUntil", 10);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 

@@ -19,13 +19,17 @@ use super::launch::{PageHandle, blocking};
 use super::page::Shared;
 use super::profile::storage;
 use super::resources;
+use crate::chat::{Chat, ChatChange, ChatPage, ChatQuery, HistoryPage, HistoryQuery};
+use crate::contact::{
+    BusinessProfile, ContactDetails, ContactPage, ContactQuery, OwnProfile, ProfileChange,
+};
 use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
 use crate::message::{
-    Ack, Activity, Contact, Content, Downloaded, EventAnswer, OutgoingMessage, PinTime, Recipient,
-    RevokedFor, SentMessage,
+    Ack, Activity, Contact, Content, Downloaded, EventAnswer, IncomingMessage, OutgoingMessage,
+    Person, PinTime, Recipient, RevokedFor, SentMessage,
 };
 
 /// How long WhatsApp may take to confirm a logout.
@@ -235,11 +239,6 @@ impl Connection for ChromeConnection {
         self.act(Command::MARK_SEEN, &arguments).await
     }
 
-    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError> {
-        let arguments = json!({ "chat": chat.as_str() });
-        self.act(Command::MARK_UNREAD, &arguments).await
-    }
-
     async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError> {
         let arguments = json!({ "chat": chat.as_str(), "activity": activity });
         self.act(Command::ACTIVITY, &arguments).await
@@ -247,6 +246,71 @@ impl Connection for ChromeConnection {
 
     async fn set_available(&self, on: bool) -> Result<(), DriverError> {
         self.act(Command::AVAILABLE, &json!({ "on": on })).await
+    }
+
+    async fn chats(&self, query: &ChatQuery) -> Result<ChatPage, DriverError> {
+        self.read_chats(query).await
+    }
+
+    async fn chat(&self, id: &ChatId) -> Result<Option<Chat>, DriverError> {
+        self.read_chat(id).await
+    }
+
+    async fn chat_messages(&self, query: &HistoryQuery) -> Result<HistoryPage, DriverError> {
+        self.read_history(query).await
+    }
+
+    async fn search_messages(
+        &self,
+        words: &str,
+        chat: Option<&ChatId>,
+        limit: usize,
+    ) -> Result<Vec<IncomingMessage>, DriverError> {
+        self.search(words, chat, limit).await
+    }
+
+    async fn change_chat(&self, id: &ChatId, change: ChatChange) -> Result<bool, DriverError> {
+        self.do_with_chat(id, change).await
+    }
+
+    async fn contacts(&self, query: &ContactQuery) -> Result<ContactPage, DriverError> {
+        self.read_contacts(query).await
+    }
+
+    async fn contact(&self, id: &ChatId) -> Result<Option<ContactDetails>, DriverError> {
+        self.read_contact(id).await
+    }
+
+    async fn about(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        self.of_person(Command::ABOUT, id).await
+    }
+
+    async fn picture(&self, id: &ChatId) -> Result<Option<String>, DriverError> {
+        self.of_person(Command::PICTURE, id).await
+    }
+
+    async fn business_profile(&self, id: &ChatId) -> Result<Option<BusinessProfile>, DriverError> {
+        self.of_person(Command::BUSINESS, id).await
+    }
+
+    async fn blocked(&self) -> Result<Vec<Person>, DriverError> {
+        self.read_blocked().await
+    }
+
+    async fn set_blocked(&self, id: &ChatId, blocked: bool) -> Result<(), DriverError> {
+        self.block(id, blocked).await
+    }
+
+    async fn own_profile(&self) -> Result<OwnProfile, DriverError> {
+        self.read_profile().await
+    }
+
+    async fn change_profile(&self, change: &ProfileChange) -> Result<(), DriverError> {
+        self.write_profile(change).await
+    }
+
+    async fn reject_call(&self, id: &str, from: Option<&ChatId>) -> Result<bool, DriverError> {
+        self.turn_away(id, from).await
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {
@@ -403,7 +467,7 @@ pub(crate) fn sent_message(
     })
 }
 
-fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
+pub(super) fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
     DriverError::Refused {
         command: command.name,
         reason: format!("the page's answer is strange: {error}"),

@@ -24,7 +24,7 @@ pub(crate) struct PagePerson {
 }
 
 impl PagePerson {
-    fn read(&self) -> Option<Person> {
+    pub(crate) fn read(&self) -> Option<Person> {
         let optional = |text: &Option<String>| text.as_deref().and_then(chat);
         Some(Person {
             id: chat(&self.id)?,
@@ -266,18 +266,11 @@ pub(crate) trait Heard {
     fn read(self, now: OffsetDateTime) -> Option<DriverEvent>;
 }
 
-impl Heard for PageMessage {
-    fn name(&self) -> &'static str {
-        "a message"
-    }
-
-    fn is_old(&self) -> bool {
-        self.is_old
-    }
-
-    fn read(self, now: OffsetDateTime) -> Option<DriverEvent> {
+impl PageMessage {
+    /// The message; `None` when its ids are strange.
+    pub(crate) fn message(self, now: OffsetDateTime) -> Option<IncomingMessage> {
         let from = self.from.read()?;
-        Some(DriverEvent::Message(Box::new(IncomingMessage {
+        Some(IncomingMessage {
             id: MessageId::new(&self.id).ok()?,
             chat: chat(&self.chat)?,
             from: from.id,
@@ -289,7 +282,22 @@ impl Heard for PageMessage {
             text: self.text,
             at: seconds(self.at, now),
             details: self.details.read(),
-        })))
+        })
+    }
+}
+
+impl Heard for PageMessage {
+    fn name(&self) -> &'static str {
+        "a message"
+    }
+
+    fn is_old(&self) -> bool {
+        self.is_old
+    }
+
+    fn read(self, now: OffsetDateTime) -> Option<DriverEvent> {
+        let message = self.message(now)?;
+        Some(DriverEvent::Message(Box::new(message)))
     }
 }
 

@@ -17,6 +17,7 @@ use super::connection::ChromeConnection;
 use super::launch::{BrowserProcess, Launch, blocking};
 use super::mark::{self, Keeper};
 use super::page::{Pump, PumpState, Shared, navigation};
+use super::proxy::{self, Doorman};
 use super::{ChromeOptions, bridge, files, flags, profile};
 use crate::driver::{DriverError, OpenRequest, Opened};
 
@@ -52,10 +53,16 @@ pub(crate) async fn open(
 
     let headless = request.options.headless.unwrap_or(options.headless);
     let user_agent = version.as_deref().and_then(flags::user_agent);
+    let mut arguments = flags::arguments(options, headless, user_agent.as_deref());
+    let way = request.options.proxy.as_ref();
+    if let Some(way) = way {
+        proxy::go_through(&mut arguments, way);
+    }
+    let doorman = Doorman::new(way);
     let browser = BrowserProcess::launch(Launch {
         executable,
         profile: folder.clone(),
-        arguments: flags::arguments(options, headless, user_agent.as_deref()),
+        arguments,
         work_dir: options.work_dir.clone(),
         name: request.login.session.as_str().to_owned(),
         deadline: options.launch_timeout,
@@ -64,7 +71,14 @@ pub(crate) async fn open(
     tracing::debug!(session = %request.login.session, pid = browser.pid, "the browser is up");
 
     let own_script = options.bridge_dir.as_deref();
-    let set_up = set_up(&browser, user_agent, version, &binding, script, own_script).await;
+    let set_up = async {
+        let set_up = set_up(&browser, user_agent, version, &binding, script, own_script).await?;
+        if doorman.is_needed() {
+            ask_us(&set_up.0).await?;
+        }
+        Ok::<_, DriverError>(set_up)
+    };
+    let set_up = set_up.await;
     let (shared, from_browser) = match set_up {
         Ok(set_up) => set_up,
         Err(error) => {
@@ -84,6 +98,7 @@ pub(crate) async fn open(
         from_browser,
         to_session,
         mark: Keeper::start(&folder, heard_until),
+        doorman,
         state: PumpState::default(),
     };
     tokio::spawn(pump.run());
@@ -97,7 +112,13 @@ pub(crate) async fn open(
         _close_on_drop: shared.close.clone().drop_guard(),
         shared: Arc::clone(&shared),
     };
-    if let Err(reason) = load(&shared, &options.web_url).await {
+    let loaded = load(&shared, &options.web_url).await;
+    let loaded = match shared.is_proxy_refused() {
+        // What the proxy shows instead may look like a page.
+        true => Err(proxy::REFUSED.to_owned()),
+        false => loaded,
+    };
+    if let Err(reason) = loaded {
         shared.close.cancel();
         shared.closed().await;
         return Err(DriverError::PageUnreachable {
@@ -166,6 +187,15 @@ async fn set_up(
         page.step(hints).await.map_err(failed)?;
     }
     Ok((shared, events))
+}
+
+/// Has the browser ask us who comes, when its proxy wants to know.
+async fn ask_us(shared: &Shared) -> Result<(), DriverError> {
+    let watched = Steps(shared).step(proxy::watch()).await;
+    watched.map_err(|error| DriverError::LaunchFailed {
+        reason: format!("its proxy cannot be set up: {error}"),
+    })?;
+    Ok(())
 }
 
 /// A mistake in somebody's own bridge script is named, instead of leaving a session without a word.

@@ -10,6 +10,7 @@
 //! bridge's events name their document, so that what an old one said late is dropped.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use super::bridge::{self, BridgeEvent, Command, Envelope};
 use super::channel::{CallError, Channel, Event};
 use super::launch::BrowserProcess;
 use super::mark::{Keeper, Mark};
+use super::proxy::{self, Doorman};
 use super::tracker::{self, Tracker};
 use super::words::Words;
 use crate::driver::{DriverClosed, DriverError, DriverEvent, Interruption, LinkState};
@@ -71,6 +73,8 @@ pub(crate) struct Shared {
     logouts: watch::Sender<u64>,
     /// The page's last words.
     words: Mutex<Words>,
+    /// The session's proxy did not take its user name or password.
+    proxy_refused: AtomicBool,
     /// Asks the pump to end.
     pub(crate) close: CancellationToken,
     /// Told once the browser has ended: whether all of it is gone.
@@ -114,6 +118,7 @@ impl Shared {
             tracker: Mutex::new(Tracker::new()),
             logouts: watch::Sender::new(0),
             words: Mutex::default(),
+            proxy_refused: AtomicBool::new(false),
             close: CancellationToken::new(),
             closed: watch::Sender::new(None),
         }
@@ -125,6 +130,11 @@ impl Shared {
 
     pub(crate) fn words(&self) -> MutexGuard<'_, Words> {
         self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the session's proxy did not take its user name or password.
+    pub(crate) fn is_proxy_refused(&self) -> bool {
+        self.proxy_refused.load(Ordering::Relaxed)
     }
 
     /// Calls a DevTools method on the page.
@@ -267,6 +277,7 @@ pub(crate) struct Pump {
     pub(crate) from_browser: mpsc::UnboundedReceiver<Event>,
     pub(crate) to_session: mpsc::Sender<DriverEvent>,
     pub(crate) mark: Keeper,
+    pub(crate) doorman: Doorman,
     pub(crate) state: PumpState,
 }
 
@@ -408,6 +419,8 @@ impl Pump {
             }
             "Page.javascriptDialogOpening" => self.accept_dialog(),
             "Inspector.targetCrashed" => self.crashed(),
+            "Fetch.requestPaused" => self.answer_browser(proxy::let_pass(params)),
+            "Fetch.authRequired" => self.tell_proxy(params),
             method => self.shared.words().heard(method, params),
         }
     }
@@ -581,6 +594,31 @@ impl Pump {
             if let Err(error) = shared.call(past, BROWSER_DEADLINE).await {
                 tracing::warn!(%error, "a dialog in the way of the next document stays open");
             }
+        });
+    }
+
+    /// The proxy wants to know who comes.
+    fn tell_proxy(&mut self, params: &str) {
+        let Some((answer, refused)) = self.doorman.answer(params) else {
+            return;
+        };
+        if refused {
+            tracing::warn!("{}", proxy::REFUSED);
+            self.shared.words().say(&format!("-- {}", proxy::REFUSED));
+            self.shared.proxy_refused.store(true, Ordering::Relaxed);
+        }
+        self.answer_browser(Some(answer));
+    }
+
+    /// Answers what the browser waits for, without waiting ourselves.
+    fn answer_browser(&self, answer: Option<impl Method + Serialize + Send + 'static>) {
+        let Some(answer) = answer else {
+            return;
+        };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            // An error means that the page's end has settled it.
+            shared.call(answer, BROWSER_DEADLINE).await.ok();
         });
     }
 

@@ -378,7 +378,12 @@ impl Worker {
             Input::Refused(refusal) => self.refused(refusal),
             Input::Restricted(words) => self.pause(FailureCode::AccountRestricted, words),
             Input::Appeared(message) => self.appeared(message),
-            Input::Happened(happening) => self.intake.take(Heard::Happening(happening)),
+            Input::Happened(happening) => {
+                if let Happening::Call(call) = &happening {
+                    crate::call::watch(self.shared.clone(), call);
+                }
+                self.intake.take(Heard::Happening(happening));
+            }
             Input::Explain(wire_ids, reply) => {
                 let now = OffsetDateTime::now_utc();
                 let waits = self.with_facts(now, |facts| {

@@ -64,8 +64,14 @@ if (!window.__sandboxRefused) {
       openChatBottom() {
         return Promise.resolve(true);
       }
+      archiveChat(chat, archive) {
+        return require('SandboxChatCommands').archiveChat(chat, archive);
+      }
+      pinChat(chat, pin) {
+        return require('SandboxChatCommands').pinChat(chat, pin);
+      }
       markChatUnread(chat, unread) {
-        require('WAWebUpdateUnreadChatAction').markUnread(chat, unread);
+        return require('SandboxChatCommands').markChatUnread(chat, unread);
       }
       // Fact sheet §8.1: all builds of 2.3000 take the object.
       sendRevokeMsgs(chat, { list, type }, options) {

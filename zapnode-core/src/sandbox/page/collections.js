@@ -62,10 +62,13 @@ if (!window.__sandboxRefused) {
       async processMultipleMessages(_chatId, given) {
         for (const message of given) require('SandboxHappenings').process(message);
       }
-      async search(query, _page, count, chatId) {
-        const all = await messages().stored();
-        const hits = all.filter((one) => (one.fields?.caption ?? one.body ?? '').includes(query) && (!chatId || one.chat === String(chatId)));
-        return { messages: hits.slice(0, count).map((one) => messages().modelOf(one)) };
+      async search(query, page, count, chatId) {
+        const all = (await messages().stored()).sort((a, b) => b.order - a.order);
+        const text = (one) => `${one.body ?? ''} ${one.fields?.caption ?? ''}`.toLowerCase();
+        const hits = all.filter((one) => text(one).includes(query.toLowerCase()) && (!chatId || one.chat === String(chatId)));
+        const start = count ? ((page || 1) - 1) * count : 0;
+        const found = hits.slice(start, count ? start + count : undefined);
+        return { messages: found.map((one) => this.get(one.id) ?? messages().modelOf(one)) };
       }
     }
 
@@ -83,7 +86,7 @@ if (!window.__sandboxRefused) {
     }
 
     class ContactModel extends Model {
-      static fields = ['id', 'name', 'pushname', 'shortName', 'phoneNumber', 'isBusiness', 'isEnterprise', 'isContactBlocked'];
+      static fields = ['id', 'name', 'pushname', 'shortName', 'phoneNumber', 'isBusiness', 'isEnterprise', 'isContactBlocked', 'isAddressBookContact'];
       get formattedName() {
         return this.name ?? this.pushname ?? this.id.user;
       }
@@ -108,10 +111,13 @@ if (!window.__sandboxRefused) {
     exports.Chat = new ChatCollection(ChatModel);
     exports.Contact = new ContactCollection(ContactModel);
     for (const name of [
-      'Label', 'Status', 'Blocklist', 'BusinessProfile', 'ProfilePicThumb', 'Reactions', 'Presence',
+      'Label', 'Status', 'Blocklist', 'Reactions', 'Presence',
       'WAWebGroupMetadataCollection', 'WAWebNewsletterCollection', 'WAWebNewsletterMetadataCollection',
     ])
       exports[name] = new Collection();
+    // Those that ask the servers have a module of their own.
+    for (const [name, home] of [['ProfilePicThumb', 'SandboxPictures'], ['BusinessProfile', 'SandboxBusinesses']])
+      Object.defineProperty(exports, name, { enumerable: true, get: () => require(home).collection });
   });
 
   __d('SandboxChats', (require, exports) => {
@@ -135,7 +141,7 @@ if (!window.__sandboxRefused) {
         pin: 0,
         isLocked: false,
         isReadOnly: false,
-        mute: { expiration: 0 },
+        mute: require('SandboxChatMarks').muteOf(() => chat),
         msgs: new Collection(require('WAWebCollections').Msg.modelClass),
         endOfHistoryTransferType: 0,
       });

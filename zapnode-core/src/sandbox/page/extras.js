@@ -39,7 +39,7 @@ if (!window.__sandboxRefused) {
   });
 
   __d('WAWebFrontendContactGetters', (_require, exports) => {
-    exports.getIsMyContact = () => false;
+    exports.getIsMyContact = (contact) => Boolean(contact.isAddressBookContact);
     exports.getFormattedName = (contact) => contact.formattedName;
   });
 
@@ -56,19 +56,6 @@ if (!window.__sandboxRefused) {
   __d('WAWebQuotedMsgModelUtils', (require, exports) => {
     const { Msg } = require('WAWebCollections');
     exports.getQuotedMsgObj = (msg) => Msg.filter((one) => one.id.id === msg.quotedStanzaID)[0];
-  });
-
-  __d('WAWebChatLoadMessages', (require, exports) => {
-    // Fact sheet §8.1: the object form; another shape fails as it does on the real page.
-    exports.loadEarlierMsgs = async (given) => {
-      const chat = given.chat;
-      if (!chat.msgs) throw new TypeError("Cannot read properties of undefined (reading 'waitForChatLoading')");
-      const messages = require('SandboxMessages');
-      const records = (await messages.stored()).filter((one) => one.chat === chat.id.toString() && !chat.msgs.get(one.id));
-      const loaded = records.sort((a, b) => a.order - b.order).map((record) => messages.modelOf(record));
-      for (const model of loaded) messages.show(model, chat);
-      return loaded.length ? loaded : undefined;
-    };
   });
 
   __d('WAWebPhoneUtils', (_require, exports) => {

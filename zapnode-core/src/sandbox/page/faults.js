@@ -65,10 +65,7 @@ if (!window.__sandboxRefused)
     }
 
     function setBlocked(ids) {
-      const { Blocklist } = require('WAWebCollections');
-      const { createWid } = require('SandboxIds');
-      Blocklist.forEach((model) => Blocklist.remove(model));
-      for (const id of ids) Blocklist.add({ id: createWid(id) });
+      require('SandboxPeople').setBlocked('switch', ids);
     }
 
     exports.start = () => {

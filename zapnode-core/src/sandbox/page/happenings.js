@@ -108,8 +108,6 @@ if (!window.__sandboxRefused) {
       writeVotes([voteRow(frame)]);
     };
 
-    exports.unread = ({ chat }) => require('SandboxChats').chatOf(createWid(chat)).set({ unreadCount: -1 });
-
     // A row as the page writes it to its database.
     function rowOf({ key, reaction, by, byMe, emoji, atMs, orphan }) {
       const remote = createWid(key.chat);
@@ -247,10 +245,20 @@ if (!window.__sandboxRefused) {
       Promise.resolve().then(() => (model.attributes.state = faults.callPath === 'add' ? 'INCOMING_RING' : 3));
     };
     Object.defineProperty(collection, 'ring', { value: ring });
+    // Which one the page would end or turn away.
+    Object.defineProperty(collection, 'active', { get: () => [...collection.calls.values()].at(-1) });
     module.exports = collection;
   }, { stage: 'calls', plain: true });
 
-  __d('WAWebVoipStackInterface', (_require, exports) => {
-    exports.getVoipStackInterface = async () => ({ rejectCall() {}, acceptCall() {}, endCall() {} });
+  __d('WAWebVoipStackInterface', (require, exports) => {
+    exports.getVoipStackInterface = async () => ({
+      // The active call, and no other.
+      rejectCall() {
+        const { active } = require('WAWebCallCollection');
+        if (active) require('SandboxWire').send({ t: 'rejectCall', id: active.id, way: 'voip' });
+      },
+      acceptCall() {},
+      endCall() {},
+    });
   }, { stage: 'calls' });
 }

@@ -120,6 +120,23 @@ if (!window.__sandboxRefused)
         show(model, chat);
         if (record.pending) decryptLater(model, record.pending);
       }
+      await require('SandboxChatMarks').load(chatOf);
+    };
+
+    // Everything of a chat is gone from this device.
+    exports.forgetChat = async (id) => {
+      await storage.stored();
+      for (const record of await exports.stored()) if (record.chat === id) storage.drop('message', record.id);
+      await storage.stored();
+    };
+
+    // A collection is in the order of time, whenever its messages were loaded.
+    exports.reorder = (chat) => {
+      const models = [...chat.msgs.index].sort(([a], [b]) => (orders.get(a) ?? 0) - (orders.get(b) ?? 0));
+      chat.msgs.index.clear();
+      for (const [id, model] of models) chat.msgs.index.set(id, model);
+      const newest = models.at(-1)?.[1];
+      if (newest) last.set(chat, newest);
     };
 
     const last = new WeakMap();
@@ -145,11 +162,18 @@ if (!window.__sandboxRefused)
         case 'history':
           return frame.msgs.forEach((msg) => add(msg, false));
         case 'seen':
-          return chatOf(createWid(frame.chat)).set({ unreadCount: 0 });
+          return seen(chatOf(createWid(frame.chat)));
+        case 'chat':
+          return require('SandboxChatMarks').changed(frame);
         default:
           return happenings[frame.k](frame);
       }
     };
+
+    function seen(chat) {
+      chat.set({ unreadCount: 0 });
+      require('SandboxChatMarks').keep(chat);
+    }
 
     // People whose other address comes with a message.
     function learn(wid, also) {
@@ -199,7 +223,10 @@ if (!window.__sandboxRefused)
       };
       if (hidden && config.faults.ciphertext === 'unavailable') record.subtype = 'view_once_unavailable_fanout';
       const model = modelOf(record, isNewMsg);
-      if (isNewMsg && !msg.fromMe && !notice) chat.set({ unreadCount: (chat.unreadCount ?? 0) + 1, t: msg.at });
+      if (isNewMsg && !msg.fromMe && !notice) {
+        chat.set({ unreadCount: Math.max(chat.unreadCount ?? 0, 0) + 1, t: msg.at });
+        require('SandboxChatMarks').keep(chat);
+      }
       show(model, chat);
       exports.keep(model);
       return model;

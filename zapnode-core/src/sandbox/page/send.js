@@ -169,6 +169,7 @@ if (!window.__sandboxRefused) {
       if (!require('SandboxSession').mayAct()) throw new Error('sendSeen while syncing');
       await null;
       model.set({ unreadCount: 0 });
+      require('SandboxChatMarks').keep(model);
       wire.send({ t: 'read', chat: model.id.toString() });
     }
 
@@ -182,15 +183,7 @@ if (!window.__sandboxRefused) {
           return seen(args[0]?.chat);
       }
     };
-    exports.markUnread = async (chat, unread) => {
-      const model = Chat.get(chat?.id);
-      if (!model) throw new Error('markUnread: not a chat');
-      if (!unread) return seen(model);
-      if (!require('SandboxSession').mayAct()) throw new Error('markUnread while syncing');
-      await null;
-      model.set({ unreadCount: -1 });
-      wire.send({ t: 'unread', chat: model.id.toString() });
-    };
+    exports.markUnread = async (chat, unread) => require('SandboxChatCommands').markChatUnread(chat, unread);
     exports.markPlayed = async () => {};
   });
 }

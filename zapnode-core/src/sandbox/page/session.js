@@ -35,12 +35,13 @@ if (!window.__sandboxRefused) {
     exports.start = async () => {
       // It listens to the wire.
       require('SandboxHappenings');
+      require('SandboxPeople');
       await storage.start();
       await keys.start();
       login = await keys.login();
       if (login) await messages.loadStored();
       // A login that was lost, as by a kill right after linking, leaves nothing to whoever links next.
-      else await storage.empty(['message', 'lidmap', 'reaction', 'group', 'pin', 'vote']);
+      else await storage.empty(['message', 'lidmap', 'reaction', 'group', 'pin', 'vote', 'chat']);
       if (config.faults.outdatedBuild) {
         show('DISCONNECTED', 'DEPRECATED_VERSION', 'OFFLINE');
         Stream.set({ needsUpdate: true });

@@ -8,11 +8,12 @@ use crate::care::CareChange;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathSession};
 use crate::model::SessionAnswer;
-use crate::routes::sessions::ignore;
+use crate::routes::sessions::{ignore, route};
 
 /// `PATCH /sessions/{id}`: what is named holds from now on and is stored; what is not named stays.
-/// `pace`, `hibernateAfter`, `wakeEvery`, `memorySoftMb`, `memoryHardMb`, `ignore` as in `POST /sessions`;
-/// `null` gives it what is chosen for all sessions.
+/// `pace`, `hibernateAfter`, `wakeEvery`, `memorySoftMb`, `memoryHardMb`, `ignore`, `proxy`, `rejectCalls` as
+/// in `POST /sessions`; `null` gives it what is chosen for all sessions. Another proxy starts the
+/// browser anew, with the same login.
 pub(in crate::routes) async fn change(
     State(app): State<App>,
     PathSession(id): PathSession,
@@ -24,14 +25,25 @@ pub(in crate::routes) async fn change(
     let pace = body.pace("pace")?;
     let ignores = body.has("ignore");
     let ignore = ignore::read(&body)?;
-    if change.is_empty() && !paced && !ignores {
+    let proxied = body.has("proxy");
+    let proxy = route::proxy(&body)?;
+    let calls = body.has("rejectCalls");
+    let reject_calls = route::reject_calls(&body)?;
+    if change.is_empty() && !paced && !ignores && !proxied && !calls {
         return Err(ApiError::invalid(
-            "name what is to be changed: pace, ignore, hibernateAfter, wakeEvery, memorySoftMb, memoryHardMb",
+            "name what is to be changed: pace, ignore, proxy, rejectCalls, hibernateAfter, wakeEvery, memorySoftMb, memoryHardMb",
         ));
     }
     // Judged before anything is changed.
     let care = change.applied(session.info().options.care)?;
+    let same_way = !proxied || session.info().options.proxy == proxy;
     let chosen = session.choose(move |options| {
+        if proxied {
+            options.proxy = proxy;
+        }
+        if calls {
+            options.reject_calls = reject_calls;
+        }
         options.care = care;
         if paced {
             options.pace = pace;
@@ -40,7 +52,8 @@ pub(in crate::routes) async fn change(
             options.ignore = ignore.unwrap_or_default();
         }
     });
-    let info = chosen.await?;
+    // Chrome takes its proxy at its start only.
+    let info = session.relaunch_unless(same_way, chosen.await?).await?;
     let message = format!("Session {id} changed");
     Ok(Json(SessionAnswer::with(message, info)))
 }

@@ -13,7 +13,7 @@ use crate::care::CareChange;
 use crate::error::ApiError;
 use crate::extract::JsonBody;
 use crate::model::SessionAnswer;
-use crate::routes::sessions::ignore;
+use crate::routes::sessions::{ignore, route};
 
 /// `POST /sessions`. Answers at once; the QR comes later. Since sessions are restored at start and
 /// the original's clients create theirs again at each boot, one that exists with the same options
@@ -31,6 +31,8 @@ pub(in crate::routes) async fn create(
         care: CareChange::read(&body)?.applied(Care::default())?,
         pace: body.pace("pace")?,
         ignore: ignore::read(&body)?.unwrap_or_default(),
+        proxy: route::proxy(&body)?,
+        reject_calls: route::reject_calls(&body)?,
     };
     let created = app.manager().create(id, options).await?;
     let info = created.session.info();

@@ -7,3 +7,4 @@ pub(super) mod diagnose;
 mod ignore;
 pub(super) mod login;
 pub(super) mod read;
+mod route;

@@ -6,6 +6,21 @@ const RINGING = new Set([3, 8, "ReceivedCall", "ReceivedCallWithoutOffer", "INCO
 
 const callsTold = new Recent(200);
 
+/** The calls that were told, by id, for whoever turns one away: the newest is the page's active one. */
+const ringing = new Map();
+let lastRinging = null;
+
+function rings(id, peer) {
+  lastRinging = { peer };
+  ringing.set(id, lastRinging);
+  if (ringing.size > 50) ringing.delete(ringing.keys().next().value);
+}
+
+function forgetCall(id) {
+  if (ringing.get(id) === lastRinging) lastRinging = null;
+  ringing.delete(id);
+}
+
 /** Which argument it is depends on the function; the call's fields are set after it is handed over. */
 function callGiven(args) {
   const call = args.find((one) => one && typeof one === "object" && widText(field(one, "peerJid")));
@@ -19,6 +34,7 @@ function tellCall(call) {
   const id = textOrNull(read("id"));
   const from = widText(read("peerJid"));
   if (!id || !from || !callsTold.add(id)) return;
+  rings(id, from);
   const offered = numberOf(read("offerTime"));
   const seen = {
     id,

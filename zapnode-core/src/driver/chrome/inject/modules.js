@@ -126,13 +126,6 @@ const PARTS = {
   presenceAvailable: { feature: "presence", at: [["WAWebPresenceChatAction", "sendPresenceAvailable"]] },
   presenceUnavailable: { feature: "presence", at: [["WAWebPresenceChatAction", "sendPresenceUnavailable"]] },
   sendSeen: { feature: "seen", at: [["WAWebUpdateUnreadChatAction", "sendSeen", "markSeen"]] },
-  markUnread: {
-    feature: "seen",
-    at: [
-      ["WAWebCmd", "Cmd.markChatUnread"],
-      ["WAWebUpdateUnreadChatAction", "markUnread"],
-    ],
-  },
 
   sendEdit: { feature: "edit", at: [["WAWebSendMessageEditAction", "sendMessageEdit", "addAndSendMessageEdit"]] },
   canEditText: { feature: "edit", at: [["WAWebMsgActionCapability", "canEditText"]] },
@@ -211,6 +204,52 @@ const PARTS = {
   toSticker: { afterLogin: true, feature: "stickers of pictures", at: [["WAWebImageUtils", "toWebpSticker"]] },
   downloads: { afterLogin: true, feature: "media download", at: [["WAWebDownloadManager", "downloadManager"]] },
   typeOfMedia: { afterLogin: true, feature: "media download", at: [["WAWebMmsMediaTypes", "getMsgMediaType"]] },
+
+  findBefore: { afterLogin: true, feature: "history", at: [["WAWebDBMessageFindLocal", "msgFindByDirection"]] },
+  archiveChat: { feature: "chats", at: [["WAWebCmd", "Cmd.archiveChat"]] },
+  pinChat: { feature: "chats", at: [["WAWebCmd", "Cmd.pinChat"]] },
+  markUnread: {
+    feature: "chats",
+    at: [
+      ["WAWebCmd", "Cmd.markChatUnread"],
+      ["WAWebUpdateUnreadChatAction", "markUnread"],
+    ],
+  },
+  clearChat: { afterLogin: true, feature: "chats", at: [["WAWebChatClearBridge", "sendClear"]] },
+  deleteChat: { afterLogin: true, feature: "chats", at: [["WAWebDeleteChatAction", "sendDelete"]] },
+  pictures: { feature: "pictures", at: [["WAWebCollections", "ProfilePicThumb"]] },
+  requestPicture: {
+    afterLogin: true,
+    feature: "pictures",
+    at: [["WAWebContactProfilePicThumbBridge", "requestProfilePicFromServer"]],
+  },
+  setPicture: { afterLogin: true, feature: "profile", at: [["WAWebContactProfilePicThumbBridge", "sendSetPicture"]] },
+  deletePicture: {
+    afterLogin: true,
+    feature: "profile",
+    at: [["WAWebContactProfilePicThumbBridge", "requestDeletePicture"]],
+  },
+  getAbout: { afterLogin: true, feature: "about", at: [["WAWebContactStatusBridge", "getStatus"]] },
+  setAbout: { afterLogin: true, feature: "profile", at: [["WAWebContactStatusBridge", "setMyStatus"]] },
+  setName: { afterLogin: true, feature: "profile", at: [["WAWebSetPushnameConnAction", "setPushname"]] },
+  businesses: { feature: "business profiles", at: [["WAWebCollections", "BusinessProfile"]] },
+  blockContact: { afterLogin: true, feature: "blocking", at: [["WAWebBlockContactAction", "blockContact"]] },
+  unblockContact: { afterLogin: true, feature: "blocking", at: [["WAWebBlockContactAction", "unblockContact"]] },
+  contactName: { feature: "names", at: [["WAWebContactGetters", "getName"]] },
+  contactShortName: { feature: "names", at: [["WAWebContactGetters", "getShortName"]] },
+  contactPushName: { feature: "names", at: [["WAWebContactGetters", "getPushname"]] },
+  contactVerifiedName: { feature: "names", at: [["WAWebContactGetters", "getVerifiedName"]] },
+  isMyContact: {
+    feature: "names",
+    at: [
+      ["WAWebFrontendContactGetters", "getIsMyContact"],
+      ["WAWebContactGetters", "getIsMyContact"],
+    ],
+  },
+  voipStack: { afterLogin: true, feature: "rejecting calls", at: [["WAWebVoipStackInterface", "getVoipStackInterface"]] },
+  wap: { afterLogin: true, feature: "rejecting calls", at: [["WAWap", "wap"]] },
+  stanzaId: { afterLogin: true, feature: "rejecting calls", at: [["WAWap", "generateId"]] },
+  castStanza: { afterLogin: true, feature: "rejecting calls", at: [["WADeprecatedSendIq", "deprecatedCastStanza"]] },
 
   lidOf: {
     feature: "identities",

@@ -60,11 +60,3 @@ async function sendSeen(chat) {
     return await invoke("sendSeen", chat, false);
   }
 }
-
-commands.markUnread = async ({ chat: text }, ticket) => {
-  mustBeReady();
-  needed("markUnread");
-  const chat = (await chatByAnyName(text)) ?? (await chatFor(text, ticket));
-  await ticket.wait("the page to mark the chat as unread", invoke("markUnread", chat, true));
-  return null;
-};

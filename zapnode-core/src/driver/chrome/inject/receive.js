@@ -56,16 +56,19 @@ function tell(message) {
   // Read now: the page may change its model before the identities are found.
   const read = guarded("message", () => readMessage(message, id));
   if (!read) return;
-  tellInTurn("message", async () => {
-    const [from, mentions, quoted] = await Promise.all([
-      person(read.from),
-      people(read.mentions),
-      person(read.replyTo?.from),
-    ]);
-    if (!from) return null;
-    const replyTo = read.replyTo && { ...read.replyTo, from: quoted };
-    return { ...read, from, mentions, replyTo };
-  });
+  tellInTurn("message", () => withPeople(read));
+}
+
+/** What was read of a message, with everybody in it under all their names. */
+async function withPeople(read) {
+  const [from, mentions, quoted] = await Promise.all([
+    person(read.from),
+    people(read.mentions),
+    person(read.replyTo?.from),
+  ]);
+  if (!from) return null;
+  const replyTo = read.replyTo && { ...read.replyTo, from: quoted };
+  return { ...read, from, mentions, replyTo };
 }
 
 /** A notice of a group: what happened is its subtype (§5.6). */
