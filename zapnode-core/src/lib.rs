@@ -50,6 +50,7 @@ pub mod chatwoot;
 pub mod driver;
 mod error;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod ignore;
 mod manager;

@@ -96,6 +96,23 @@ pub enum DriverError {
         /// Who was meant.
         recipient: String,
     },
+    /// WhatsApp does not allow this with this message or chat, or no longer. Nothing was done.
+    #[error("{command} is not allowed: {why}")]
+    NotAllowed {
+        /// What was asked.
+        command: &'static str,
+        /// What is in the way.
+        why: String,
+    },
+    /// This account is in no such group.
+    #[error("this account has no group {group}")]
+    GroupUnknown {
+        /// Its id.
+        group: String,
+    },
+    /// The invite leads nowhere: it was never given, or has been revoked.
+    #[error("this invite leads nowhere, or no longer")]
+    InviteUnknown,
     /// The page or WhatsApp said no. Nothing was done.
     #[error("{command} was refused: {reason}")]
     Refused {

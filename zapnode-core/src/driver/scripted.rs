@@ -25,6 +25,7 @@ use crate::message::{
 };
 use crate::options::SessionOptions;
 
+mod groups;
 mod happenings;
 
 /// How long a scripted QR is good for.
@@ -67,6 +68,7 @@ struct State {
     refusing: Option<(Option<u16>, String)>,
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
+    groups: groups::Groups,
 }
 
 #[derive(Debug)]

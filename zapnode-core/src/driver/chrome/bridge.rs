@@ -19,7 +19,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 21] = [
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -37,6 +37,8 @@ const FILES: [(&str, &str); 19] = [
     ("send.js", include_str!("inject/send.js")),
     ("refusals.js", include_str!("inject/refusals.js")),
     ("typing.js", include_str!("inject/typing.js")),
+    ("pictures.js", include_str!("inject/pictures.js")),
+    ("groups.js", include_str!("inject/groups.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -173,7 +175,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    const fn new(name: &'static str, script: &'static str, seconds: u64) -> Self {
+    pub(super) const fn new(name: &'static str, script: &'static str, seconds: u64) -> Self {
         let deadline = Duration::from_secs(seconds);
         Self {
             name,
@@ -253,6 +255,14 @@ impl Command {
                 waited_for: error.message,
                 after: self.deadline,
             },
+            ErrorKind::NotAllowed => DriverError::NotAllowed {
+                command,
+                why: error.message,
+            },
+            ErrorKind::NoGroup => DriverError::GroupUnknown {
+                group: error.message,
+            },
+            ErrorKind::NoInvite => DriverError::InviteUnknown,
             ErrorKind::Blocked => DriverError::ContactBlocked {
                 recipient: error.message,
             },
@@ -291,6 +301,9 @@ enum ErrorKind {
     Missing,
     Moment,
     Nobody,
+    NotAllowed,
+    NoGroup,
+    NoInvite,
     Blocked,
     Timeout,
     Server,
@@ -402,6 +415,9 @@ mod tests {
             matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
+        assert!(matches!(failed("notAllowed"), DriverError::NotAllowed { why, .. } if why == "m"));
+        assert!(matches!(failed("noGroup"), DriverError::GroupUnknown { group } if group == "m"));
+        assert!(matches!(failed("noInvite"), DriverError::InviteUnknown));
         assert!(matches!(
             failed("blocked"),
             DriverError::ContactBlocked { recipient } if recipient == "m"

@@ -57,7 +57,7 @@ pub(crate) struct ChromeConnection {
 impl ChromeConnection {
     /// Refuses unless the session can reach WhatsApp right now: acting in any other state has
     /// disconnected sessions (fact sheet §2.2), and a refusal here means that nothing was done.
-    fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
+    pub(super) fn need_ready(&self, command: &'static str) -> Result<(), DriverError> {
         self.need(command, |link| matches!(link, LinkState::Ready(_)))
     }
 
@@ -307,7 +307,7 @@ fn sent_message(command: Command, answer: &MessageAnswer) -> Result<SentMessage,
     })
 }
 
-fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
+pub(super) fn strange(command: Command, error: &dyn std::error::Error) -> DriverError {
     DriverError::Refused {
         command: command.name,
         reason: format!("the page's answer is strange: {error}"),

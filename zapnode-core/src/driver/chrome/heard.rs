@@ -20,7 +20,7 @@ pub(crate) struct PagePerson {
 }
 
 impl PagePerson {
-    fn read(&self) -> Option<Person> {
+    pub(super) fn read(&self) -> Option<Person> {
         let optional = |text: &Option<String>| text.as_deref().and_then(chat);
         Some(Person {
             id: chat(&self.id)?,

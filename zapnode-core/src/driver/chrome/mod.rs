@@ -34,6 +34,7 @@ mod channel;
 mod connection;
 mod find;
 mod flags;
+mod groups;
 mod heard;
 mod launch;
 mod lease;

@@ -167,6 +167,40 @@ const PARTS = {
     ],
   },
   alternate: { feature: "identities", at: [["WAWebApiContact", "getAlternateUserWid"]] },
+  // Groups (§6.1). The page needs none of it before the login.
+  ...Object.fromEntries(
+    Object.entries({
+      groupMetadata: [["WAWebCollections", "WAWebGroupMetadataCollection", "GroupMetadata"]],
+      queryGroup: [["WAWebGroupQueryJob", "queryAndUpdateGroupMetadataById"]],
+      createGroup: [["WAWebGroupCreateJob", "createGroup"]],
+      addParticipants: [["WASmaxGroupsAddParticipantsRPC", "sendAddParticipantsRPC"]],
+      removeParticipants: [["WAWebModifyParticipantsGroupAction", "removeParticipants"]],
+      promoteParticipants: [["WAWebModifyParticipantsGroupAction", "promoteParticipants"]],
+      demoteParticipants: [["WAWebModifyParticipantsGroupAction", "demoteParticipants"]],
+      setGroupSubject: [["WAWebGroupModifyInfoJob", "setGroupSubject"]],
+      setGroupDescription: [["WAWebGroupModifyInfoJob", "setGroupDescription"]],
+      setGroupProperty: [["WAWebSetPropertyGroupAction", "setGroupProperty"]],
+      inviteCode: [
+        ["WAWebMexFetchGroupInviteCodeJob", "fetchMexGroupInviteCode"],
+        ["WAWebGroupQueryJob", "queryGroupInviteCode"],
+      ],
+      resetInvite: [["WAWebGroupQueryJob", "resetGroupInviteCode"]],
+      queryInvite: [["WAWebGroupQueryJob", "queryGroupInvite"]],
+      joinByInvite: [
+        ["WAWebGroupInviteJob", "joinGroupViaInvite"],
+        ["WAWebGroupQueryJob", "joinGroupViaInvite"],
+      ],
+      joinRequests: [["WAWebApiMembershipApprovalRequestStore", "getMembershipApprovalRequests"]],
+      answerJoinRequest: [["WASmaxGroupsMembershipRequestsActionRPC", "sendMembershipRequestsActionRPC"]],
+      exitGroup: [["WAWebExitGroupAction", "sendExitGroup"]],
+      sendInviteCard: [["WAWebChatSendMessages", "sendGroupInviteMessage"]],
+      userJid: [["WAWebWidToJid", "widToUserJid"]],
+      groupJid: [["WAWebWidToJid", "widToGroupJid"]],
+      pictureThumbs: [["WAWebCollections", "ProfilePicThumb"]],
+      setChatPicture: [["WAWebContactProfilePicThumbBridge", "sendSetPicture"]],
+      deleteChatPicture: [["WAWebContactProfilePicThumbBridge", "requestDeletePicture"]],
+    }).map(([name, at]) => [name, { afterLogin: true, feature: "groups", at }]),
+  ),
 };
 
 /** What lies in a holder under a name; the module itself must be a constructor or a function. */
