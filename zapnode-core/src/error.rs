@@ -61,7 +61,13 @@ pub enum Error {
         /// How far it is.
         state: crate::outbox::MessageState,
     },
-    /// The message left this program: WhatsApp has it, and it is not taken back there.
+    /// Something can be done to a message only once WhatsApp has it.
+    #[error("the message is {} and not on WhatsApp yet", .state.as_str())]
+    NotSentYet {
+        /// How far it is.
+        state: crate::outbox::MessageState,
+    },
+    /// The message may have left this program, and there is nothing on WhatsApp's page to take back.
     #[error("the message is {} and cannot be taken back on WhatsApp", .state.as_str())]
     NotTakenBack {
         /// How far it is.

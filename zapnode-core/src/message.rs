@@ -6,9 +6,11 @@ use time::OffsetDateTime;
 
 use crate::id::{ChatId, InvalidChatId, InvalidPhoneNumber, MessageId, PhoneNumber, WireId};
 
+mod acts;
 mod details;
 mod happenings;
 
+pub use acts::{Activity, PinTime};
 pub use details::{Details, Location, MediaFacts, Person, Quoted};
 pub use happenings::{
     Call, Decryption, Edit, GroupChange, GroupNotice, Reaction, Revoke, RevokedFor, WaitingMessage,

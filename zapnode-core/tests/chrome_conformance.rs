@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
-use zapnode_core::driver::conformance::{self, Change, World};
+use zapnode_core::driver::conformance::{self, Change, Shown, World};
 use zapnode_core::driver::{Driver, StoredLogin};
 use zapnode_core::sandbox::{Sandbox, SandboxOptions};
 use zapnode_core::{PhoneNumber, SessionId, WireId};
@@ -60,6 +60,27 @@ impl World for Simulated {
         let within = Duration::from_secs(20);
         let seen = phone.wait_for_typing(&self.account(), on, within).await;
         seen.expect("the phone shows it");
+    }
+
+    async fn shows(&self, phone: &PhoneNumber, id: &WireId, shown: Shown) {
+        let (phone, account) = (self.sandbox.phone(phone), self.account());
+        let seen = phone.wait_for_message(
+            |message| {
+                message.id == *id
+                    && match &shown {
+                        Shown::Edited(text) => message.edited && message.text == *text,
+                        Shown::Reaction(emoji) => message.reactions.get(&account) == emoji.as_ref(),
+                        Shown::ReplyTo(quoted) => {
+                            message.quoted.as_deref() == Some(quoted.as_str())
+                                && message.fields["quotedMsg"]["body"].is_string()
+                        }
+                        Shown::Revoked => message.revoked,
+                        Shown::Untouched => !message.revoked && !message.deleted,
+                    }
+            },
+            Duration::from_secs(20),
+        );
+        seen.await.expect("the phone shows it so");
     }
 
     async fn remove_device(&self, account: &PhoneNumber) {

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use zapnode_core::driver::conformance::{self, Change, World};
-use zapnode_core::driver::scripted::ScriptedDriver;
+use zapnode_core::driver::conformance::{self, Change, Shown, World};
+use zapnode_core::driver::scripted::{Act, ScriptedDriver};
 use zapnode_core::driver::{Driver, StoredLogin};
+use zapnode_core::message::RevokedFor;
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
 struct Scripted {
@@ -50,6 +51,27 @@ impl World for Scripted {
     async fn sees_typing(&self, phone: &PhoneNumber, on: bool) {
         let typed = self.driver.typed();
         assert_eq!(typed.last(), Some(&(ChatId::from(phone), on)));
+    }
+
+    async fn shows(&self, phone: &PhoneNumber, id: &WireId, shown: Shown) {
+        let acts = self.driver.acts();
+        let last = acts.iter().rev().find(|act| match act {
+            Act::Edited(message, _) | Act::Revoked(message, _) | Act::Reacted(message, _) => {
+                message.wire_id() == *id
+            }
+            _ => false,
+        });
+        match (shown, last) {
+            (Shown::Edited(text), Some(Act::Edited(_, new))) => assert_eq!(*new, text),
+            (Shown::Reaction(emoji), Some(Act::Reacted(_, new))) => assert_eq!(*new, emoji),
+            (Shown::Revoked, Some(Act::Revoked(_, RevokedFor::Everyone)))
+            | (Shown::Untouched, Some(Act::Revoked(_, RevokedFor::Me))) => {}
+            (Shown::ReplyTo(quoted), _) => {
+                let reply = self.driver.reply_of(phone, id);
+                assert_eq!(reply.map(|message| message.wire_id()), Some(quoted));
+            }
+            (shown, last) => panic!("{shown:?} was to be seen, and it is {last:?}"),
+        }
     }
 
     async fn remove_device(&self, _: &PhoneNumber) {

@@ -233,6 +233,11 @@ impl From<Error> for ApiError {
             Error::NotCancellable { .. } | Error::NotTakenBack { .. } => {
                 Self::new(StatusCode::CONFLICT, "message_not_cancellable", text)
             }
+            Error::NotSentYet { .. } => {
+                Self::new(StatusCode::CONFLICT, "message_not_sent", text).hint(
+                    "DELETE /messages/{id} takes it out of the queue; then send what you want instead.",
+                )
+            }
             Error::InvalidMessage(text) => Self::invalid(text),
             Error::InvalidTemplate(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_template", text)
@@ -391,6 +396,15 @@ impl From<DriverError> for ApiError {
             DriverError::MissingParts { .. } | DriverError::Unsupported { .. } => {
                 Self::new(StatusCode::NOT_IMPLEMENTED, "not_supported_by_page", text)
                     .hint("WhatsApp Web has changed; see GET /sessions/{id}/diagnostics.")
+            }
+            DriverError::MessageUnknown { .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "message_not_found",
+                "WhatsApp's page does not know this message",
+            )
+            .hint("It may be deleted there, or older than what the phone has given to the page."),
+            DriverError::NotAllowed { why, .. } => {
+                Self::new(StatusCode::CONFLICT, "not_allowed", why)
             }
             DriverError::WrongMoment { .. } => {
                 Self::new(StatusCode::CONFLICT, "wrong_moment", text)

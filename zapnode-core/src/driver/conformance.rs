@@ -38,6 +38,9 @@ pub trait World: Send + Sync {
     /// Waits, for a bounded time, until `phone` shows that the session's account types (`on`), or
     /// does no more. Panics if it does not come to that.
     async fn sees_typing(&self, phone: &PhoneNumber, on: bool);
+    /// Waits, for a bounded time, until `phone` shows a message so. Panics if it does not come to
+    /// that.
+    async fn shows(&self, phone: &PhoneNumber, id: &WireId, shown: Shown);
     /// The phone `account` removes the device.
     async fn remove_device(&self, account: &PhoneNumber);
     /// The account that logs in.
@@ -57,6 +60,21 @@ pub enum Change {
     React(Option<String>),
     /// Takes it back.
     Revoke,
+}
+
+/// How a phone shows a message that the session's account did something with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// With this text, and as changed.
+    Edited(String),
+    /// With this reaction of the account on it, or none.
+    Reaction(Option<String>),
+    /// As the answer to this message.
+    ReplyTo(WireId),
+    /// As taken back.
+    Revoked,
+    /// As before, though it is gone on the account's own devices.
+    Untouched,
 }
 
 /// Runs the suite.
@@ -122,6 +140,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     send_once(world, &mut session, found.clone()).await;
     shows_typing(world, &session, &found).await;
     let message = receive(world, &mut session).await;
+    changes_messages(world, &mut session, &found, &message).await;
     hears_changes(world, &mut session, &message).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
@@ -156,9 +175,10 @@ async fn send_once(world: &dyn World, session: &mut Session, friend: Contact) {
 }
 
 async fn shows_typing(world: &dyn World, session: &Session, friend: &Contact) {
-    for on in [true, false] {
-        let typing = session.connection.typing(&friend.chat, on).await;
-        typing.expect("typing is shown and ended");
+    use crate::message::Activity::{Paused, Typing};
+    for (activity, on) in [(Typing, true), (Paused, false)] {
+        let shown = session.connection.show_activity(&friend.chat, activity);
+        shown.await.expect("typing is shown and ended");
         world.sees_typing(&world.friend(), on).await;
     }
 }
@@ -181,6 +201,76 @@ async fn receive(world: &dyn World, session: &mut Session) -> MessageId {
         "the writer is named"
     );
     message.id
+}
+
+/// What is done to messages reaches the other side, and is told here too. `theirs` is one of the
+/// friend.
+async fn changes_messages(
+    world: &dyn World,
+    session: &mut Session,
+    friend: &Contact,
+    theirs: &MessageId,
+) {
+    let connection = std::sync::Arc::clone(&session.connection);
+    let phone = world.friend();
+    let reply = OutgoingText {
+        reply_to: Some(theirs.clone()),
+        ..text_to(friend.clone())
+    };
+    let mine = connection.send_text(&reply).await.expect("answered").id;
+    session.server_has(&reply.wire_id).await;
+    let quoted = Shown::ReplyTo(theirs.wire_id());
+    world.shows(&phone, &reply.wire_id, quoted).await;
+
+    connection
+        .edit(&mine, "Melhor assim")
+        .await
+        .expect("edited");
+    let edited = Shown::Edited("Melhor assim".to_owned());
+    world.shows(&phone, &reply.wire_id, edited).await;
+    let told = session.own_change(&mine).await;
+    assert_eq!(told, Change::Edit("Melhor assim".to_owned()));
+    for emoji in [Some("👍"), Some("❤️"), None] {
+        connection.react(theirs, emoji).await.expect("reacted");
+        let emoji = emoji.map(str::to_owned);
+        let shown = Shown::Reaction(emoji.clone());
+        world.shows(&phone, &theirs.wire_id(), shown).await;
+        let told = session.own_change(theirs).await;
+        assert_eq!(told, Change::React(emoji));
+    }
+    let everyone = RevokedFor::Everyone;
+    for refused in [
+        connection.edit(theirs, "não é meu").await,
+        connection.revoke(theirs, everyone).await,
+    ] {
+        let refused = refused.expect_err("somebody else's");
+        assert!(
+            matches!(refused, DriverError::NotAllowed { .. }),
+            "{refused}"
+        );
+    }
+    connection.revoke(&mine, everyone).await.expect("revoked");
+    world.shows(&phone, &reply.wire_id, Shown::Revoked).await;
+    assert_eq!(session.own_change(&mine).await, Change::Revoke);
+    let again = connection.revoke(&mine, everyone).await;
+    again.expect("one that is taken back is no error");
+    let gone = connection.react(&mine, Some("👍")).await;
+    let gone = gone.expect_err("it was taken back");
+    assert!(matches!(gone, DriverError::NotAllowed { .. }), "{gone}");
+
+    let text = text_to(friend.clone());
+    let own = connection.send_text(&text).await.expect("sent").id;
+    session.server_has(&text.wire_id).await;
+    let deleted = connection.revoke(&own, RevokedFor::Me).await;
+    deleted.expect("deleted here");
+    assert_eq!(session.own_change(&own).await, Change::Revoke);
+    world.shows(&phone, &text.wire_id, Shown::Untouched).await;
+    let unknown = connection.revoke(&own, RevokedFor::Me).await;
+    let unknown = unknown.expect_err("it is gone");
+    assert!(
+        matches!(unknown, DriverError::MessageUnknown { .. }),
+        "{unknown}"
+    );
 }
 
 /// What becomes of a message is told of that message, once and in order.
@@ -358,6 +448,21 @@ impl Session {
             .await
             .expect("an answer")
             .expect("on WhatsApp")
+    }
+
+    /// What this account is told to have done with a message.
+    async fn own_change(&mut self, id: &MessageId) -> Change {
+        self.until("word of what was done here", |event| match event {
+            DriverEvent::Edited(edit) if edit.id == *id && edit.from_me => {
+                Some(Change::Edit(edit.text.clone().unwrap_or_default()))
+            }
+            DriverEvent::Reaction(one) if one.message == *id && one.from_me => {
+                Some(Change::React(one.emoji.clone()))
+            }
+            DriverEvent::Revoked(gone) if gone.id == *id && gone.from_me => Some(Change::Revoke),
+            _ => None,
+        })
+        .await
     }
 
     async fn server_has(&mut self, wire_id: &WireId) {

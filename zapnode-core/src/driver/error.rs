@@ -96,6 +96,12 @@ pub enum DriverError {
         /// Who was meant.
         recipient: String,
     },
+    /// The page has no such message.
+    #[error("the page does not know the message {message}")]
+    MessageUnknown {
+        /// Its whole key.
+        message: String,
+    },
     /// WhatsApp does not allow this with this message or chat, or no longer. Nothing was done.
     #[error("{command} is not allowed: {why}")]
     NotAllowed {

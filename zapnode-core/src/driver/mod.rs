@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::{
-    AckChange, Call, Contact, Edit, GroupNotice, IncomingMessage, OutgoingText, Reaction,
-    Recipient, Revoke, SentMessage, WaitingMessage,
+    AckChange, Activity, Call, Contact, Edit, GroupNotice, IncomingMessage, OutgoingText, PinTime,
+    Reaction, Recipient, Revoke, RevokedFor, SentMessage, WaitingMessage,
 };
 use crate::options::SessionOptions;
 
@@ -131,12 +131,67 @@ pub trait Connection: GroupConnection + Any + Debug + Send + Sync {
     /// By situation.
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError>;
 
-    /// Shows the chat's members that this account is typing, or that it stopped. WhatsApp ends it by
-    /// itself after about 25 s.
+    /// Gives a message of this account another text, or a medium another caption. Returns when the
+    /// message has it; it is also told as [`DriverEvent::Edited`]. A message that has this text
+    /// already is left as it is.
+    ///
+    /// # Errors
+    /// [`DriverError::MessageUnknown`], [`DriverError::NotAllowed`] for one that WhatsApp does not
+    /// let this account change (any more), else by situation.
+    async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError>;
+
+    /// Takes a message back for everyone (this account's own, or as an admin of the group somebody
+    /// else's), or deletes it on this account's devices only. Returns when it is gone; it is also
+    /// told as [`DriverEvent::Revoked`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit). One that was taken back for everyone before is no error.
+    async fn revoke(&self, message: &MessageId, whose: RevokedFor) -> Result<(), DriverError>;
+
+    /// Puts this account's reaction on a message, in place of an earlier one, or takes it away.
+    /// Returns when WhatsApp has it; it is also told as [`DriverEvent::Reaction`].
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn react(&self, message: &MessageId, emoji: Option<&str>) -> Result<(), DriverError>;
+
+    /// Stars a message for this account, or takes the star away.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn star(&self, message: &MessageId, on: bool) -> Result<(), DriverError>;
+
+    /// Pins a message in its chat for everyone there, or (`None`) unpins it.
+    ///
+    /// # Errors
+    /// As [`edit`](Self::edit).
+    async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError>;
+
+    /// Marks everything in a chat as seen: its writers are told, as the account's settings allow. A
+    /// chat that the account does not have yet has nothing to be seen.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError>;
+
+    /// Marks a chat as unread, for this account's own devices.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError>;
+
+    /// Shows the chat's members what this account does just now.
     ///
     /// # Errors
     /// By situation; whoever asks can go on without.
-    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError>;
+    async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError>;
+
+    /// Shows this account as available, or not. It is not at the start, so that the phone keeps
+    /// ringing; it holds until it is changed or the session is loaded anew.
+    ///
+    /// # Errors
+    /// By situation.
+    async fn set_available(&self, on: bool) -> Result<(), DriverError>;
 
     /// How things stand right now, by the page's own word. Also the heartbeat: an answer proves
     /// that the session is alive.

@@ -21,12 +21,16 @@ use super::{
 };
 use crate::id::{ChatId, MessageId, PhoneNumber, SessionId, WireId};
 use crate::message::{
-    Ack, AckChange, Contact, Details, IncomingMessage, OutgoingText, Recipient, SentMessage,
+    Ack, AckChange, Activity, Contact, Details, IncomingMessage, OutgoingText, PinTime, Recipient,
+    RevokedFor, SentMessage,
 };
 use crate::options::SessionOptions;
 
+mod acts;
 mod groups;
 mod happenings;
+
+pub use acts::Act;
 
 /// How long a scripted QR is good for.
 pub const QR_VALID_FOR: Duration = Duration::from_secs(20);
@@ -55,15 +59,19 @@ struct State {
     /// How often each wire id reached a page.
     handed_over: HashMap<WireId, usize>,
     /// What each login's page keeps across a close, as a real one does on its disk.
-    kept: HashMap<PathBuf, HashMap<WireId, SentMessage>>,
+    kept: HashMap<PathBuf, Memory>,
     open_failures: Vec<DriverError>,
     opened: usize,
     reloaded: usize,
     hold_opening: bool,
     hold_acks: bool,
-    /// Who was shown that an account types, or that it stopped.
-    typed: Vec<(ChatId, bool)>,
+    /// Which message each wire id answers.
+    replies: HashMap<WireId, MessageId>,
+    /// What sessions did besides sending, in order.
+    acts: Vec<Act>,
     typing_fails: bool,
+    /// The part that every act finds missing.
+    lacking: Option<String>,
     /// Sends are refused by the server with this number and these words.
     refusing: Option<(Option<u16>, String)>,
     refuse_options: Option<fn() -> DriverError>,
@@ -79,10 +87,19 @@ struct Page {
     inside: Mutex<Inside>,
 }
 
+/// The messages that a page knows.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    sent: HashMap<WireId, SentMessage>,
+    heard: HashSet<MessageId>,
+    /// Those that were taken back for everyone.
+    revoked: HashSet<MessageId>,
+}
+
 #[derive(Debug, Default)]
 struct Inside {
     account: Option<PhoneNumber>,
-    messages: HashMap<WireId, SentMessage>,
+    memory: Memory,
     closed: bool,
     stalled: bool,
     /// The next look finds messages that were not told.
@@ -141,7 +158,13 @@ impl ScriptedDriver {
 
     /// Where typing was shown (`true`) and ended, in order.
     pub fn typed(&self) -> Vec<(ChatId, bool)> {
-        self.state().typed.clone()
+        let acts = self.acts().into_iter();
+        acts.filter_map(|act| match act {
+            Act::Showed(chat, Activity::Typing) => Some((chat, true)),
+            Act::Showed(chat, Activity::Paused) => Some((chat, false)),
+            _ => None,
+        })
+        .collect()
     }
 
     /// From now on WhatsApp's server refuses what is handed over, with this number and these words;
@@ -183,6 +206,14 @@ impl ScriptedDriver {
         let mine = state.delivered.iter().filter(|(to, _, _)| to == phone);
         mine.map(|(_, id, text)| (id.clone(), text.clone()))
             .collect()
+    }
+
+    /// The message that one which `phone` received answers.
+    pub fn reply_of(&self, phone: &PhoneNumber, wire_id: &WireId) -> Option<MessageId> {
+        let state = self.state();
+        let has = |(to, id, _): &(PhoneNumber, WireId, String)| to == phone && id == wire_id;
+        let received = state.delivered.iter().any(has);
+        state.replies.get(wire_id).filter(|_| received).cloned()
     }
 
     /// How often a message was handed to a page that took it.
@@ -256,7 +287,7 @@ impl ScriptedDriver {
     pub fn acknowledge_untold(&self, session: &SessionId, wire_id: &WireId, ack: Ack) -> MessageId {
         let page = self.page(session);
         let mut inside = lock(&page.inside);
-        let Some(message) = inside.messages.get_mut(wire_id) else {
+        let Some(message) = inside.memory.sent.get_mut(wire_id) else {
             panic!("{session} has no message {wire_id}");
         };
         message.ack = ack;
@@ -339,7 +370,7 @@ impl ScriptedDriver {
         let messages = {
             let mut inside = lock(&page.inside);
             inside.ended = true;
-            inside.messages.clone()
+            inside.memory.clone()
         };
         let mut state = self.state();
         state.kept.insert(page.folder.clone(), messages);
@@ -365,6 +396,7 @@ impl ScriptedDriver {
 
 impl Page {
     async fn tell(&self, event: DriverEvent) {
+        self.remember(&event);
         // A session that is being closed no longer listens.
         let _ = self.events.send(event).await;
     }
@@ -402,7 +434,7 @@ impl Driver for ScriptedDriver {
                 events,
                 inside: Mutex::new(Inside {
                     account: state.logins.get(&folder).cloned(),
-                    messages: state.kept.get(&folder).cloned().unwrap_or_default(),
+                    memory: state.kept.get(&folder).cloned().unwrap_or_default(),
                     ..Inside::default()
                 }),
                 folder,
@@ -443,7 +475,8 @@ impl ScriptedDriver {
             return;
         }
         let pending: Vec<_> = lock(&page.inside)
-            .messages
+            .memory
+            .sent
             .values_mut()
             .filter(|message| message.ack == Ack::Pending)
             .map(|message| {
@@ -576,7 +609,11 @@ impl Connection for ScriptedConnection {
         }
         let id = message_id(true, &text.chat, &text.wire_id);
         let held = self.driver.state().hold_acks;
-        let known = lock(&self.page.inside).messages.get(&text.wire_id).cloned();
+        let known = lock(&self.page.inside)
+            .memory
+            .sent
+            .get(&text.wire_id)
+            .cloned();
         if let Some(known) = known.filter(|known| known.ack != Ack::Failed) {
             return Ok(known);
         }
@@ -585,7 +622,8 @@ impl Connection for ScriptedConnection {
             ack: Ack::Pending,
         };
         lock(&self.page.inside)
-            .messages
+            .memory
+            .sent
             .insert(text.wire_id.clone(), sent.clone());
         *self
             .driver
@@ -595,8 +633,11 @@ impl Connection for ScriptedConnection {
             .or_default() += 1;
         let refusing = self.driver.state().refusing.clone();
         if let Some((status, words)) = refusing {
-            if let Some(message) = lock(&self.page.inside).messages.get_mut(&text.wire_id) {
-                message.ack = Ack::Failed;
+            {
+                let sent = &mut lock(&self.page.inside).memory.sent;
+                if let Some(message) = sent.get_mut(&text.wire_id) {
+                    message.ack = Ack::Failed;
+                }
             }
             self.driver.world.changed.notify_waiters();
             let refusal = SendRefusal {
@@ -610,6 +651,10 @@ impl Connection for ScriptedConnection {
                 .tell(DriverEvent::Ack(AckChange { id, ack }))
                 .await;
             return Ok(sent);
+        }
+        if let Some(quoted) = &text.reply_to {
+            let (id, quoted) = (text.wire_id.clone(), quoted.clone());
+            self.driver.state().replies.insert(id, quoted);
         }
         if let Some(phone) = text.chat.phone() {
             let mut state = self.driver.state();
@@ -635,20 +680,61 @@ impl Connection for ScriptedConnection {
 
     async fn find_message(&self, id: &MessageId) -> Result<Option<SentMessage>, DriverError> {
         self.alive("find message").await?;
-        Ok(lock(&self.page.inside).messages.get(&id.wire_id()).cloned())
+        let inside = lock(&self.page.inside);
+        Ok(inside.memory.sent.get(&id.wire_id()).cloned())
     }
 
-    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
-        self.alive("typing").await?;
-        self.account("typing")?;
-        let mut state = self.driver.state();
-        if state.typing_fails {
+    async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError> {
+        self.edit_message(message, text).await
+    }
+
+    async fn revoke(&self, message: &MessageId, whose: RevokedFor) -> Result<(), DriverError> {
+        self.revoke_message(message, whose).await
+    }
+
+    async fn react(&self, message: &MessageId, emoji: Option<&str>) -> Result<(), DriverError> {
+        self.react_to_message(message, emoji).await
+    }
+
+    async fn star(&self, message: &MessageId, on: bool) -> Result<(), DriverError> {
+        self.to_message("star", message).await?;
+        self.did(Act::Starred(message.clone(), on));
+        Ok(())
+    }
+
+    async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError> {
+        self.to_message("pin", message).await?;
+        self.did(Act::Pinned(message.clone(), time));
+        Ok(())
+    }
+
+    async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {
+        self.may_act("mark seen").await?;
+        self.did(Act::Seen(chat.clone()));
+        Ok(())
+    }
+
+    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError> {
+        self.may_act("mark unread").await?;
+        self.did(Act::Unread(chat.clone()));
+        Ok(())
+    }
+
+    async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError> {
+        self.may_act("typing").await?;
+        if self.driver.state().typing_fails {
             return Err(DriverError::Unsupported {
                 feature: "typing",
                 part: "the script".to_owned(),
             });
         }
-        state.typed.push((chat.clone(), on));
+        self.did(Act::Showed(chat.clone(), activity));
+        Ok(())
+    }
+
+    async fn set_available(&self, on: bool) -> Result<(), DriverError> {
+        self.may_act("presence").await?;
+        self.did(Act::Available(on));
         Ok(())
     }
 

@@ -79,6 +79,7 @@ pub(crate) fn appeared(
         reply_to: details.reply_to.as_ref().map(|quoted| ReplyTo {
             id: quoted.id.clone(),
             participant: quoted.from.as_ref().map(|person| person.id.clone()),
+            body: quoted.text.clone(),
         }),
         mentioned_ids: details.mentions.iter().map(|m| m.id.clone()).collect(),
         location: details.location.clone(),

@@ -154,6 +154,9 @@ pub struct ReplyTo {
     pub id: WireId,
     /// Who wrote it.
     pub participant: Option<ChatId>,
+    /// Its text or caption, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 /// `message.ack`.

@@ -67,6 +67,12 @@ pub struct Quoted {
     pub id: WireId,
     /// Who wrote it.
     pub from: Option<Person>,
+    /// WhatsApp's word for its kind, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its text or caption, as far as the answer carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// What is known of a medium before it is loaded. All of it is the sender's word.

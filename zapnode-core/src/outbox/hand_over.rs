@@ -11,7 +11,7 @@ use super::pace::typing_time;
 use super::queue::Item;
 use crate::driver::{Connection, DriverError};
 use crate::id::{ChatId, MessageId};
-use crate::message::{Contact, OutgoingText, SentMessage};
+use crate::message::{Activity, Contact, OutgoingText, SentMessage};
 use crate::person::Person;
 use crate::session::handle::Shared;
 use crate::store::{Beginning, Begun, StoreError};
@@ -116,10 +116,11 @@ async fn begin_bulk(
 
 /// Shows "typing" for as long as somebody would take. Without it the message goes all the same.
 async fn type_for_a_while(connection: &dyn Connection, chat: &ChatId, text: &str) {
-    match connection.typing(chat, true).await {
+    match connection.show_activity(chat, Activity::Typing).await {
         Ok(()) => {
             tokio::time::sleep(typing_time(text)).await;
-            if let Err(error) = connection.typing(chat, false).await {
+            let over = connection.show_activity(chat, Activity::Paused).await;
+            if let Err(error) = over {
                 tracing::debug!(%error, "typing could not be ended");
             }
         }

@@ -61,6 +61,23 @@ pub struct PhoneMessage {
     /// Who has which reaction on it.
     #[serde(default)]
     pub reactions: BTreeMap<PhoneNumber, String>,
+    /// What else was done to it.
+    #[serde(default)]
+    pub marks: Marks,
+}
+
+/// What was done to a message besides reactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Marks {
+    /// Whether this account starred it.
+    pub starred: bool,
+    /// Until when it is pinned in its chat, in Unix seconds.
+    pub pinned_until: Option<i64>,
+    /// In a poll: who chose which options, by their place.
+    pub votes: BTreeMap<PhoneNumber, Vec<u32>>,
+    /// To an event: who answered what, by WhatsApp's number (fact sheet §4.6).
+    pub answers: BTreeMap<PhoneNumber, u8>,
 }
 
 impl PhoneMessage {
@@ -83,6 +100,9 @@ pub(super) struct Account {
     pub(super) lid: String,
     pub(super) online: bool,
     pub(super) messages: Vec<PhoneMessage>,
+    /// The chats that were marked as unread.
+    #[serde(default)]
+    pub(super) unread: Vec<Place>,
     #[serde(skip)]
     places: HashMap<(WireId, bool), usize>,
 }
@@ -96,6 +116,7 @@ impl Account {
             lid: lid_of(number),
             online: true,
             messages: Vec::new(),
+            unread: Vec::new(),
             places: HashMap::new(),
         }
     }
@@ -185,6 +206,19 @@ pub(super) enum Item {
         emoji: String,
         at_ms: i64,
     },
+    /// A message was starred on this account, or is no more.
+    Star { id: WireId, from_me: bool },
+    /// A message was pinned in its chat, or unpinned.
+    Pin {
+        id: WireId,
+        from_me: bool,
+        by: PhoneNumber,
+        pin: WireId,
+        at_ms: i64,
+        seconds: u32,
+    },
+    /// A chat was marked as unread.
+    Unread { chat: Place },
     /// What was on the phone before this device was linked.
     History,
 }

@@ -18,7 +18,7 @@ use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
 /// The acts of a phone that this file knows.
-pub(super) const ACTS: &str = "edit, revoke, delete, react, call, group";
+pub(super) const ACTS: &str = "edit, revoke, delete, react, star, pin, call, group";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +53,20 @@ struct ReactBody {
     id: String,
     #[serde(default)]
     emoji: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StarBody {
+    id: String,
+    on: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PinBody {
+    id: String,
+    seconds: u32,
 }
 
 #[derive(Deserialize)]
@@ -185,6 +199,14 @@ pub(super) async fn act(
         "react" => {
             let ReactBody { id, emoji } = body_of(body)?;
             phone.react(&wire_id_of(&id)?, &emoji).await?;
+        }
+        "star" => {
+            let StarBody { id, on } = body_of(body)?;
+            phone.star(&wire_id_of(&id)?, on).await?;
+        }
+        "pin" => {
+            let PinBody { id, seconds } = body_of(body)?;
+            phone.pin(&wire_id_of(&id)?, seconds).await?;
         }
         "call" => {
             let CallBody { to, video } = body_of(body)?;

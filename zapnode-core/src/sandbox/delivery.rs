@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::account::{Item, PhoneMessage};
+use super::account::{Item, Marks, PhoneMessage};
 use super::faults::Hold;
 use super::groups::Place;
 use super::wire::ToPage;
@@ -115,6 +115,7 @@ impl World {
             revoked: false,
             deleted: false,
             reactions: BTreeMap::new(),
+            marks: Marks::default(),
         };
         let incoming = PhoneMessage {
             chat: sender.clone(),
@@ -215,6 +216,8 @@ impl World {
 
     /// Everything in a chat is read, on the phone or on one of its devices.
     pub(super) fn read(&mut self, reader: &PhoneNumber, chat: &Place, device: Option<&str>) {
+        let marked = self.account(reader).unread.iter().any(|one| one == chat);
+        self.account(reader).unread.retain(|one| one != chat);
         let unread: Vec<WireId> = self
             .account(reader)
             .messages
@@ -222,7 +225,7 @@ impl World {
             .filter(|message| !message.from_me && message.place() == *chat && message.ack < 3)
             .map(|message| message.id.clone())
             .collect();
-        if unread.is_empty() {
+        if unread.is_empty() && !marked {
             return;
         }
         for id in &unread {

@@ -120,6 +120,15 @@ positions! {
     }
 }
 positions! {
+    /// How a reaction is sent (fact sheet §8.1).
+    ReactionSend {
+        /// By `sendReactionToMsg`.
+        Named,
+        /// The module itself is called, as before 2026-03.
+        Itself,
+    }
+}
+positions! {
     /// Where a server's refusal (`ServerStatusCodeError`) has its number.
     RefusalNumber {
         /// In a field.
@@ -322,6 +331,12 @@ pub struct Faults {
     pub messages_carry_number: bool,
     /// The arguments of `sendSeen`.
     pub send_seen: SendSeen,
+    /// How a reaction is sent.
+    pub reaction_send: ReactionSend,
+    /// For how many seconds a message may be edited.
+    pub edit_seconds: u64,
+    /// For how many seconds a message may be taken back for everyone.
+    pub revoke_seconds: u64,
     /// So many old messages are added in one go, once after the sync and when this is set.
     pub history_burst: u32,
     /// What came while the page was away is added as history is, without `isNewMsg`.
@@ -392,6 +407,9 @@ impl Default for Faults {
             addressing: Addressing::default(),
             messages_carry_number: false,
             send_seen: SendSeen::default(),
+            reaction_send: ReactionSend::default(),
+            edit_seconds: 900,
+            revoke_seconds: 216_000,
             history_burst: 0,
             backlog_as_history: false,
             ciphertext: Ciphertext::default(),

@@ -27,11 +27,33 @@ impl World {
                 ack: *ack,
             },
             Item::Seen { chat } => ItemFrame::Seen {
-                chat: match chat {
-                    Place::Person(person) => self.addresses(person).0,
-                    Place::Group(group) => group.to_string(),
-                },
+                chat: self.place_address(chat),
             },
+            Item::Unread { chat } => ItemFrame::Unread {
+                chat: self.place_address(chat),
+            },
+            Item::Star { id, from_me } => ItemFrame::Star {
+                key: self.key_frame(owner, id, *from_me)?,
+                on: self.account(owner).find(id, *from_me)?.marks.starred,
+            },
+            Item::Pin {
+                id,
+                from_me,
+                by,
+                pin,
+                at_ms,
+                seconds,
+            } => {
+                let key = self.key_frame(owner, id, *from_me)?;
+                ItemFrame::Pin {
+                    by: self.address_beside(&key, by),
+                    by_me: by == owner,
+                    key,
+                    pin: pin.clone(),
+                    at_ms: *at_ms,
+                    seconds: *seconds,
+                }
+            }
             Item::History => {
                 let messages = self.account(owner).messages.clone();
                 let shown = messages.iter().filter(|message| !message.deleted);
@@ -128,6 +150,7 @@ impl World {
             at: message.at.unix_timestamp(),
             ack: message.ack,
             quoted: message.quoted.clone(),
+            starred: message.marks.starred,
             quoted_from: quoted_from.map(|person| within(&person)),
             participant: grouped.then(|| within(&writer)),
             subtype: notice.map(|notice| notice.word.clone()),
@@ -182,6 +205,13 @@ impl World {
             format!("{}@lid", self.account(person).lid)
         } else {
             format!("{person}@c.us")
+        }
+    }
+
+    fn place_address(&mut self, place: &Place) -> String {
+        match place {
+            Place::Person(person) => self.addresses(person).0,
+            Place::Group(group) => group.to_string(),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use time::OffsetDateTime;
 
-use super::account::{Item, PhoneMessage};
+use super::account::{Item, Marks, PhoneMessage};
 use super::faults::Addressing;
 use super::phone::PhoneError;
 use super::world::World;
@@ -310,6 +310,7 @@ impl World {
             revoked: false,
             deleted: false,
             reactions: BTreeMap::new(),
+            marks: Marks::default(),
         };
         let members = self.groups.get(group).map(|group| group.members.keys());
         let mut everybody: Vec<_> = members.into_iter().flatten().cloned().collect();

@@ -10,13 +10,13 @@ use super::wire::{CallFrame, ToPage};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 impl World {
     /// Whose phones have a message that is on `owner`'s phone, and whether it is their own.
-    fn holders(&self, owner: &PhoneNumber, id: &WireId) -> Vec<(PhoneNumber, bool)> {
+    pub(super) fn holders(&self, owner: &PhoneNumber, id: &WireId) -> Vec<(PhoneNumber, bool)> {
         let holds = |number: &PhoneNumber, from_me| {
             let account = self.accounts.get(number)?;
             let message = account.find(id, from_me)?;

@@ -31,6 +31,8 @@
 //! | `POST phones/{number}/edit` | `{"id","text"}` | changes a message it wrote |
 //! | `POST phones/{number}/revoke`, `/delete` | `{"id"}` | takes a message back for everyone, or deletes it here |
 //! | `POST phones/{number}/react` | `{"id","emoji"}` | reacts; an empty emoji takes that away |
+//! | `POST phones/{number}/star` | `{"id","on"}` | stars a message, or takes the star away |
+//! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
 //! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
@@ -46,6 +48,7 @@
 //! begin with 000; an account comes to be when its number is first used.
 
 mod account;
+mod acts;
 mod control;
 mod control_acts;
 mod delivery;
@@ -67,11 +70,11 @@ mod tests;
 mod wire;
 mod world;
 
-pub use account::PhoneMessage;
+pub use account::{Marks, PhoneMessage};
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
     Faults, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
-    ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
+    ReactionSend, ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
 };
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use phone::{Phone, PhoneError, WaitingQr};

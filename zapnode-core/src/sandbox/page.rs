@@ -20,6 +20,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("messages.js", include_str!("page/messages.js")),
     ("happenings.js", include_str!("page/happenings.js")),
     ("send.js", include_str!("page/send.js")),
+    ("actions.js", include_str!("page/actions.js")),
     ("extras.js", include_str!("page/extras.js")),
     ("faults.js", include_str!("page/faults.js")),
     ("session.js", include_str!("page/session.js")),

@@ -12,7 +12,7 @@ use super::groups::Place;
 use super::hub::Hub;
 use super::phone_acts::Draft;
 use super::qr::{InvalidQrText, QrText};
-use super::wire::ToPage;
+use super::wire::{ChatState, ToPage};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
@@ -187,7 +187,16 @@ impl Phone {
 
     /// Whether it shows that `writer` is typing now.
     pub fn sees_typing(&self, writer: &PhoneNumber) -> bool {
-        let look = |world: &World| world.sees_typing(&self.number, writer, Instant::now());
+        self.sees(writer) == ChatState::Composing
+    }
+
+    /// Whether it shows that `writer` is recording a voice note now.
+    pub fn sees_recording(&self, writer: &PhoneNumber) -> bool {
+        self.sees(writer) == ChatState::Recording
+    }
+
+    fn sees(&self, writer: &PhoneNumber) -> ChatState {
+        let look = |world: &World| world.sees(&self.number, writer, Instant::now());
         self.hub.look(look)
     }
 
@@ -201,14 +210,28 @@ impl Phone {
         on: bool,
         within: Duration,
     ) -> Result<(), PhoneError> {
+        self.wait_until(|phone| phone.sees_typing(writer) == on, within)
+            .await
+    }
+
+    /// Waits until something holds of this phone.
+    ///
+    /// # Errors
+    /// When it does not within the time.
+    pub async fn wait_until(
+        &self,
+        holds: impl Fn(&Self) -> bool,
+        within: Duration,
+    ) -> Result<(), PhoneError> {
         let mut changes = self.hub.changes();
         let wait = async {
             loop {
                 changes.mark_unchanged();
-                if self.sees_typing(writer) == on {
+                if holds(self) {
                     return;
                 }
                 if changes.changed().await.is_err() {
+                    // The sandbox has ended; the deadline says so.
                     std::future::pending::<()>().await;
                 }
             }

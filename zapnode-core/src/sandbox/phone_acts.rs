@@ -67,6 +67,12 @@ impl Phone {
             return Err(PhoneError::NotOnWhatsApp);
         }
         let id = phone_wire_id();
+        let mut fields = draft.fields;
+        if let Some(quoted) = &draft.quoted
+            && let Some(carried) = self.hub.look(|world| world.quoted(self.number(), quoted))
+        {
+            fields.entry("quotedMsg").or_insert(carried);
+        }
         let sending = Sending {
             id: id.clone(),
             to,
@@ -74,7 +80,7 @@ impl Phone {
             kind: draft.kind,
             quoted: draft.quoted.map(|id| id.to_string()),
             mentions: draft.mentions,
-            fields: draft.fields,
+            fields,
             unknown_sender: false,
         };
         self.hub
@@ -120,6 +126,36 @@ impl Phone {
     pub async fn react(&self, id: &WireId, emoji: &str) -> Result<(), PhoneError> {
         self.hub
             .change(|world| world.react(self.number(), id, emoji))
+    }
+
+    /// Stars a message on this account, or takes the star away.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn star(&self, id: &WireId, on: bool) -> Result<(), PhoneError> {
+        self.hub.change(|world| world.star(self.number(), id, on))
+    }
+
+    /// Pins a message in its chat for so many seconds; 0 unpins it.
+    ///
+    /// # Errors
+    /// When there is no such message.
+    pub async fn pin(&self, id: &WireId, seconds: u32) -> Result<(), PhoneError> {
+        self.hub
+            .change(|world| world.pin(self.number(), id, seconds))
+    }
+
+    /// Whether a chat is marked as unread on it.
+    pub fn is_marked_unread(&self, chat: &Place) -> bool {
+        self.hub.look(|world| {
+            let account = world.accounts.get(self.number());
+            account.is_some_and(|account| account.unread.contains(chat))
+        })
+    }
+
+    /// Whether a linked device shows this account as available.
+    pub fn is_available(&self) -> bool {
+        self.hub.look(|world| world.is_available(self.number()))
     }
 
     /// Calls a person or a group; gives the call's id. It rings on the pages that run.

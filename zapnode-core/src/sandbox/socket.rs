@@ -164,10 +164,27 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
             };
             match other {
                 FromPage::Got { n } => world.got(&device, n),
-                FromPage::ChatState { chat, composing } => {
+                FromPage::ChatState { chat, state } => {
                     if let Some(reader) = world.person(&chat) {
                         let now = Instant::now();
-                        world.chat_state(connection, (reader, me), composing, now);
+                        world.chat_state(connection, (reader, me), state, now);
+                    }
+                }
+                FromPage::Act {
+                    req,
+                    id,
+                    from_me,
+                    act,
+                } => {
+                    let error = match WireId::new(&id) {
+                        Ok(id) => world.act(&me, &id, from_me, act).err(),
+                        Err(_) => Some("no such message"),
+                    };
+                    world.tell(connection, ToPage::Done { req, error });
+                }
+                FromPage::Unread { chat } => {
+                    if let Some(chat) = world.place(&chat) {
+                        world.mark_unread(&me, chat);
                     }
                 }
                 FromPage::Presence { available } => {
@@ -192,6 +209,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     kind,
                     quoted,
                     mentions,
+                    fields,
                 } => {
                     let (Ok(id), Some(recipient)) = (WireId::new(&id), world.place(&to)) else {
                         return;
@@ -217,7 +235,7 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                         kind,
                         quoted,
                         mentions: mentions.collect(),
-                        fields: serde_json::Map::new(),
+                        fields,
                         unknown_sender,
                     };
                     world.send(&me, Some(&device), sending);

@@ -37,9 +37,21 @@ pub(super) enum FromPage {
         quoted: Option<String>,
         #[serde(default)]
         mentions: Vec<String>,
+        /// What its kind has besides.
+        #[serde(default)]
+        fields: serde_json::Map<String, serde_json::Value>,
     },
-    /// Somebody types in a chat, or stopped.
-    ChatState { chat: String, composing: bool },
+    /// Something is done to a message that is there; answered by [`ToPage::Done`].
+    Act {
+        req: u64,
+        id: String,
+        from_me: bool,
+        act: Act,
+    },
+    /// A chat is marked as unread.
+    Unread { chat: String },
+    /// Somebody types or records in a chat, or stopped.
+    ChatState { chat: String, state: ChatState },
     /// The account is shown as being there, or away.
     Presence { available: bool },
     /// The page asks for messages that it could not decrypt.
@@ -52,6 +64,27 @@ pub(super) enum FromPage {
     Logout,
     /// The page acted during its first sync, for which WhatsApp unlinks a device.
     Misbehaved,
+}
+
+/// What is done to a message.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "a", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(super) enum Act {
+    Edit { body: String },
+    Revoke,
+    Delete,
+    React { emoji: String },
+    Star { on: bool },
+    Pin { seconds: u32 },
+}
+
+/// What somebody is shown to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum ChatState {
+    Composing,
+    Recording,
+    Paused,
 }
 
 /// A frame to the page.
@@ -84,6 +117,11 @@ pub(super) enum ToPage {
     Refused { id: String, status: u16 },
     /// The account is banned for a time.
     Banned,
+    /// The answer to [`FromPage::Act`]; with a reason when the servers do not do it.
+    Done {
+        req: u64,
+        error: Option<&'static str>,
+    },
     /// The answer to [`FromPage::Hold`].
     Hold { req: u64 },
     /// Something that is kept until the device confirms its number.
@@ -151,6 +189,19 @@ pub(super) enum ItemFrame {
     },
     /// A message was deleted on this account.
     Delete { key: KeyFrame },
+    /// A message was starred, or is no more.
+    Star { key: KeyFrame, on: bool },
+    /// A row of the page's table of pins.
+    Pin {
+        key: KeyFrame,
+        pin: WireId,
+        by: String,
+        by_me: bool,
+        at_ms: i64,
+        seconds: u32,
+    },
+    /// The chat was marked as unread.
+    Unread { chat: String },
     /// A row of the page's table of reactions.
     Reaction {
         key: KeyFrame,
@@ -235,4 +286,5 @@ pub(super) struct MsgFrame {
     pub(super) quoted_from: Option<String>,
     pub(super) fields: serde_json::Map<String, serde_json::Value>,
     pub(super) revoked: bool,
+    pub(super) starred: bool,
 }

@@ -11,7 +11,7 @@ use super::account::{Account, Device};
 use super::faults::{Addressing, Faults, Hold, Servers};
 use super::groups::{Group, GroupId, Place};
 use super::linking::Pairing;
-use super::wire::{Person, ToPage};
+use super::wire::{ChatState, Person, ToPage};
 use crate::id::PhoneNumber;
 
 /// How long somebody is shown as typing if nothing more comes (fact sheet §4.7).
@@ -59,7 +59,7 @@ pub(super) struct World {
     pub(super) connections: BTreeMap<u64, Connection>,
     last_connection: u64,
     /// Who sees whom typing, and since when.
-    typing: BTreeMap<(PhoneNumber, PhoneNumber), Instant>,
+    typing: BTreeMap<(PhoneNumber, PhoneNumber), (ChatState, Instant)>,
     pub(super) faults: Faults,
     pub(super) faults_revision: u64,
     /// How many messages have come to where [`Faults::hold`] holds them, since it was turned there.
@@ -293,29 +293,38 @@ impl World {
         &mut self,
         connection: u64,
         (reader, writer): (PhoneNumber, PhoneNumber),
-        composing: bool,
+        state: ChatState,
         now: Instant,
     ) {
         let available = self
             .connections
             .get(&connection)
             .is_some_and(|c| c.available);
-        if !composing {
+        if state == ChatState::Paused {
             self.typing.remove(&(reader, writer));
         } else if available {
-            self.typing.insert((reader, writer), now);
+            self.typing.insert((reader, writer), (state, now));
         }
     }
 
-    /// Whether `reader` sees `writer` typing.
-    pub(super) fn sees_typing(
+    /// What `reader` sees `writer` do: typing or recording, or nothing.
+    pub(super) fn sees(
         &self,
         reader: &PhoneNumber,
         writer: &PhoneNumber,
         now: Instant,
-    ) -> bool {
-        let since = self.typing.get(&(reader.clone(), writer.clone()));
-        since.is_some_and(|since| now.duration_since(*since) < TYPING_LASTS)
+    ) -> ChatState {
+        match self.typing.get(&(reader.clone(), writer.clone())) {
+            Some((state, since)) if now.duration_since(*since) < TYPING_LASTS => *state,
+            _ => ChatState::Paused,
+        }
+    }
+
+    /// Whether one of an account's pages shows it as available.
+    pub(super) fn is_available(&self, number: &PhoneNumber) -> bool {
+        let devices = self.devices_of(number);
+        let mut pages = devices.iter().filter_map(|id| self.connection_of(id));
+        pages.any(|page| self.connections.get(&page).is_some_and(|c| c.available))
     }
 
     pub(super) fn device_of(&self, connection: u64) -> Option<String> {

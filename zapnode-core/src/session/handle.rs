@@ -378,39 +378,6 @@ impl SessionHandle {
         })
     }
 
-    /// Takes back a message of ours by its id on the wire, if it has not been handed to WhatsApp.
-    /// One that is cancelled already needs no taking back; one that failed may have left all the same.
-    ///
-    /// # Errors
-    /// [`Error::MessageNotFound`], [`Error::NotTakenBack`] for one that WhatsApp has, or
-    /// [`Error::Store`].
-    pub async fn take_back(&self, wire_id: &WireId) -> Result<(), Error> {
-        let found = self
-            .shared
-            .store
-            .own_message(self.id().clone(), wire_id.clone());
-        let message = found.await?.ok_or(Error::MessageNotFound)?;
-        let state = match self.cancel(message.id).await {
-            Ok(_) => return Ok(()),
-            Err(Error::NotCancellable { state }) => state,
-            Err(error) => return Err(error),
-        };
-        match state {
-            MessageState::Cancelled => Ok(()),
-            state => Err(Error::NotTakenBack { state }),
-        }
-    }
-
-    /// Shows somebody that the account types (`on`), or does no more. It passes by itself.
-    ///
-    /// # Errors
-    /// [`Error::NotReady`] while the session is not up, or the driver's.
-    pub async fn show_typing(&self, to: &Recipient, on: bool) -> Result<(), Error> {
-        let connection = self.connection().await?;
-        let contact = self.shared.find_contact(connection.as_ref(), to).await?;
-        Ok(connection.typing(&contact.chat, on).await?)
-    }
-
     /// Why each of these messages waits, and until when; none for those that do not wait.
     ///
     /// # Errors

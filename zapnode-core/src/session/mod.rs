@@ -5,9 +5,10 @@
 //! - [`hibernate`], [`resources`]: when it rests, and when it takes too much. Pure as well.
 //! - [`history`], [`failure`]: what is kept of its life.
 //! - `actor`: the one task that owns it and performs what the table says.
-//! - [`SessionHandle`]: what callers hold.
+//! - [`SessionHandle`]: what callers hold; `acts`: what it does besides sending.
 
 pub(crate) mod actor;
+mod acts;
 pub mod failure;
 pub(crate) mod handle;
 pub mod hibernate;

@@ -1,6 +1,7 @@
 //! The shapes on the wire. Core types never go into an answer as they are, so that a change in the
 //! core cannot change the contract.
 
+mod acts;
 mod bulk;
 mod care;
 mod diagnostics;
@@ -12,6 +13,7 @@ mod queue;
 mod session;
 mod webhook;
 
+pub use acts::{ChatActed, MessageActed};
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use ulid::Ulid;
-use zapnode_core::outbox::{MessageFilter, MessageState, NewMessage, Submitted};
+use zapnode_core::outbox::{Message, MessageFilter, MessageState, NewMessage, Submitted};
 use zapnode_core::session::MAX_TEXT_CHARACTERS;
 use zapnode_core::{Error, MessageId, SessionId};
 
@@ -251,17 +251,24 @@ pub(super) async fn queue(
     Ok(Json(QueueAnswer::new(id, view)))
 }
 
+/// The message that a path names: by our own id, or by WhatsApp's whole key.
+///
+/// # Errors
+/// 404 when it names none.
+pub(super) async fn named(app: &App, id: &str) -> Result<Message, ApiError> {
+    if let Ok(id) = Ulid::from_string(id) {
+        return Ok(app.manager().message(id).await?);
+    }
+    let id = MessageId::new(id).map_err(|_| Error::MessageNotFound)?;
+    Ok(app.manager().message_by_key(id).await?)
+}
+
 /// `GET /messages/{id}`, by our own id or by WhatsApp's whole key.
 pub(super) async fn one(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<Json<OneMessage>, ApiError> {
-    let found = if let Ok(id) = Ulid::from_string(&id) {
-        app.manager().message(id).await?
-    } else {
-        let id = MessageId::new(&id).map_err(|_| Error::MessageNotFound)?;
-        app.manager().message_by_key(id).await?
-    };
+    let found = named(&app, &id).await?;
     // The message of a session that is gone waits for nothing.
     let wait = match app.session(&found.session) {
         Ok(session) => {
@@ -271,21 +278,6 @@ pub(super) async fn one(
         Err(_) => None,
     };
     Ok(Json(OneMessage::new(found, wait)))
-}
-
-/// `DELETE /messages/{id}`: takes back one that has not been handed to WhatsApp.
-pub(super) async fn cancel(
-    State(app): State<App>,
-    Path(id): Path<String>,
-) -> Result<Json<OneMessage>, ApiError> {
-    let id = Ulid::from_string(&id).map_err(|_| Error::MessageNotFound)?;
-    let message = app.manager().message(id).await?;
-    // Where its session is gone, it is over: it was sent or has failed.
-    let Ok(session) = app.session(&message.session) else {
-        let state = message.state;
-        return Err(Error::NotCancellable { state }.into());
-    };
-    Ok(Json(OneMessage::new(session.cancel(id).await?, None)))
 }
 
 /// Reads how many a page shall have.

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::layers;
 
+mod acts;
 mod bulk;
 mod chatwoot;
 mod database;
@@ -57,8 +58,26 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
         ("/sessions/{id}/queue", get(messages::queue)),
         (
             "/messages/{id}",
-            get(messages::one).delete(messages::cancel),
+            get(messages::one)
+                .put(acts::edit)
+                .patch(acts::edit)
+                .delete(acts::delete),
         ),
+        (
+            "/messages/{id}/reaction",
+            put(acts::react).delete(acts::unreact),
+        ),
+        ("/messages/{id}/star", put(acts::star).delete(acts::unstar)),
+        ("/messages/{id}/pin", put(acts::pin).delete(acts::unpin)),
+        ("/sessions/{id}/chats/{chat}/seen", post(acts::seen)),
+        ("/sessions/{id}/chats/{chat}/unread", post(acts::unread)),
+        ("/sessions/{id}/chats/{chat}/typing", post(acts::typing)),
+        (
+            "/sessions/{id}/chats/{chat}/recording",
+            post(acts::recording),
+        ),
+        ("/sessions/{id}/chats/{chat}/paused", post(acts::paused)),
+        ("/sessions/{id}/presence", put(acts::presence)),
         ("/send", post(pools::send)),
         ("/bulk", get(bulk::list)),
         ("/bulk/{id}", get(bulk::one)),

@@ -19,7 +19,7 @@ use crate::driver::{DriverError, Probe};
 const VERSION: u32 = 1;
 
 /// The scripts in the order in which they are joined. A later one uses what earlier ones define.
-const FILES: [(&str, &str); 21] = [
+const FILES: &[(&str, &str)] = &[
     ("base.js", include_str!("inject/base.js")),
     ("modules.js", include_str!("inject/modules.js")),
     ("ids.js", include_str!("inject/ids.js")),
@@ -36,7 +36,8 @@ const FILES: [(&str, &str); 21] = [
     ("calls.js", include_str!("inject/calls.js")),
     ("send.js", include_str!("inject/send.js")),
     ("refusals.js", include_str!("inject/refusals.js")),
-    ("typing.js", include_str!("inject/typing.js")),
+    ("actions.js", include_str!("inject/actions.js")),
+    ("presence.js", include_str!("inject/presence.js")),
     ("pictures.js", include_str!("inject/pictures.js")),
     ("groups.js", include_str!("inject/groups.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
@@ -193,7 +194,15 @@ impl Command {
     pub(crate) const SEND_TEXT: Self = Self::new("send text", "sendText", 30);
     pub(crate) const FIND_MESSAGE: Self = Self::new("find message", "findMessage", 20);
     pub(crate) const RECONNECT: Self = Self::new("reconnect", "reconnect", 10);
-    pub(crate) const TYPING: Self = Self::new("typing", "typing", 5);
+    pub(crate) const EDIT: Self = Self::new("edit", "edit", 30);
+    pub(crate) const REVOKE: Self = Self::new("revoke", "revoke", 30);
+    pub(crate) const REACT: Self = Self::new("react", "react", 30);
+    pub(crate) const STAR: Self = Self::new("star", "star", 20);
+    pub(crate) const PIN: Self = Self::new("pin", "pin", 30);
+    pub(crate) const MARK_SEEN: Self = Self::new("mark seen", "markSeen", 15);
+    pub(crate) const MARK_UNREAD: Self = Self::new("mark unread", "markUnread", 15);
+    pub(crate) const ACTIVITY: Self = Self::new("typing", "activity", 5);
+    pub(crate) const AVAILABLE: Self = Self::new("presence", "available", 10);
     pub(crate) const HEARD_UNTIL: Self = Self::new("tell what was heard", "heardUntil", 10);
     pub(crate) const LOG_OUT: Self = Self::new("log out", "logout", 15);
 
@@ -255,6 +264,9 @@ impl Command {
                 waited_for: error.message,
                 after: self.deadline,
             },
+            ErrorKind::Unknown => DriverError::MessageUnknown {
+                message: error.message,
+            },
             ErrorKind::NotAllowed => DriverError::NotAllowed {
                 command,
                 why: error.message,
@@ -301,6 +313,7 @@ enum ErrorKind {
     Missing,
     Moment,
     Nobody,
+    Unknown,
     NotAllowed,
     NoGroup,
     NoInvite,
@@ -415,9 +428,16 @@ mod tests {
             matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
-        assert!(matches!(failed("notAllowed"), DriverError::NotAllowed { why, .. } if why == "m"));
         assert!(matches!(failed("noGroup"), DriverError::GroupUnknown { group } if group == "m"));
         assert!(matches!(failed("noInvite"), DriverError::InviteUnknown));
+        assert!(matches!(
+            failed("unknown"),
+            DriverError::MessageUnknown { message } if message == "m"
+        ));
+        assert!(matches!(
+            failed("notAllowed"),
+            DriverError::NotAllowed { why, .. } if why == "m"
+        ));
         assert!(matches!(
             failed("blocked"),
             DriverError::ContactBlocked { recipient } if recipient == "m"

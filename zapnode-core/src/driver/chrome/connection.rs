@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use headless_chrome::protocol::cdp::{Page, Runtime};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::DropGuard;
 
 use super::bridge::{
@@ -22,7 +22,9 @@ use crate::driver::{
     Connection, DriverError, Evidence, Interruption, LinkState, Refusal, Resources, SelfTest,
 };
 use crate::id::{ChatId, MessageId, PhoneNumber};
-use crate::message::{Ack, Contact, OutgoingText, Recipient, SentMessage};
+use crate::message::{
+    Ack, Activity, Contact, OutgoingText, PinTime, Recipient, RevokedFor, SentMessage,
+};
 
 /// How long WhatsApp may take to confirm a logout.
 const LOGOUT_CONFIRMED: Duration = Duration::from_secs(30);
@@ -79,6 +81,13 @@ impl ChromeConnection {
         };
         let why = why.to_owned();
         Err(DriverError::WrongMoment { command, why })
+    }
+
+    /// Has the bridge do something that needs a session that is ready, and gives no answer but that
+    /// it is done.
+    async fn act(&self, command: Command, arguments: &Value) -> Result<(), DriverError> {
+        self.need_ready(command.name)?;
+        self.shared.command(command, arguments).await
     }
 }
 
@@ -149,11 +158,51 @@ impl Connection for ChromeConnection {
             .transpose()
     }
 
-    async fn typing(&self, chat: &ChatId, on: bool) -> Result<(), DriverError> {
-        const COMMAND: Command = Command::TYPING;
-        self.need_ready(COMMAND.name)?;
-        let arguments = json!({ "chat": chat.as_str(), "on": on });
-        self.shared.command(COMMAND, &arguments).await
+    async fn edit(&self, message: &MessageId, text: &str) -> Result<(), DriverError> {
+        self.shared.words().keep_out(text);
+        let arguments = json!({ "id": message.as_str(), "text": text });
+        self.act(Command::EDIT, &arguments).await
+    }
+
+    async fn revoke(&self, message: &MessageId, whose: RevokedFor) -> Result<(), DriverError> {
+        let everyone = whose == RevokedFor::Everyone;
+        let arguments = json!({ "id": message.as_str(), "everyone": everyone });
+        self.act(Command::REVOKE, &arguments).await
+    }
+
+    async fn react(&self, message: &MessageId, emoji: Option<&str>) -> Result<(), DriverError> {
+        let arguments = json!({ "id": message.as_str(), "emoji": emoji.unwrap_or_default() });
+        self.act(Command::REACT, &arguments).await
+    }
+
+    async fn star(&self, message: &MessageId, on: bool) -> Result<(), DriverError> {
+        let arguments = json!({ "id": message.as_str(), "on": on });
+        self.act(Command::STAR, &arguments).await
+    }
+
+    async fn pin(&self, message: &MessageId, time: Option<PinTime>) -> Result<(), DriverError> {
+        let seconds = time.map_or(0, PinTime::seconds);
+        let arguments = json!({ "id": message.as_str(), "seconds": seconds });
+        self.act(Command::PIN, &arguments).await
+    }
+
+    async fn mark_seen(&self, chat: &ChatId) -> Result<(), DriverError> {
+        let arguments = json!({ "chat": chat.as_str() });
+        self.act(Command::MARK_SEEN, &arguments).await
+    }
+
+    async fn mark_unread(&self, chat: &ChatId) -> Result<(), DriverError> {
+        let arguments = json!({ "chat": chat.as_str() });
+        self.act(Command::MARK_UNREAD, &arguments).await
+    }
+
+    async fn show_activity(&self, chat: &ChatId, activity: Activity) -> Result<(), DriverError> {
+        let arguments = json!({ "chat": chat.as_str(), "activity": activity });
+        self.act(Command::ACTIVITY, &arguments).await
+    }
+
+    async fn set_available(&self, on: bool) -> Result<(), DriverError> {
+        self.act(Command::AVAILABLE, &json!({ "on": on })).await
     }
 
     async fn evidence(&self) -> Result<Evidence, DriverError> {

@@ -72,6 +72,8 @@ pub(crate) struct PageDetails {
 struct PageQuoted {
     id: String,
     from: Option<PagePerson>,
+    kind: Option<String>,
+    text: Option<String>,
 }
 
 impl PageDetails {
@@ -80,6 +82,8 @@ impl PageDetails {
             Some(Quoted {
                 id: WireId::new(&quoted.id).ok()?,
                 from: quoted.from.as_ref().and_then(PagePerson::read),
+                kind: quoted.kind,
+                text: quoted.text,
             })
         });
         let on_earth = |place: &Location| {

@@ -65,7 +65,23 @@ if (!window.__sandboxRefused) {
         return Promise.resolve(true);
       }
       markChatUnread(chat, unread) {
-        chat.set({ unreadCount: unread ? -1 : 0 });
+        require('WAWebUpdateUnreadChatAction').markUnread(chat, unread);
+      }
+      // Fact sheet §8.1: all builds of 2.3000 take the object.
+      sendRevokeMsgs(chat, { list, type }, options) {
+        if (!chat?.id || type !== 'message' || !options) throw new Error('sendRevokeMsgs: wrong arguments');
+        const may = require('WAWebMsgActionCapability');
+        require('SandboxActions').each(list, { a: 'revoke' }, (msg) => may.canSenderRevokeMsg(msg) || may.canAdminRevokeMsg(msg));
+      }
+      sendDeleteMsgs(chat, { list, type }, _clearMedia) {
+        if (!chat?.id || type !== 'message') throw new Error('sendDeleteMsgs: wrong arguments');
+        require('SandboxActions').each(list, { a: 'delete' });
+      }
+      sendStarMsgs(_chat, list) {
+        require('SandboxActions').each(list, { a: 'star', on: true });
+      }
+      sendUnstarMsgs(_chat, list) {
+        require('SandboxActions').each(list, { a: 'star', on: false });
       }
     }
     exports.Cmd = new CmdClass();

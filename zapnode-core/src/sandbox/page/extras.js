@@ -88,15 +88,15 @@ if (!window.__sandboxRefused) {
   __d('WAWebChatStateBridge', (require, exports) => {
     const { Wid } = require('SandboxIds');
     const wire = require('SandboxWire');
-    async function tell(wid, composing) {
+    async function tell(wid, state) {
       if (!(wid instanceof Wid)) throw new Error('chat state: not a wid');
       if (!require('SandboxSession').mayAct()) throw new Error('chat state while syncing');
       await null;
-      wire.send({ t: 'chatState', chat: wid.toString(), composing });
+      wire.send({ t: 'chatState', chat: wid.toString(), state });
     }
-    exports.sendChatStateComposing = (wid) => tell(wid, true);
-    exports.sendChatStateRecording = (wid) => tell(wid, true);
-    exports.sendChatStatePaused = (wid) => tell(wid, false);
+    exports.sendChatStateComposing = (wid) => tell(wid, 'composing');
+    exports.sendChatStateRecording = (wid) => tell(wid, 'recording');
+    exports.sendChatStatePaused = (wid) => tell(wid, 'paused');
   });
 
   __d('WAWebBackendJobsCommon', (_require, exports) => {

@@ -62,6 +62,25 @@ if (!window.__sandboxRefused) {
       storage.drop('message', key.toString());
     };
 
+    exports.star = ({ key: parts, on }) => {
+      const key = messages.keyOf(parts);
+      const model = Msg.get(key);
+      if (model) {
+        model.set({ star: on });
+        messages.keep(model);
+      } else inStorage(key, (record) => ({ ...record, star: on }));
+    };
+
+    // Read by its table only (fact sheet §6).
+    exports.pin = ({ key: parts, pin, by, byMe, atMs, seconds }) => {
+      const parent = messages.keyOf(parts);
+      const id = new MsgKey({ fromMe: byMe, remote: createWid(parts.chat), id: pin, participant: parts.participant ? createWid(by) : undefined });
+      const row = { id: id.toString(), chatId: parts.chat, parentMsgKey: parent.toString(), pinType: seconds > 0 ? 1 : 2, t: atMs, pinExpiryDuration: seconds };
+      storage.put('pin', { id: parent.toString(), row });
+    };
+
+    exports.unread = ({ chat }) => require('SandboxChats').chatOf(createWid(chat)).set({ unreadCount: -1 });
+
     // A row as the page writes it to its database.
     function rowOf({ key, reaction, by, byMe, emoji, atMs, orphan }) {
       const remote = createWid(key.chat);

@@ -49,7 +49,8 @@ if (!window.__sandboxRefused)
         quotedFrom: model.quotedParticipant?.toString(),
         editKey: model.latestEditMsgKey?.toString(),
         name: model.notifyName,
-        fields: known?.fields ?? {},
+        fields: known?.fields ?? require('SandboxSend').fieldsOf(model),
+        star: model.star,
         // The frame that its text comes from, as long as it is not decrypted.
         pending: model.type === 'ciphertext' ? known?.pending : undefined,
         order: orders.get(id.toString()) ?? nextOrder(id.toString()),
@@ -77,10 +78,10 @@ if (!window.__sandboxRefused)
         self: record.fromMe ? 'out' : 'in',
         isNewMsg,
         notifyName: record.name,
-        star: false,
+        star: record.star ?? false,
         quotedStanzaID: record.quoted,
         quotedParticipant: record.quotedFrom ? createWid(record.quotedFrom) : undefined,
-        quotedMsg: record.quoted ? { type: 'chat' } : undefined,
+        quotedMsg: record.quoted ? (record.fields.quotedMsg ?? { type: 'chat' }) : undefined,
         latestEditMsgKey: record.editKey ? MsgKey.fromString(record.editKey) : undefined,
       });
       recordsOfModels.set(model, record);
@@ -188,6 +189,7 @@ if (!window.__sandboxRefused)
         quotedFrom: hidden ? undefined : (msg.quotedFrom ?? undefined),
         name: msg.fromMe || notice ? undefined : msg.name,
         fields: hidden ? {} : msg.fields,
+        star: msg.starred,
         pending: hidden ? msg : undefined,
         order,
       };

@@ -18,7 +18,15 @@ if (!window.__sandboxRefused) {
         kind: model.type,
         quoted: model.quotedStanzaID ?? null,
         mentions: (model.mentionedJidList ?? []).map(String),
+        fields: exports.fieldsOf(model),
       });
+
+    // What a message carries besides, as it goes over the wire and into the storage.
+    const carried = ['quotedMsg'];
+    exports.fieldsOf = (model) => {
+      const known = carried.filter((name) => model[name] !== undefined && model[name] !== null);
+      return Object.fromEntries(known.map((name) => [name, model[name]]));
+    };
 
     exports.result = (id) =>
       new Promise((resolve, reject) => {
@@ -148,7 +156,15 @@ if (!window.__sandboxRefused) {
           return seen(args[0]?.chat);
       }
     };
-    exports.markUnread = async (chat, unread) => chat.set({ unreadCount: unread ? -1 : 0 });
+    exports.markUnread = async (chat, unread) => {
+      const model = Chat.get(chat?.id);
+      if (!model) throw new Error('markUnread: not a chat');
+      if (!unread) return seen(model);
+      if (!require('SandboxSession').mayAct()) throw new Error('markUnread while syncing');
+      await null;
+      model.set({ unreadCount: -1 });
+      wire.send({ t: 'unread', chat: model.id.toString() });
+    };
     exports.markPlayed = async () => {};
   });
 }

@@ -40,7 +40,7 @@ if (!window.__sandboxRefused) {
       login = await keys.login();
       if (login) await messages.loadStored();
       // A login that was lost, as by a kill right after linking, leaves nothing to whoever links next.
-      else await storage.empty(['message', 'lidmap', 'reaction', 'group']);
+      else await storage.empty(['message', 'lidmap', 'reaction', 'group', 'pin', 'vote']);
       if (config.faults.outdatedBuild) {
         show('DISCONNECTED', 'DEPRECATED_VERSION', 'OFFLINE');
         Stream.set({ needsUpdate: true });

@@ -3,14 +3,14 @@
 // localStorage alone restores no session.
 if (!window.__sandboxRefused)
   __d('SandboxStorage', (_require, exports) => {
-    const names = { 'signal-storage': ['keys'], 'model-storage': ['message', 'lidmap', 'reaction', 'group'] };
+    const names = { 'signal-storage': ['keys'], 'model-storage': ['message', 'lidmap', 'reaction', 'group', 'pin', 'vote'] };
     const home = Object.fromEntries(Object.entries(names).flatMap(([name, stores]) => stores.map((store) => [store, name])));
     const open = {};
     let memory = null; // stands in where the profile's folder is gone
 
     function openOne(name) {
       return new Promise((resolve, reject) => {
-        const request = indexedDB.open(name, 2);
+        const request = indexedDB.open(name, 3);
         request.onupgradeneeded = () => {
           const there = request.result.objectStoreNames;
           for (const store of names[name]) if (!there.contains(store)) request.result.createObjectStore(store, { keyPath: 'id' });

@@ -102,7 +102,7 @@ function readDetails(message) {
   const quoted = textOrNull(read("quotedStanzaID"));
   return {
     ack: countOrFailure(read("ack")),
-    replyTo: quoted ? { id: quoted, from: widText(read("quotedParticipant")) } : null,
+    replyTo: quoted ? { id: quoted, from: widText(read("quotedParticipant")), ...readQuoted(read("quotedMsg")) } : null,
     mentions: widTexts(read("mentionedJidList")),
     media: read("directPath") ? readMedia(read) : null,
     location: read("type") === "location" ? readLocation(read) : null,
@@ -112,6 +112,9 @@ function readDetails(message) {
     isEphemeral: read("isEphemeral") === true,
   };
 }
+
+/** What an answer carries of the message it answers. */
+const readQuoted = (quoted) => ({ kind: textOrNull(field(quoted, "type")), text: quoted ? bodyOf(quoted) : null });
 
 function countOrFailure(ack) {
   const number = numberOf(ack);

@@ -61,7 +61,7 @@ function tell(message) {
       person(read.replyTo?.from),
     ]);
     if (!from) return null;
-    const replyTo = read.replyTo && { id: read.replyTo.id, from: quoted };
+    const replyTo = read.replyTo && { ...read.replyTo, from: quoted };
     return { ...read, from, mentions, replyTo };
   });
 }

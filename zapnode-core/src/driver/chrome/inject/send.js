@@ -241,9 +241,7 @@ async function newMessage(chat, body, wireId) {
 }
 
 async function quote(key, chat, ticket) {
-  const parts = key.split("_");
-  const wanted = { key, chat: parts[1], wireId: parts[2], own: parts[0] === "true" };
-  const quoted = await findMessage(wanted, ticket);
+  const quoted = await lookUp(key, ticket);
   if (!quoted) throw refused("the message to reply to is not known to the page");
   if (look("canReply") && invoke("canReply", quoted.unsafe?.() ?? quoted) === false) {
     throw refused("that message cannot be replied to");
