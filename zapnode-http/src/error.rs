@@ -239,6 +239,7 @@ impl From<Error> for ApiError {
                 )
             }
             Error::InvalidMessage(text) => Self::invalid(text),
+            Error::InvalidGroup(_) => Self::invalid(text),
             Error::InvalidTemplate(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_template", text)
                     .hint("A field reads {{name}}, or {{name|friend}} with a default.")
@@ -403,6 +404,16 @@ impl From<DriverError> for ApiError {
                 "WhatsApp's page does not know this message",
             )
             .hint("It may be deleted there, or older than what the phone has given to the page."),
+            DriverError::GroupUnknown { .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "group_not_found",
+                "this account has no such group",
+            )
+            .hint("GET /sessions/{id}/groups lists the groups it is in."),
+            DriverError::InviteUnknown => {
+                Self::new(StatusCode::NOT_FOUND, "invite_not_found", text)
+                    .hint("Ask for a new link; the old one may have been revoked.")
+            }
             DriverError::NotAllowed { why, .. } => {
                 Self::new(StatusCode::CONFLICT, "not_allowed", why)
             }

@@ -33,7 +33,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, JSON_LIMIT).await?;
         object(&parts.headers, &bytes)
     }
 }
@@ -47,7 +47,7 @@ impl<S: Send + Sync> FromRequest<S> for BulkBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, BULK_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, BULK_LIMIT).await?;
         object(&parts.headers, &bytes).map(Self)
     }
 }
@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, JSON_LIMIT).await?;
         if bytes.is_empty() {
             return Ok(Self(JsonBody(Map::new())));
         }
@@ -69,7 +69,15 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
     }
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// 413 for a larger one, 400 and 408 for one that does not arrive.
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -57,7 +57,21 @@ impl Picture {
         let kind = match &bytes[..] {
             [0xff, 0xd8, 0xff, ..] => PictureKind::Jpeg,
             [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => PictureKind::Png,
-            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => PictureKind::WebP,
+            [
+                b'R',
+                b'I',
+                b'F',
+                b'F',
+                _,
+                _,
+                _,
+                _,
+                b'W',
+                b'E',
+                b'B',
+                b'P',
+                ..,
+            ] => PictureKind::WebP,
             _ => return Err(InvalidPicture::Kind),
         };
         Ok(Self { kind, bytes })

@@ -103,6 +103,9 @@ pub(super) struct Account {
     /// The chats that were marked as unread.
     #[serde(default)]
     pub(super) unread: Vec<Place>,
+    /// Lets itself only be invited to groups.
+    #[serde(default)]
+    pub(super) invite_only: bool,
     #[serde(skip)]
     places: HashMap<(WireId, bool), usize>,
 }
@@ -117,6 +120,7 @@ impl Account {
             online: true,
             messages: Vec::new(),
             unread: Vec::new(),
+            invite_only: false,
             places: HashMap::new(),
         }
     }

@@ -34,7 +34,8 @@
 //! | `POST phones/{number}/star` | `{"id","on"}` | stars a message, or takes the star away |
 //! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
-//! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
+//! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce`, `restrict`, `adminsAdd`, `approval` (`on`), `ephemeral` (`seconds`), `approve`, `reject` (`members`), `invite`; `create` also with `community` | founds a group, or acts in one; `invite` answers with its `code` |
+//! | `POST phones/{number}/invite-only` | `{"on"}` | the account can only be invited to groups, or be added |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
 //! | `POST phones/{number}/logout` | – | removes the linked devices |
 //! | `POST phones/{number}/offline`, `/online` | – | takes the phone's network away, or gives it back |
@@ -54,6 +55,7 @@ mod control_acts;
 mod delivery;
 mod faults;
 mod frames;
+mod group_calls;
 mod groups;
 mod happenings;
 mod hub;
@@ -73,9 +75,11 @@ mod world;
 pub use account::{Marks, PhoneMessage};
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm,
-    ReactionSend, ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen, Servers,
+    Faults, GroupModules, HasSynced, Hold, InvalidFaults, LogoutEvent, MissingModule, MsgKeyExport,
+    MsgKeyForm, ReactionSend, ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen,
+    Servers,
 };
+pub use group_calls::GroupView;
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use phone::{Phone, PhoneError, WaitingQr};
 pub use phone_acts::Draft;

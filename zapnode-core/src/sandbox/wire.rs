@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Hold};
+use super::group_calls::GroupCall;
+use super::groups::Settings;
 use crate::id::WireId;
 
 /// A frame from the page.
@@ -60,6 +62,8 @@ pub(super) enum FromPage {
     Got { n: u64 },
     /// The chat's messages were seen on this device.
     Read { chat: String },
+    /// Something is asked of the servers about a group; answered by [`ToPage::Group`].
+    Group { req: u64, call: GroupCall },
     /// This device is to be unlinked.
     Logout,
     /// The page acted during its first sync, for which WhatsApp unlinks a device.
@@ -115,6 +119,12 @@ pub(super) enum ToPage {
     PairCode { req: u64, code: Option<String> },
     /// The servers refuse a message.
     Refused { id: String, status: u16 },
+    /// The answer to [`FromPage::Group`]: what was asked for, or the number of a refusal.
+    Group {
+        req: u64,
+        value: serde_json::Value,
+        status: Option<u16>,
+    },
     /// The account is banned for a time.
     Banned,
     /// The answer to [`FromPage::Act`]; with a reason when the servers do not do it.
@@ -246,7 +256,21 @@ pub(super) struct GroupFrame {
     pub(super) created: i64,
     /// Whether its members are addressed by LID.
     pub(super) by_lid: bool,
+    pub(super) settings: Settings,
+    pub(super) description_id: Option<String>,
+    pub(super) picture: bool,
+    pub(super) community: bool,
+    pub(super) requests: Vec<RequestFrame>,
     pub(super) members: Vec<MemberFrame>,
+}
+
+/// Somebody who asks to be let in.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RequestFrame {
+    pub(super) id: String,
+    /// Unix seconds.
+    pub(super) t: i64,
 }
 
 /// A group's member.

@@ -27,6 +27,8 @@ use crate::outbox::{
 };
 use crate::store::{Accepted, Key, Store};
 
+mod groups;
+
 /// How long a found contact is believed without asking WhatsApp again.
 const CONTACT_BELIEVED: Duration = Duration::from_secs(3600);
 

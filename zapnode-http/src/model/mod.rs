@@ -5,6 +5,7 @@ mod acts;
 mod bulk;
 mod care;
 mod diagnostics;
+mod group;
 mod health;
 mod message;
 mod optout;
@@ -17,6 +18,10 @@ pub use acts::{ChatActed, MessageActed};
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;
+pub use group::{
+    GroupCreated, GroupDone, GroupInvite, GroupList, InviteAnswer, JoinRequests, JoinedAnswer,
+    MemberResults, OfSession, OneGroup, PersonModel, disappearing_word,
+};
 pub use health::{Health, Welcome};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};
 pub use optout::{OneOptOut, OptOutModel, OptOutPage};

@@ -14,6 +14,7 @@ mod bulk;
 mod chatwoot;
 mod database;
 mod events;
+mod groups;
 mod health;
 mod messages;
 mod optouts;
@@ -137,7 +138,8 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
 /// The routes with what happens to every request.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new();
-    for (path, methods) in table() {
+    let all = table().into_iter().chain(groups::table());
+    for (path, methods) in all {
         if path != "/" {
             // The original's framework did not mind a slash at the end.
             router = router.route(&format!("{path}/"), methods.clone());

@@ -71,6 +71,11 @@ if (!window.__sandboxRefused) {
       get isGroup() {
         return this.id.isGroup();
       }
+      iAmAdmin() {
+        const me = require('WAWebUserPrefsMeUser');
+        const members = this.groupMetadata?.participants;
+        return [me.getMaybeMeLidUser(), me.getMaybeMePnUser()].some((one) => members?.get(one)?.isAdmin);
+      }
     }
 
     class ContactModel extends Model {
@@ -103,6 +108,11 @@ if (!window.__sandboxRefused) {
       'WAWebGroupMetadataCollection', 'WAWebNewsletterCollection', 'WAWebNewsletterMetadataCollection',
     ])
       exports[name] = new Collection();
+    // Fact sheet §8.1: its name before.
+    if (require('SandboxLoader').config.faults.groupModules === 'older') {
+      exports.GroupMetadata = exports.WAWebGroupMetadataCollection;
+      delete exports.WAWebGroupMetadataCollection;
+    }
   });
 
   __d('SandboxChats', (require, exports) => {

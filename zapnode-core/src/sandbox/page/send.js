@@ -22,7 +22,7 @@ if (!window.__sandboxRefused) {
       });
 
     // What a message carries besides, as it goes over the wire and into the storage.
-    const carried = ['quotedMsg'];
+    const carried = ['quotedMsg', 'inviteGrp', 'inviteGrpName', 'inviteCode', 'inviteCodeExp'];
     exports.fieldsOf = (model) => {
       const known = carried.filter((name) => model[name] !== undefined && model[name] !== null);
       return Object.fromEntries(known.map((name) => [name, model[name]]));

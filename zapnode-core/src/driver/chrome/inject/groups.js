@@ -43,12 +43,19 @@ function groupMetadata(id) {
 /** The same, brought up to date from the server. */
 async function freshGroup(id, ticket) {
   const chat = await groupChat(id, ticket);
-  await askGroup(id, ticket, "WhatsApp to tell of the group", async () => {
+  const ask = async () => {
     if (look("queryGroup")) return invoke("queryGroup", { id });
     const collection = needed("groupMetadata");
     if (typeof collection.update !== "function") throw missing(placeOf("queryGroup"));
     return collection.update(widFor(id));
-  });
+  };
+  try {
+    await ticket.wait("WhatsApp to tell of the group", ask());
+  } catch (error) {
+    // Those outside are told nothing of a group.
+    if ([...FORBIDDEN, ...GONE].includes(refusalOf(error)?.status)) throw noGroup(id);
+    throw error;
+  }
   const metadata = groupMetadata(id);
   if (!metadata) throw noGroup(id);
   return { chat, metadata };
@@ -265,7 +272,7 @@ commands.createGroup = async ({ subject, people: ids, settings, approval, commun
   mustBeReady();
   needed("createGroup");
   const known = await knownPeople(ids, ticket);
-  const members = known.filter(Boolean).map(({ phone, lid }) => ({ phoneNumber: widFor(phone ?? lid) }));
+  const members = known.filter((one) => one?.phone).map(({ phone }) => ({ phoneNumber: widFor(phone) }));
   const options = {
     title: subject,
     ephemeralDuration: settings.disappearing ?? 0,
@@ -284,8 +291,9 @@ commands.createGroup = async ({ subject, people: ids, settings, approval, commun
   const results = [];
   for (const [place, who] of ids.entries()) {
     const one = known[place];
-    if (!one) {
-      results.push({ id: who, code: 404 });
+    if (!one?.phone) {
+      // Founding wants numbers; who is known by their LID alone is added afterwards.
+      results.push(one ? await addLate(id, who, one, ticket) : { id: who, code: 404 });
       continue;
     }
     const mine = told.find((entry) => [one.phone, one.lid].includes(widText(field(entry, "wid"))));
@@ -302,6 +310,16 @@ commands.createGroup = async ({ subject, people: ids, settings, approval, commun
   });
   return { id, subject: textOrNull(field(made, "subject")) ?? subject, members: results, settled };
 };
+
+async function addLate(id, who, known, ticket) {
+  try {
+    const { chat, metadata } = await freshGroup(id, ticket);
+    return await addOne({ id, chat, metadata, who, known, invite: false }, ticket);
+  } catch (error) {
+    note("group.add", words(error));
+    return { id: who, code: 400 };
+  }
+}
 
 /** What the new group's settings did not become by its founding is set afterwards. */
 async function settle(id, settings, ticket) {
