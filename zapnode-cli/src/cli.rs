@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chatwoot, completions, config, doctor, listen, login, optout, restore, sandbox,
+    backup, bulk, chatwoot, completions, config, doctor, groups, listen, login, optout, restore, sandbox,
     send, sessions, webhooks,
 };
 
@@ -121,6 +121,7 @@ pub(crate) enum Command {
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
     Sessions(sessions::SessionsArgs),
+    Groups(groups::GroupsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
     Webhooks(webhooks::WebhooksArgs),

@@ -6,6 +6,7 @@ pub(crate) mod chatwoot;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod doctor;
+pub(crate) mod groups;
 mod history;
 pub(crate) mod listen;
 pub(crate) mod login;
@@ -97,6 +98,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         Command::Sessions(args) => {
             with_api(&context, async |api| {
                 sessions::run(&args, &context, api).await
+            })
+            .await
+        }
+        Command::Groups(args) => {
+            with_api(&context, async |api| {
+                groups::run(&args, &context, api).await
             })
             .await
         }

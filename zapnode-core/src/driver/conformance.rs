@@ -13,16 +13,20 @@ use super::{
     Connection, Driver, DriverClosed, DriverError, DriverEvent, LinkState, LoginPrompt,
     LogoutReason, OpenRequest, Opened, StoredLogin,
 };
-use crate::id::{MessageId, PhoneNumber, WireId};
+use crate::id::{ChatId, MessageId, PhoneNumber, WireId};
 use crate::message::{Ack, Contact, OutgoingText, Recipient, RevokedFor};
 use crate::options::SessionOptions;
+
+mod groups;
+
+pub use groups::{GroupWorld, SeenGroup};
 
 /// How long any one event may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The other side of the driver under test: phones that a person would hold.
 #[async_trait]
-pub trait World: Send + Sync {
+pub trait World: GroupWorld {
     /// The driver.
     fn driver(&self) -> &dyn Driver;
     /// A login that is not stored yet, in a folder that can be written.
@@ -49,6 +53,8 @@ pub trait World: Send + Sync {
     fn friend(&self) -> PhoneNumber;
     /// Somebody who is not.
     fn stranger(&self) -> PhoneNumber;
+    /// A third person who is.
+    fn bystander(&self) -> PhoneNumber;
 }
 
 /// What a person does with a message they wrote.
@@ -142,6 +148,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     let message = receive(world, &mut session).await;
     changes_messages(world, &mut session, &found, &message).await;
     hears_changes(world, &mut session, &message).await;
+    groups::run(world, &mut session).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
 }
@@ -511,6 +518,15 @@ fn request(login: &StoredLogin) -> OpenRequest {
     OpenRequest {
         login: login.clone(),
         options: SessionOptions::default(),
+    }
+}
+
+fn text_in(chat: &ChatId, body: &str) -> OutgoingText {
+    OutgoingText {
+        chat: chat.clone(),
+        body: body.to_owned(),
+        wire_id: WireId::choose(),
+        reply_to: None,
     }
 }
 
