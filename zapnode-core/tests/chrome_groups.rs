@@ -374,7 +374,7 @@ async fn what_the_page_lacks_or_the_server_refuses_is_named() {
     })
     .await;
     let bench = Bench::new(&sandbox.url());
-    let mut session = logged_in(&sandbox, &bench).await;
+    let session = logged_in(&sandbox, &bench).await;
     let connection = session.connection.clone();
     let new = NewGroup::new("Obra", vec![chat(THEIRS)]);
     let group = connection.create_group(&new).await.expect("made").id;
