@@ -30,6 +30,10 @@ export class Sandbox {
     return (await this.#ask(`phones/${number}/messages`)).messages;
   }
 
+  async groups() {
+    return (await this.#ask('groups')).groups;
+  }
+
   async devices(number) {
     const { phones } = await this.#ask('phones');
     return phones.find((phone) => phone.number === number)?.devices.length ?? 0;

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chatwoot, completions, config, doctor, groups, listen, login, optout, restore, sandbox,
-    send, sessions, webhooks,
+    backup, bulk, chatwoot, completions, config, doctor, groups, listen, login, optout, restore,
+    sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\

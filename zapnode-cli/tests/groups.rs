@@ -17,16 +17,24 @@ async fn groups_are_founded_shown_and_changed() {
         daemon.run(&all).await
     };
     let none = run(&[]).await;
-    assert_eq!((none.code, none.out.trim()), (0, "This account is in no group."), "{none:?}");
+    assert_eq!(
+        (none.code, none.out.trim()),
+        (0, "This account is in no group."),
+        "{none:?}"
+    );
     let made = run(&["create", "Obra", BRUNO, "0001234567", "--write", "admins"]).await;
     assert_eq!(made.code, 0, "{made:?}");
-    assert!(made.out.contains("404") && made.out.contains("done"), "{made:?}");
+    assert!(
+        made.out.contains("404") && made.out.contains("done"),
+        "{made:?}"
+    );
     let list = run(&["list", "--json"]).await;
     let list: Value = serde_json::from_str(&list.out).unwrap();
     let group = list["groups"][0]["id"].as_str().unwrap();
     let shown = run(&["show", group]).await;
     assert!(
-        shown.out.contains("write: admins, edit: everybody") && shown.out.contains(&format!("+{ANA}")),
+        shown.out.contains("write: admins, edit: everybody")
+            && shown.out.contains(&format!("+{ANA}")),
         "{shown:?}"
     );
     let set = run(&["set", group, "--subject", "Obra 2", "--write", "everybody"]).await;
@@ -37,12 +45,19 @@ async fn groups_are_founded_shown_and_changed() {
     std::fs::write(&picture, b"\x89PNG\r\n\x1a\nand more").unwrap();
     let file = picture.to_str().unwrap();
     let picture = run(&["picture", group, file]).await;
-    assert_eq!((picture.code, picture.out.trim()), (0, "Picture set"), "{picture:?}");
+    assert_eq!(
+        (picture.code, picture.out.trim()),
+        (0, "Picture set"),
+        "{picture:?}"
+    );
     let invite = run(&["invite", group]).await;
     let link = invite.out.trim();
     assert!(link.starts_with("https://chat.whatsapp.com/"), "{invite:?}");
     let leads = run(&["join", link, "--look"]).await;
-    assert!(leads.out.contains(group) && leads.out.contains("Obra 2"), "{leads:?}");
+    assert!(
+        leads.out.contains(group) && leads.out.contains("Obra 2"),
+        "{leads:?}"
+    );
     let theirs = daemon.driver.found_group(&phone(BRUNO), "Deles", &[]).await;
     let code = daemon.driver.invite_of(&theirs).unwrap();
     let joined = run(&["join", code.as_str()]).await;
@@ -50,6 +65,9 @@ async fn groups_are_founded_shown_and_changed() {
     let left = run(&["leave", group]).await;
     assert_eq!(left.code, 0, "{left:?}");
     let gone = run(&["show", group, "--json"]).await;
-    assert!(gone.code != 0 && gone.out.contains("group_not_found"), "{gone:?}");
+    assert!(
+        gone.code != 0 && gone.out.contains("group_not_found"),
+        "{gone:?}"
+    );
     assert_eq!(daemon.driver.open_sessions(), [id("shop")]);
 }

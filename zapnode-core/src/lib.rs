@@ -46,6 +46,7 @@
 
 pub mod backup;
 pub mod bulk;
+pub mod channel;
 pub mod chatwoot;
 pub mod driver;
 mod error;
@@ -53,6 +54,7 @@ pub mod event;
 pub mod group;
 pub mod id;
 pub mod ignore;
+pub mod label;
 mod manager;
 pub mod message;
 pub mod net;
@@ -66,6 +68,7 @@ pub mod pool;
 pub mod sandbox;
 pub mod session;
 pub mod store;
+pub mod story;
 pub mod webhook;
 
 pub use error::{Error, Standing, with_causes};

@@ -247,9 +247,9 @@ pub(crate) async fn run(args: &GroupsArgs, context: &Context, api: &Api) -> Resu
             let answer = match file {
                 None => api.delete(&path).await?,
                 Some(file) => {
-                    let bytes = tokio::fs::read(file).await.map_err(|error| {
-                        CliError::usage(format!("{}: {error}", file.display()))
-                    })?;
+                    let bytes = tokio::fs::read(file)
+                        .await
+                        .map_err(|error| CliError::usage(format!("{}: {error}", file.display())))?;
                     api.put_file(&path, bytes).await?
                 }
             };
@@ -391,7 +391,10 @@ fn created(answer: &Value) -> String {
     if answer["settingsApplied"] == false {
         lines.push("Not all settings were taken; set them anew: zapnode groups set".to_owned());
     }
-    if answer["members"].as_array().is_some_and(|all| !all.is_empty()) {
+    if answer["members"]
+        .as_array()
+        .is_some_and(|all| !all.is_empty())
+    {
         lines.push(results(answer));
     }
     lines.join("\n")

@@ -116,6 +116,18 @@ pub enum DriverError {
         /// Its id.
         group: String,
     },
+    /// There is no such channel.
+    #[error("there is no channel {channel}")]
+    ChannelUnknown {
+        /// Its id.
+        channel: String,
+    },
+    /// This account has no such label.
+    #[error("this account has no label {label}")]
+    LabelUnknown {
+        /// Its id.
+        label: String,
+    },
     /// The invite leads nowhere: it was never given, or has been revoked.
     #[error("this invite leads nowhere, or no longer")]
     InviteUnknown,

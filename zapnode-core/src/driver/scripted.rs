@@ -27,6 +27,7 @@ use crate::message::{
 use crate::options::SessionOptions;
 
 mod acts;
+mod feeds;
 mod groups;
 mod happenings;
 
@@ -77,6 +78,7 @@ struct State {
     refuse_options: Option<fn() -> DriverError>,
     qr_count: u64,
     groups: groups::Groups,
+    feeds: feeds::Feeds,
 }
 
 #[derive(Debug)]

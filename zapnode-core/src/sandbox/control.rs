@@ -83,6 +83,7 @@ impl From<PhoneError> for Refusal {
             | PhoneError::UnknownCode
             | PhoneError::NoQr
             | PhoneError::NoSuchMessage
+            | PhoneError::NoSuchChannel
             | PhoneError::NoSuchGroup => StatusCode::NOT_FOUND,
             PhoneError::NotYours | PhoneError::NotAdmin | PhoneError::NotInGroup => {
                 StatusCode::FORBIDDEN

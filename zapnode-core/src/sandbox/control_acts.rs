@@ -18,7 +18,8 @@ use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
 /// The acts of a phone that this file knows.
-pub(super) const ACTS: &str = "edit, revoke, delete, react, star, pin, call, group, invite-only";
+pub(super) const ACTS: &str =
+    "edit, revoke, delete, react, star, pin, call, group, channel, status, labels, invite-only";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -157,6 +158,25 @@ enum GroupBody {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "act")]
+enum ChannelBody {
+    Create { name: String },
+    Post { channel: String, text: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusBody {
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelsBody {
+    names: Vec<String>,
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OnBody {
     on: bool,
@@ -254,6 +274,23 @@ pub(super) async fn act(
             } else {
                 answer["group"] = json!(group(phone, body).await?);
             }
+        }
+        "channel" => match body_of(body)? {
+            ChannelBody::Create { name } => {
+                answer["channel"] = json!(phone.make_channel(&name).await);
+            }
+            ChannelBody::Post { channel, text } => {
+                answer["id"] = json!(phone.post_to_channel(&channel, &text).await?);
+            }
+        },
+        "status" => {
+            let StatusBody { text } = body_of(body)?;
+            phone.post_status(&text).await;
+        }
+        "labels" => {
+            let LabelsBody { names } = body_of(body)?;
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            phone.set_labels(&names).await;
         }
         "invite-only" => {
             let OnBody { on } = body_of(body)?;

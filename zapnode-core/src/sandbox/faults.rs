@@ -364,6 +364,8 @@ pub struct Faults {
     pub reaction_table: ReactionTable,
     /// Under which names the page has what is about groups.
     pub group_modules: GroupModules,
+    /// Whether accounts may make channels.
+    pub channel_creation: bool,
     /// How many people a group can have.
     pub group_limit: usize,
     /// The servers refuse what is asked about groups, with this number. 0: they answer.
@@ -434,6 +436,7 @@ impl Default for Faults {
             call_path: CallPath::default(),
             reaction_table: ReactionTable::default(),
             group_modules: GroupModules::default(),
+            channel_creation: true,
             group_limit: 1024,
             refuse_groups: 0,
             refuse_headless: true,

@@ -35,6 +35,9 @@
 //! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
 //! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce`, `restrict`, `adminsAdd`, `approval` (`on`), `ephemeral` (`seconds`), `approve`, `reject` (`members`), `invite`; `create` also with `community` | founds a group, or acts in one; `invite` answers with its `code` |
+//! | `POST phones/{number}/channel` | `{"act":"create","name"}`, `{"act":"post","channel","text"}` | makes a channel, or posts to one |
+//! | `POST phones/{number}/status` | `{"text"}` | shows a text as the account's status |
+//! | `POST phones/{number}/labels` | `{"names"}` | the account is WhatsApp Business, with these labels |
 //! | `POST phones/{number}/invite-only` | `{"on"}` | the account can only be invited to groups, or be added |
 //! | `POST phones/{number}/read` | `{"chat"}` or nothing | reads a chat, or all |
 //! | `POST phones/{number}/logout` | – | removes the linked devices |
@@ -54,6 +57,7 @@ mod control;
 mod control_acts;
 mod delivery;
 mod faults;
+mod feeds;
 mod frames;
 mod group_calls;
 mod groups;
@@ -79,6 +83,7 @@ pub use faults::{
     MsgKeyForm, ReactionSend, ReactionTable, RefusalNumber, SendResult, SendReturns, SendSeen,
     Servers,
 };
+pub use feeds::ChannelView;
 pub use group_calls::GroupView;
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use phone::{Phone, PhoneError, WaitingQr};

@@ -17,6 +17,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("auth.js", include_str!("page/auth.js")),
     ("collections.js", include_str!("page/collections.js")),
     ("groups.js", include_str!("page/groups.js")),
+    ("feeds.js", include_str!("page/feeds.js")),
     ("messages.js", include_str!("page/messages.js")),
     ("happenings.js", include_str!("page/happenings.js")),
     ("send.js", include_str!("page/send.js")),

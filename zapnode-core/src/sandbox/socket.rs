@@ -194,6 +194,13 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     };
                     world.tell(connection, ToPage::Group { req, value, status });
                 }
+                FromPage::Feed { req, call } => {
+                    let (value, status) = match world.feed_call(&me, call) {
+                        Ok(value) => (value, None),
+                        Err(status) => (serde_json::Value::Null, Some(status)),
+                    };
+                    world.tell(connection, ToPage::Feed { req, value, status });
+                }
                 FromPage::Presence { available } => {
                     if let Some(page) = world.connections.get_mut(&connection) {
                         page.available = available;

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Hold};
+use super::feeds::FeedCall;
 use super::group_calls::GroupCall;
 use super::groups::Settings;
 use crate::id::WireId;
@@ -64,6 +65,8 @@ pub(super) enum FromPage {
     Read { chat: String },
     /// Something is asked of the servers about a group; answered by [`ToPage::Group`].
     Group { req: u64, call: GroupCall },
+    /// Something about channels, labels or status; answered by [`ToPage::Feed`].
+    Feed { req: u64, call: FeedCall },
     /// This device is to be unlinked.
     Logout,
     /// The page acted during its first sync, for which WhatsApp unlinks a device.
@@ -125,6 +128,14 @@ pub(super) enum ToPage {
         value: serde_json::Value,
         status: Option<u16>,
     },
+    /// The answer to [`FromPage::Feed`]: what was asked for, or the number of a refusal.
+    Feed {
+        req: u64,
+        value: serde_json::Value,
+        status: Option<u16>,
+    },
+    /// Channels, labels or status have changed: all that the account sees of them.
+    Feeds { value: serde_json::Value },
     /// The account is banned for a time.
     Banned,
     /// The answer to [`FromPage::Act`]; with a reason when the servers do not do it.

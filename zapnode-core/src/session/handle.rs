@@ -27,6 +27,7 @@ use crate::outbox::{
 };
 use crate::store::{Accepted, Key, Store};
 
+mod feeds;
 mod groups;
 
 /// How long a found contact is believed without asking WhatsApp again.

@@ -5,6 +5,7 @@ mod acts;
 mod bulk;
 mod care;
 mod diagnostics;
+mod feed;
 mod group;
 mod health;
 mod message;
@@ -18,6 +19,7 @@ pub use acts::{ChatActed, MessageActed};
 pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use diagnostics::DiagnosticsAnswer;
+pub use feed::{ChannelDone, ChannelList, LabelList, OneChannel, Posted, StatusList};
 pub use group::{
     GroupCreated, GroupDone, GroupInvite, GroupList, InviteAnswer, JoinRequests, JoinedAnswer,
     MemberResults, OfSession, OneGroup, PersonModel, disappearing_word,

@@ -11,15 +11,18 @@ use crate::layers;
 
 mod acts;
 mod bulk;
+mod channels;
 mod chatwoot;
 mod database;
 mod events;
 mod groups;
 mod health;
+mod labels;
 mod messages;
 mod optouts;
 mod pools;
 mod sessions;
+mod stories;
 mod webhook;
 mod webhooks;
 
@@ -138,7 +141,12 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
 /// The routes with what happens to every request.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new();
-    let all = table().into_iter().chain(groups::table());
+    let all = table()
+        .into_iter()
+        .chain(groups::table())
+        .chain(channels::table())
+        .chain(labels::table())
+        .chain(stories::table());
     for (path, methods) in all {
         if path != "/" {
             // The original's framework did not mind a slash at the end.

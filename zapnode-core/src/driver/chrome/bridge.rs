@@ -40,6 +40,9 @@ const FILES: &[(&str, &str)] = &[
     ("presence.js", include_str!("inject/presence.js")),
     ("pictures.js", include_str!("inject/pictures.js")),
     ("groups.js", include_str!("inject/groups.js")),
+    ("channels.js", include_str!("inject/channels.js")),
+    ("labels.js", include_str!("inject/labels.js")),
+    ("stories.js", include_str!("inject/stories.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -274,6 +277,12 @@ impl Command {
             ErrorKind::NoGroup => DriverError::GroupUnknown {
                 group: error.message,
             },
+            ErrorKind::NoChannel => DriverError::ChannelUnknown {
+                channel: error.message,
+            },
+            ErrorKind::NoLabel => DriverError::LabelUnknown {
+                label: error.message,
+            },
             ErrorKind::NoInvite => DriverError::InviteUnknown,
             ErrorKind::Blocked => DriverError::ContactBlocked {
                 recipient: error.message,
@@ -316,6 +325,8 @@ enum ErrorKind {
     Unknown,
     NotAllowed,
     NoGroup,
+    NoChannel,
+    NoLabel,
     NoInvite,
     Blocked,
     Timeout,
@@ -429,6 +440,14 @@ mod tests {
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
         assert!(matches!(failed("noGroup"), DriverError::GroupUnknown { group } if group == "m"));
+        assert!(matches!(
+            failed("noChannel"),
+            DriverError::ChannelUnknown { .. }
+        ));
+        assert!(matches!(
+            failed("noLabel"),
+            DriverError::LabelUnknown { .. }
+        ));
         assert!(matches!(failed("noInvite"), DriverError::InviteUnknown));
         assert!(matches!(
             failed("unknown"),

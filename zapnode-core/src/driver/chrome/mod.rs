@@ -32,6 +32,7 @@ use crate::options::SessionOptions;
 mod bridge;
 mod channel;
 mod connection;
+mod feeds;
 mod find;
 mod flags;
 mod groups;

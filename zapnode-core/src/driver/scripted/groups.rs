@@ -248,7 +248,7 @@ fn told(word: &'static str, by: &ChatId, members: Vec<ChatId>) -> Told {
 }
 
 impl ScriptedConnection {
-    async fn myself(&self, command: &'static str) -> Result<ChatId, DriverError> {
+    pub(super) async fn myself(&self, command: &'static str) -> Result<ChatId, DriverError> {
         self.alive(command).await?;
         Ok(ChatId::from(&self.account(command)?))
     }

@@ -34,6 +34,9 @@ if (!window.__sandboxRefused) {
       canReply() {
         return true;
       }
+      updateAck(ack) {
+        this.set({ ack });
+      }
       avParams() {
         return {};
       }
