@@ -143,3 +143,35 @@ mod tests {
         );
     }
 }
+
+/// Names with what is known under them, a line each, for people. What is not known has no line.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// How wide the names' column is.
+    width: usize,
+    lines: Vec<String>,
+}
+
+impl Facts {
+    /// None yet; names are shorter than `width`.
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            width,
+            lines: vec![],
+        }
+    }
+
+    pub(crate) fn line(&mut self, name: &str, value: &Value) {
+        let value = match value {
+            Value::Null => return,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        self.lines
+            .push(format!("{name:<width$}{value}", width = self.width));
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.lines.join("\n")
+    }
+}

@@ -1,7 +1,9 @@
 //! Which chats a session does not listen to.
 //!
 //! What is ignored is neither stored nor told: messages, edits, revokes, reactions, calls and
-//! notices of those chats leave no trace. Sending to them works.
+//! notices of those chats. Two things are noted all the same: that somebody wrote at all, so that
+//! an answer to them is no [first contact](crate::outbox::Pace), and a [stop word](crate::optout) in
+//! their own chat, since who wants no more bulk messages is to be heard. Sending to them works.
 
 use std::collections::BTreeSet;
 

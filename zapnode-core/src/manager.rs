@@ -352,15 +352,18 @@ impl SessionManager {
         backup::make(self, &self.inner.context.store, profiles, out).await
     }
 
-    /// Deletes messages that were written before `before`, in both directions, and gives their
-    /// space back to the disk; says how many messages and how many bytes. What is still to be sent
-    /// stays, and so does what an idempotency key stands for. Nobody is held up by it.
+    /// Deletes messages that were written before `before`, in both directions, and the bulk jobs of
+    /// which nothing is left, and gives their space back to the disk; says how many messages and how
+    /// many bytes. What is still to be sent stays, and so does what an idempotency key stands for.
+    /// Nobody is held up by it.
     ///
     /// # Errors
     /// [`Error::Store`]; what was deleted until then stays deleted.
     pub async fn delete_messages(&self, before: OffsetDateTime) -> Result<(usize, u64), Error> {
         let store = &self.inner.context.store;
         let deleted = store.delete_messages(before).await?;
+        let keys_from = OffsetDateTime::now_utc() - self.inner.options.idempotency_keys_kept;
+        store.delete_jobs(before.min(keys_from)).await?;
         Ok((deleted, store.shrink(Spare::None).await?))
     }
 
@@ -532,8 +535,8 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
         else {
             return;
         };
-        let before = OffsetDateTime::now_utc() - options.idempotency_keys_kept;
-        if let Err(error) = store.forget_keys(before).await {
+        let keys_from = OffsetDateTime::now_utc() - options.idempotency_keys_kept;
+        if let Err(error) = store.forget_keys(keys_from).await {
             tracing::error!(%error, "old idempotency keys could not be forgotten");
         }
         let Some(kept) = options.messages_kept else {
@@ -542,6 +545,8 @@ async fn forget_what_is_old(manager: Weak<Inner>) {
         let before = OffsetDateTime::now_utc() - kept;
         let forgotten = async {
             let deleted = store.delete_messages(before).await?;
+            // What a job's key stands for is not done once more.
+            store.delete_jobs(before.min(keys_from)).await?;
             Ok::<_, StoreError>((deleted, store.shrink(Spare::Some).await?))
         };
         match forgotten.await {

@@ -34,10 +34,14 @@ impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the data folder {} is in use by process {}",
-            self.data_dir.display(),
-            self.pid
+            "the data folder {} is in use by ",
+            self.data_dir.display()
         )?;
+        match self.pid {
+            // It could not say who it is, as on a full disk.
+            0 => f.write_str("another process")?,
+            pid => write!(f, "process {pid}")?,
+        }
         match &self.url {
             Some(url) => write!(f, " (ZapNode at {url})"),
             None => Ok(()),
@@ -68,7 +72,8 @@ const LOCK: &str = "zapnode.lock";
 const OWNER: &str = "owner.json";
 
 impl DataFolder {
-    /// Makes the folder if it is missing (mode 0700) and claims it.
+    /// Makes the folder if it is missing (mode 0700) and claims it. On a full disk it is claimed
+    /// without writing down by whom.
     ///
     /// # Errors
     /// [`Error::Owned`] when another process has it, [`Error::Folder`] when it cannot be made or
@@ -109,7 +114,21 @@ impl DataFolder {
             }
         }
         let folder = Self { path, _lock: lock };
-        folder.publish(None, None)?;
+        match folder.publish(None, None) {
+            // The lock is what counts. Nobody shall be sent to whoever had the folder before.
+            Err(Error::Folder { source, path }) if is_no_room(&source) => {
+                tracing::warn!(path = %path.display(), "the disk is full: who owns the data folder is not written down");
+                if let Err(error) = fs::remove_file(&path)
+                    && error.kind() != io::ErrorKind::NotFound
+                {
+                    return Err(Error::Folder {
+                        path,
+                        source: error,
+                    });
+                }
+            }
+            published => published?,
+        }
         Ok(folder)
     }
 
@@ -141,9 +160,13 @@ impl DataFolder {
             file.write_all(&serde_json::to_vec(&owner)?)?;
             fs::rename(&draft, &target)
         };
-        write().map_err(|source| Error::Folder {
-            path: target.clone(),
-            source,
+        write().map_err(|source| {
+            // On a full disk there may be an empty file.
+            let _ = fs::remove_file(&draft);
+            Error::Folder {
+                path: target.clone(),
+                source,
+            }
         })
     }
 
@@ -162,6 +185,14 @@ impl DataFolder {
 fn read_owner(folder: &Path) -> Option<Owner> {
     let bytes = fs::read(folder.join(OWNER)).ok()?;
     serde_json::from_slice(&bytes).ok()
+}
+
+/// Whether an error says that there is no room left.
+pub fn is_no_room(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Makes a folder that only its user can enter, with whatever leads to it.

@@ -1,6 +1,7 @@
 //! Backups, made while sessions run and restored elsewhere, on the scripted driver.
 
 mod scene;
+mod webhook_scene;
 
 use std::fs;
 use std::io::Write;
@@ -14,13 +15,18 @@ use flate2::write::GzEncoder;
 use scene::{Scene, ana, bruno, id, until};
 use tar::{Builder, EntryType, Header};
 use time::OffsetDateTime;
+use webhook_scene::{create, hook};
 use zapnode_core::backup::{
     BackupError, OpenMessages, Profiles, RestoreOptions, RestoreReport, restore,
 };
+use zapnode_core::bulk::{BulkRecipient, JobState, NewBulk};
+use zapnode_core::event::Filter;
 use zapnode_core::message::Ack;
 use zapnode_core::outbox::{FailureCode, MessageFilter, MessageState, NewMessage};
 use zapnode_core::session::SessionState;
 use zapnode_core::store::StoreError;
+use zapnode_core::webhook::receiver::{Delivered, Receiver, Reply};
+use zapnode_core::webhook::{DeliveryState, NewWebhook, WebhookChange};
 use zapnode_core::{Error, ManagerOptions, SessionInfo, SessionManager};
 
 const NOW: Duration = Duration::ZERO;
@@ -612,4 +618,157 @@ async fn an_archive_of_a_newer_version_or_beyond_the_limit_is_refused() {
         "{refused:?}"
     );
     assert_eq!(elsewhere.files(), Vec::<PathBuf>::new());
+}
+
+/// What a receiver took: names and texts, in the order of the log.
+fn taken(receiver: &Receiver) -> Vec<(String, String)> {
+    let mut taken = receiver.taken();
+    taken.sort_by_key(Delivered::sequence);
+    let text = |d: &Delivered| d.event["payload"]["body"].as_str().map(str::to_owned);
+    taken
+        .iter()
+        .map(|d| (d.name().to_owned(), text(d).unwrap_or_default()))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_restore_does_nothing_twice_and_readers_miss_nothing() {
+    let scene = webhook_scene::scene();
+    let manager = scene.manager().await;
+    let shop = scene.ready(&manager, "shop").await;
+    let (busy, resting) = (
+        Receiver::start().await.expect("listens"),
+        Receiver::start().await.expect("listens"),
+    );
+    let events = ["message", "message.failed"].map(str::to_owned).to_vec();
+    let new = |receiver: &Receiver| NewWebhook {
+        events: events.clone(),
+        ..hook(receiver.url("/"))
+    };
+    let busy_id = create(&manager, new(&busy)).await.webhook.id.clone();
+    let paused = NewWebhook {
+        paused: true,
+        ..new(&resting)
+    };
+    let resting_id = create(&manager, paused).await.webhook.id.clone();
+
+    // At the time of the backup: three events are tried in vain, and a job is held.
+    busy.behave(|_| Reply::Status(500));
+    for text in ["um", "dois", "três"] {
+        scene.driver.write(shop.id(), &bruno(), text).await;
+    }
+    webhook_scene::until(&manager, &busy_id, |i| {
+        i.counts.pending == 3 && i.failures > 2
+    })
+    .await;
+    let job = NewBulk {
+        paced: false,
+        ..NewBulk::new(
+            "Olá",
+            [1, 2].map(|n| BulkRecipient::from(webhook_scene::phone(n).as_str())),
+        )
+    };
+    scene.driver.hold_opening(true);
+    shop.restart().await.expect("restarts");
+    until(&shop, |i| !i.is_ready() && i.linked).await;
+    let job = shop.submit_bulk(job).await.expect("accepted").job;
+    let (archive, _) = manager
+        .backup(&Profiles::None, Vec::new())
+        .await
+        .expect("made");
+
+    // After it all that is done.
+    scene.driver.hold_opening(false);
+    busy.behave(|_| Reply::Status(200));
+    busy.until_taken(3).await;
+    let jobs = manager.bulk_jobs();
+    let mut now = jobs.get(job.id).await.expect("there");
+    while now.state != JobState::Done {
+        let next = jobs.changed(job.id, now.generation(), Duration::from_secs(20));
+        now = next.await.expect("there");
+    }
+    assert_eq!(now.counts.sent, 2);
+    scene.driver.write(shop.id(), &bruno(), "quatro").await;
+    busy.until_taken(4).await;
+    let cursor = manager.events().latest();
+    manager.shutdown().await;
+    drop((manager, shop));
+
+    let elsewhere = Elsewhere::new();
+    let report = elsewhere.restore(&archive).expect("restored");
+    assert_eq!((report.failed_messages, report.dead_deliveries), (2, 3));
+    let options = ManagerOptions {
+        auth_dir: elsewhere.auth(),
+        webhooks: webhook_scene::options(),
+        ..ManagerOptions::in_folder(elsewhere.data())
+    };
+    let driver = std::sync::Arc::new(scene.driver.clone());
+    let manager = SessionManager::open(driver, options).await.expect("opens");
+    let job = manager.bulk_jobs().get(job.id).await.expect("there");
+    assert_eq!((job.state, job.counts.failed), (JobState::Done, 2));
+    let shop = manager.get(&id("shop")).expect("there");
+    shop.start().await.expect("starts");
+    until(&shop, |i| scene::qr(i).is_some()).await;
+    scene.driver.scan(shop.id(), &ana()).await;
+    until(&shop, SessionInfo::is_ready).await;
+    scene.driver.write(shop.id(), &bruno(), "cinco").await;
+    let on = WebhookChange {
+        paused: Some(false),
+        ..WebhookChange::default()
+    };
+    manager
+        .webhooks()
+        .change(&resting_id, on)
+        .await
+        .expect("on");
+    let since = ["Olá", "Olá", "cinco"];
+    busy.until_taken(4 + since.len()).await;
+    resting.until_taken(since.len()).await;
+    let named = |text: &str| {
+        let name = if text == "Olá" {
+            "message.failed"
+        } else {
+            "message"
+        };
+        (name.to_owned(), text.to_owned())
+    };
+    let all: Vec<_> = ["um", "dois", "três", "quatro"]
+        .iter()
+        .chain(&since)
+        .map(|text| named(text))
+        .collect();
+    assert_eq!(taken(&busy), all);
+    assert_eq!(taken(&resting), all[4..]);
+    busy.assert_taken_once();
+    busy.assert_clean();
+
+    // A reader whose cursor is of the time after the backup misses nothing that came since.
+    let log = manager.events();
+    let page = log
+        .read(cursor, 100, &Filter::default())
+        .await
+        .expect("read");
+    assert_eq!(page.gap, None);
+    let read: Vec<_> = page.events.iter().map(|e| e.name()).collect();
+    assert_eq!(read.iter().filter(|n| **n == "message.failed").count(), 2);
+    assert_eq!(read.iter().filter(|n| **n == "message").count(), 1);
+    for id in [&busy_id, &resting_id] {
+        webhook_scene::until(&manager, id, |i| i.lag == 0).await;
+    }
+
+    // What was given up says why, and can be had.
+    let webhooks = manager.webhooks();
+    let dead = webhooks.deliveries(&busy_id, Some(DeliveryState::Dead), None, 9);
+    let dead = dead.await.expect("read");
+    assert_eq!(dead.len(), 3);
+    for delivery in &dead {
+        let last = delivery.attempts.last().expect("one");
+        assert_eq!(last.error.as_deref(), Some("restored"));
+    }
+    webhooks.retry(&busy_id, &dead[2].id).await.expect("queued");
+    let again = busy.until_taken(8).await;
+    assert_eq!(webhook_scene::text(again.last().expect("one")), "um");
+    let to = |n: usize| scene.driver.delivered_to(&webhook_scene::phone(n)).len();
+    assert_eq!((to(1), to(2)), (1, 1), "nobody was written to twice");
+    manager.shutdown().await;
 }

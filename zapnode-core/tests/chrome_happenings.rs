@@ -480,6 +480,93 @@ async fn what_the_page_took_in_and_nobody_told_is_found_at_the_next_start() {
     session.close().await;
 }
 
+/// As above, with an edit of a message that was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_edited_when_nobody_listened_is_told_once() {
+    let sandbox = sandbox(|_| {}).await;
+    let bench = Bench::new(&sandbox.url());
+    let other = theirs(&sandbox);
+    let mut session = logged_in(&sandbox, &bench).await;
+    let id = other.send(&phone(OURS), "um").await.expect("sent");
+    session.wait_message("um").await;
+    other.edit(&id, "dois").await.expect("edited");
+    assert_eq!(edit(&mut session).await.text.as_deref(), Some("dois"));
+    session.close().await;
+    let note = bench.login("a").folder.join("zapnode-heard-until.json");
+    let heard = std::fs::read(&note).expect("a note");
+    let mut deaf = bench.open("a").await;
+    deaf.wait_ready().await;
+    other.edit(&id, "três").await.expect("edited");
+    assert_eq!(edit(&mut deaf).await.text.as_deref(), Some("três"));
+    deaf.close().await;
+    std::fs::write(&note, heard).expect("put back");
+
+    let mut session = bench.open("a").await;
+    let missed = edit(&mut session).await;
+    assert_eq!(
+        (missed.id.wire_id(), missed.text.as_deref()),
+        (id, Some("três"))
+    );
+    assert_eq!(missed.previous, None);
+    // Neither again in this document's successor nor in another start.
+    reload(&mut session).await;
+    other.send(&phone(OURS), "5").await.expect("sent");
+    assert_eq!(message(&mut session).await.text.as_deref(), Some("5"));
+    session.close().await;
+    let mut session = bench.open("a").await;
+    session.wait_ready().await;
+    other.send(&phone(OURS), "6").await.expect("sent");
+    assert_eq!(message(&mut session).await.text.as_deref(), Some("6"));
+    session.close().await;
+}
+
+/// As above, with a message that was told as waiting: the page reads it while nobody listens, and
+/// has it in its storage only afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_waited_for_and_read_when_nobody_listened_is_told() {
+    let sandbox = sandbox(|_| {}).await;
+    let bench = Bench::new(&sandbox.url());
+    let other = theirs(&sandbox);
+    let mut session = logged_in(&sandbox, &bench).await;
+    let set = |ciphertext| {
+        sandbox.set_faults(Faults {
+            ciphertext,
+            ..Faults::default()
+        });
+    };
+    set(Ciphertext::Never);
+    other.send(&phone(OURS), "tarde").await.expect("sent");
+    assert_eq!(waiting(&mut session).await.decryption, Decryption::Awaited);
+    // Not the last of its chat; and what is heard last is of another, and well after it.
+    set(Ciphertext::Off);
+    other.send(&phone(OURS), "depois").await.expect("sent");
+    session.wait_message("depois").await;
+    assert_eq!(waiting(&mut session).await.decryption, Decryption::Overdue);
+    let third = sandbox.phone(&phone("244929000003"));
+    third.send(&phone(OURS), "outra").await.expect("sent");
+    session.wait_message("outra").await;
+    session.close().await;
+    let note = bench.login("a").folder.join("zapnode-heard-until.json");
+    let heard = std::fs::read(&note).expect("a note");
+    let mut deaf = bench.open("a").await;
+    deaf.wait_message("tarde").await;
+    deaf.close().await;
+    std::fs::write(&note, heard).expect("put back");
+
+    let mut session = bench.open("a").await;
+    assert_eq!(message(&mut session).await.text.as_deref(), Some("tarde"));
+    // Once: neither in this document's successor nor in another start.
+    reload(&mut session).await;
+    other.send(&phone(OURS), "5").await.expect("sent");
+    assert_eq!(message(&mut session).await.text.as_deref(), Some("5"));
+    session.close().await;
+    let mut session = bench.open("a").await;
+    session.wait_ready().await;
+    other.send(&phone(OURS), "6").await.expect("sent");
+    assert_eq!(message(&mut session).await.text.as_deref(), Some("6"));
+    session.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_decrypted_is_told_as_waiting_and_as_a_message_when_it_is() {
     let sandbox = sandbox(|faults| faults.ciphertext = Ciphertext::Resolves).await;

@@ -466,6 +466,37 @@ async fn a_page_that_never_stops_can_be_reloaded_and_closed() {
     assert_eq!(browsers_of(&bench.login("b")), [0; 0]);
 }
 
+/// The old document is busy while its successor is fetched, and opens a dialog just before that
+/// takes its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dialog_in_the_way_of_the_next_document_is_closed() {
+    const ALERTS_ON_LEAVING: &str = r#"<!doctype html><title>alerts</title><script>
+        if (!sessionStorage.left) setTimeout(() => {
+            sessionStorage.left = "once";
+            location.reload();
+            for (const end = Date.now() + 1500; Date.now() < end;);
+            alert("one");
+            alert("two");
+        }, 200);</script>"#;
+    let (url, asked) = serve(ALERTS_ON_LEAVING).await;
+    let bench = Bench::new(&url);
+    let mut session = bench.open("a").await;
+    session
+        .wait("the next document", |event| {
+            (event == &DriverEvent::Reloaded).then_some(())
+        })
+        .await;
+    session.connection.evidence().await.expect("it answers");
+    let documents = asked.lock().expect("not poisoned").clone();
+    let documents = documents.iter().filter(|asked| asked.starts_with("GET / "));
+    assert_eq!(
+        documents.count(),
+        2,
+        "it was loaded once more and no oftener"
+    );
+    session.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_dropped_is_ended_in_the_background() {
     let (url, _) = serve(PLAIN).await;

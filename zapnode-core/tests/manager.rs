@@ -84,14 +84,29 @@ async fn a_send_without_an_ack_ends_with_pending_and_a_refused_one_says_so() {
     let manager = scene.manager().await;
     let session = scene.ready(&manager, "a").await;
     scene.driver.hold_acks(true);
-    // In real time: a clock that jumps runs ahead of the store's thread.
-    let wait = Duration::from_secs(2);
-    let receipt = session.send_text(bruno(), "1", wait).await.expect("sent");
-    assert_eq!(receipt.ack, Ack::Pending);
-    let sending = {
+    let wait = Duration::from_secs(10);
+    let began = tokio::time::Instant::now();
+    let send = |text: &'static str, wait: Duration| {
         let session = session.clone();
-        tokio::spawn(async move { session.send_text(bruno(), "2", wait * 600).await })
+        tokio::spawn(async move { session.send_text(bruno(), text, wait).await })
     };
+    let first = send("1", wait);
+    scene
+        .driver
+        .until(|d| d.delivered_to(&bruno()).len() == 1)
+        .await;
+    // Only from here on: a clock that jumps would run ahead of the store's thread.
+    tokio::time::pause();
+    let receipt = first.await.expect("ends").expect("accepted");
+    assert_eq!(receipt.ack, Ack::Pending);
+    let waited = began.elapsed();
+    assert!(
+        waited >= wait && waited < wait + Duration::from_millis(100),
+        "{waited:?}"
+    );
+    tokio::time::resume();
+
+    let sending = send("2", wait * 600);
     scene
         .driver
         .until(|d| d.delivered_to(&bruno()).len() == 2)

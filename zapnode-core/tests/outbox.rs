@@ -4,13 +4,13 @@ mod scene;
 
 use std::time::Duration;
 
-use scene::{Scene, ana, bruno, id, next, qr, told, until};
+use scene::{Scene, ana, back, bruno, id, qr, stored, told, until};
 use time::OffsetDateTime;
 use zapnode_core::driver::{DriverEvent, LinkState};
-use zapnode_core::event::{Event, EventKind, SignalKind};
+use zapnode_core::event::{Event, EventKind};
 use zapnode_core::message::Ack;
-use zapnode_core::outbox::{FailureCode, Message, MessageFilter, MessageState, NewMessage};
-use zapnode_core::{Error, PhoneNumber, SessionHandle, SessionInfo, SessionManager, SessionState};
+use zapnode_core::outbox::{FailureCode, MessageFilter, MessageState, NewMessage};
+use zapnode_core::{Error, PhoneNumber, SessionInfo, SessionState};
 
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -28,30 +28,6 @@ fn keyed(message: &str, key: &str) -> NewMessage {
 fn arrived(scene: &Scene) -> Vec<String> {
     let got = scene.driver.delivered_to(&bruno());
     got.into_iter().map(|(_, text)| text).collect()
-}
-
-/// Waits until the store says that a message is at `state`.
-async fn stored(manager: &SessionManager, message: &Message, state: MessageState) -> Message {
-    let mut events = manager.signals();
-    loop {
-        let now = manager.message(message.id).await.expect("stored");
-        if now.state == state {
-            return now;
-        }
-        next(
-            &mut events,
-            |e| matches!(&e.kind, SignalKind::Outbox(m) if m.id == message.id),
-        )
-        .await;
-    }
-}
-
-async fn back(scene: &Scene) -> (SessionManager, SessionHandle) {
-    let manager = scene.manager().await;
-    manager.restore().await;
-    let session = manager.get(&id("a")).expect("there");
-    until(&session, SessionInfo::is_ready).await;
-    (manager, session)
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod scene;
 
 use std::time::Duration;
 
-use scene::{Scene, ana, bruno, id, next, qr, told, until};
+use scene::{Scene, ana, back, bruno, id, next, qr, stored, told, until};
 use time::OffsetDateTime;
 use ulid::Ulid;
 use zapnode_core::driver::DriverEvent;
@@ -42,22 +42,6 @@ async fn accept(session: &SessionHandle, new: NewMessage) -> Message {
     session.submit(new).await.expect("accepted").message
 }
 
-/// Waits until the store says that a message is at `state`.
-async fn stored(manager: &SessionManager, message: &Message, state: MessageState) -> Message {
-    let mut events = manager.signals();
-    loop {
-        let now = manager.message(message.id).await.expect("stored");
-        if now.state == state {
-            return now;
-        }
-        next(
-            &mut events,
-            |e| matches!(&e.kind, SignalKind::Outbox(m) if m.id == message.id),
-        )
-        .await;
-    }
-}
-
 async fn waits(manager: &SessionManager, session: &SessionHandle, message: &Message) -> Wait {
     let now = manager.message(message.id).await.expect("stored");
     let waits = session.waits(&[now]).await.expect("told");
@@ -73,14 +57,6 @@ async fn got(scene: &Scene, n: u32) {
 fn seconds_left(wait: &Wait) -> i64 {
     let until = wait.until.expect("a time");
     (until - OffsetDateTime::now_utc()).whole_seconds()
-}
-
-async fn again(scene: &Scene) -> (SessionManager, SessionHandle) {
-    let manager = scene.manager().await;
-    manager.restore().await;
-    let session = manager.get(&id("a")).expect("there");
-    until(&session, SessionInfo::is_ready).await;
-    (manager, session)
 }
 
 /// Moves the end of a pause into the past, as its time would.
@@ -147,7 +123,7 @@ async fn caps_hold_over_a_restart_and_can_be_lifted_while_it_runs() {
     manager.shutdown().await;
     drop((manager, session));
 
-    let (manager, session) = again(&scene).await;
+    let (manager, session) = back(&scene).await;
     assert_eq!(session.info().pace, hourly, "the choice is kept");
     let wait = waits(&manager, &session, &third).await;
     assert_eq!(wait.because, WaitReason::PaceHour);
@@ -268,7 +244,7 @@ async fn a_limit_on_the_account_pauses_the_queue_and_loses_nothing() {
     drop((manager, session));
 
     // Known after a restart.
-    let (manager, session) = again(&scene).await;
+    let (manager, session) = back(&scene).await;
     let wait = waits(&manager, &session, &refused).await;
     assert_eq!(wait.because, WaitReason::ReachoutLocked);
     manager.shutdown().await;
@@ -276,7 +252,7 @@ async fn a_limit_on_the_account_pauses_the_queue_and_loses_nothing() {
 
     // Still so when its time is over: one is tried, and the next pause is longer.
     end_pause(&scene);
-    let (manager, session) = again(&scene).await;
+    let (manager, session) = back(&scene).await;
     let longer = loop {
         let wait = waits(&manager, &session, &other).await;
         if wait.until.is_some() {
@@ -292,7 +268,7 @@ async fn a_limit_on_the_account_pauses_the_queue_and_loses_nothing() {
     // WhatsApp has relented.
     scene.driver.refuse_sends(None);
     end_pause(&scene);
-    let (manager, session) = again(&scene).await;
+    let (manager, session) = back(&scene).await;
     for message in [&refused, &other] {
         stored(&manager, message, MessageState::Sent).await;
     }

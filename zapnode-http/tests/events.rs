@@ -23,6 +23,8 @@ use tower::ServiceExt;
 use zapnode_http::{Secret, Server, ServerOptions};
 
 const KEY: &str = "a-long-enough-secret";
+/// Somebody who is never ignored.
+const ANOTHER: &str = "5511900000009";
 /// For whatever should take far less.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -323,4 +325,60 @@ async fn a_session_says_what_it_ignores_and_wrong_wishes_change_nothing() {
         assert_eq!((status, code.as_str()), (400, "invalid_request"), "{wrong}");
     }
     assert_eq!(api.get("/sessions").await.expect(200)["count"], 1);
+}
+
+#[tokio::test]
+async fn what_a_session_ignores_can_be_changed_while_it_runs() {
+    let api = Api::new().await;
+    api.ready("a").await;
+    let patch = async |ignore: Value| api.patch("/sessions/a", json!({ "ignore": ignore })).await;
+    // Each comes after what was written before it.
+    let heard = async |text: &str| {
+        let ana = phone(ANOTHER);
+        api.driver.write(&id("a"), &phone(BRUNO), text).await;
+        api.driver
+            .write(&id("a"), &ana, &format!("marker {text}"))
+            .await;
+        let page = "/events?events=message&timeoutMs=20000&after=";
+        let mut after = 0;
+        let mut texts = vec![];
+        loop {
+            let found = api.get(&format!("{page}{after}")).await.expect(200);
+            for event in found["events"].as_array().unwrap() {
+                let body = event["payload"]["body"].as_str().unwrap().to_owned();
+                if body == format!("marker {text}") {
+                    return texts.contains(&text.to_owned());
+                }
+                texts.push(body);
+            }
+            assert_ne!(found["events"], json!([]), "the marker did not come");
+            after = found["next"].as_i64().unwrap();
+        }
+    };
+    assert!(heard("1").await);
+    let changed = patch(json!({"chats": [BRUNO]})).await.expect(200);
+    let expected = json!({"chats": [format!("{BRUNO}@c.us")]});
+    assert_eq!(changed["session"]["options"]["ignore"], expected);
+    assert!(!heard("2").await);
+    for wrong in [json!({"chats": "x"}), json!({"group": true}), json!(7)] {
+        let (status, code) = patch(wrong.clone()).await.error();
+        assert_eq!((status, code.as_str()), (400, "invalid_request"), "{wrong}");
+    }
+    let now = api.get("/sessions/a").await.expect(200);
+    assert_eq!(now["session"]["options"]["ignore"], expected);
+    assert!(!heard("3").await, "a wrong wish changes nothing");
+    // As its manager has it: nothing of the kind.
+    patch(Value::Null).await.expect(200);
+    assert!(heard("4").await);
+    assert!(!heard_before(&api, "2").await, "what was ignored stays so");
+}
+
+/// Whether a text is in the log.
+async fn heard_before(api: &Api, text: &str) -> bool {
+    let page = api
+        .get("/events?events=message&limit=1000")
+        .await
+        .expect(200);
+    let mut events = page["events"].as_array().unwrap().iter();
+    events.any(|event| event["payload"]["body"] == text)
 }

@@ -5,7 +5,7 @@ use zapnode_core::SessionId;
 use super::Context;
 use crate::client::Api;
 use crate::error::CliError;
-use crate::output::table;
+use crate::output::{Facts, table};
 
 /// List the bulk jobs, show one, hold it, go on with it, cancel it
 #[derive(Args, Debug)]
@@ -109,20 +109,12 @@ fn sent(job: &Value) -> u64 {
 }
 
 fn shown(job: &Value) -> String {
-    let mut lines = vec![];
-    let mut line = |name: &str, value: &Value| {
-        let value = match value {
-            Value::Null => return,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        lines.push(format!("{name:<11}{value}"));
-    };
-    line("Job", &job["id"]);
-    line("Name", &job["name"]);
-    line("Session", &job["session"]);
-    line("State", &job["state"]);
-    line("Messages", &job["total"]);
+    let mut facts = Facts::new(11);
+    facts.line("Job", &job["id"]);
+    facts.line("Name", &job["name"]);
+    facts.line("Session", &job["session"]);
+    facts.line("State", &job["state"]);
+    facts.line("Messages", &job["total"]);
     for (name, field) in [
         ("Queued", "queued"),
         ("Sending", "sending"),
@@ -132,15 +124,15 @@ fn shown(job: &Value) -> String {
         ("Failed", "failed"),
         ("Taken back", "cancelled"),
     ] {
-        line(name, &job["counts"][field]);
+        facts.line(name, &job["counts"][field]);
     }
-    line("Opted out", &job["skipped"]["optedOut"]);
-    line("Duplicate", &job["skipped"]["duplicate"]);
-    line("Invalid", &job["skipped"]["invalid"]);
-    line("Gently", &job["paced"]);
-    line("Created", &job["createdAt"]);
-    line("Ends", &job["estimatedEnd"]);
-    lines.join("\n")
+    facts.line("Opted out", &job["skipped"]["optedOut"]);
+    facts.line("Duplicate", &job["skipped"]["duplicate"]);
+    facts.line("Invalid", &job["skipped"]["invalid"]);
+    facts.line("Gently", &job["paced"]);
+    facts.line("Created", &job["createdAt"]);
+    facts.line("Ends", &job["estimatedEnd"]);
+    facts.text()
 }
 
 async fn act(id: &str, verb: &str, context: &Context, api: &Api) -> Result<(), CliError> {

@@ -6,6 +6,7 @@ use zapnode_core::SessionId;
 use super::Context;
 use crate::client::Api;
 use crate::error::CliError;
+use crate::output::Facts;
 
 /// Connect a session to an inbox of Chatwoot
 #[derive(Args, Debug)]
@@ -147,30 +148,22 @@ async fn merged(settings: &Settings, path: &str, api: &Api) -> Result<Value, Cli
 
 fn show(context: &Context, answer: &Value) {
     let bridge = &answer["bridge"];
-    let mut lines = vec![];
-    let mut line = |name: &str, value: &Value| {
-        let value = match value {
-            Value::Null => return,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        lines.push(format!("{name:<10}{value}"));
-    };
-    line("Session", &bridge["sessionId"]);
-    line("State", &bridge["state"]);
-    line("Why", &bridge["detail"]);
+    let mut facts = Facts::new(10);
+    facts.line("Session", &bridge["sessionId"]);
+    facts.line("State", &bridge["state"]);
+    facts.line("Why", &bridge["detail"]);
     if bridge["state"] != "working" {
-        line("Hint", &bridge["hint"]);
+        facts.line("Hint", &bridge["hint"]);
     }
-    line("Since", &bridge["since"]);
-    line("Chatwoot", &bridge["config"]["url"]);
-    line("Account", &bridge["config"]["accountId"]);
-    line("Inbox", &bridge["inboxId"]);
-    line("Webhook", &bridge["webhookPath"]);
-    line("Behind", &bridge["eventsBehind"]);
+    facts.line("Since", &bridge["since"]);
+    facts.line("Chatwoot", &bridge["config"]["url"]);
+    facts.line("Account", &bridge["config"]["accountId"]);
+    facts.line("Inbox", &bridge["inboxId"]);
+    facts.line("Webhook", &bridge["webhookPath"]);
+    facts.line("Behind", &bridge["eventsBehind"]);
     context
         .progress
-        .hide(|| context.output.result(lines.join("\n"), answer));
+        .hide(|| context.output.result(facts.text(), answer));
 }
 
 fn findings(context: &Context, answer: &Value) -> Result<(), CliError> {

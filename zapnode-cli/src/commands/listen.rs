@@ -135,9 +135,15 @@ impl Listening<'_> {
         );
         let page = api.get(&path).await?;
         if let Some(forgotten) = page["gap"]["forgotten"].as_i64() {
-            self.context.output.note(format!(
-                "What happened up to {forgotten} is kept no longer and was missed."
-            ));
+            self.context
+                .output
+                .note(match page["gap"]["after"].as_i64() {
+                Some(after) if after > forgotten => {
+                    "The log is another one than before; what it has is printed from its beginning."
+                        .to_owned()
+                }
+                _ => format!("What happened up to {forgotten} is kept no longer and was missed."),
+            });
         }
         for event in page["events"].as_array().into_iter().flatten() {
             let name = event["event"].as_str().unwrap_or_default();

@@ -69,6 +69,7 @@ pub(crate) async fn run(args: &RestoreArgs, context: &Context) -> Result<(), Cli
             "sessions": report.sessions,
             "profiles": report.profiles,
             "failedMessages": report.failed_messages,
+            "deadDeliveries": report.dead_deliveries,
             "replaced": report.replaced,
         }),
     );
@@ -91,6 +92,13 @@ fn text(report: &RestoreReport, folder: &str) -> String {
         lines.push(format!(
             "{} messages were not sent when the backup was made; they have failed (restored).",
             report.failed_messages
+        ));
+    }
+    if report.dead_deliveries > 0 {
+        lines.push(format!(
+            "{} events were not delivered to webhooks when the backup was made; they are dead \
+             (restored) and can be sent again with zapnode webhooks retry.",
+            report.dead_deliveries
         ));
     }
     for old in &report.replaced {

@@ -7,7 +7,7 @@ use zapnode_core::SessionId;
 use super::{Context, ask_yes_or_no, history};
 use crate::client::Api;
 use crate::error::CliError;
-use crate::output::table;
+use crate::output::{Facts, table};
 
 /// List sessions, show one, delete, start or stop it
 #[derive(Args, Debug)]
@@ -123,29 +123,21 @@ fn row(session: &Value) -> Vec<String> {
 async fn show(id: &SessionId, context: &Context, api: &Api) -> Result<(), CliError> {
     let answer = api.get(&format!("/sessions/{id}")).await?;
     let session = &answer["session"];
-    let mut lines = vec![];
-    let mut line = |name: &str, value: &Value| {
-        let value = match value {
-            Value::Null => return,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        lines.push(format!("{name:<9}{value}"));
-    };
-    line("Session", &session["id"]);
-    line("Status", &session["status"]);
-    line("Since", &session["since"]);
-    line("Why", &session["reason"]["message"]);
-    line("Hint", &session["reason"]["hint"]);
-    line("Trying", &session["step"]);
-    line("Memory", &megabytes(&session["resources"]["memoryMb"]));
-    line("Phone", &session["me"]["phone"]);
-    line("Name", &session["me"]["name"]);
-    line("Linked", &session["linked"]);
-    line("Created", &session["createdAt"]);
+    let mut facts = Facts::new(9);
+    facts.line("Session", &session["id"]);
+    facts.line("Status", &session["status"]);
+    facts.line("Since", &session["since"]);
+    facts.line("Why", &session["reason"]["message"]);
+    facts.line("Hint", &session["reason"]["hint"]);
+    facts.line("Trying", &session["step"]);
+    facts.line("Memory", &megabytes(&session["resources"]["memoryMb"]));
+    facts.line("Phone", &session["me"]["phone"]);
+    facts.line("Name", &session["me"]["name"]);
+    facts.line("Linked", &session["linked"]);
+    facts.line("Created", &session["createdAt"]);
     context
         .progress
-        .hide(|| context.output.result(lines.join("\n"), &answer));
+        .hide(|| context.output.result(facts.text(), &answer));
     Ok(())
 }
 

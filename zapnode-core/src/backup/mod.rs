@@ -135,10 +135,7 @@ impl BackupError {
         else {
             return false;
         };
-        matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
+        crate::owner::is_no_room(source)
     }
 
     fn damaged(what: impl Into<String>) -> Self {

@@ -11,7 +11,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde::de::DeserializeOwned;
 use tar::{Archive, Entry, EntryType};
 use time::OffsetDateTime;
@@ -23,8 +23,8 @@ use super::{
 };
 use crate::error::Error;
 use crate::id::SessionId;
-use crate::outbox::FailureCode;
 use crate::owner::{DataFolder, private_folder};
+use crate::store::restored::{self, GivenUp};
 use crate::store::{self, StoreError};
 
 /// The largest manifest, and the largest list of checksums. Bytes.
@@ -39,14 +39,17 @@ const END_AT_MOST: u64 = 1 << 20;
 /// The most files.
 const FILES_AT_MOST: usize = 500_000;
 
-/// What becomes of messages that were accepted and not sent when the backup was made.
+/// What becomes of what was still to be done when the backup was made: messages that were accepted
+/// and not sent, events that webhooks and Chatwoot had not been told, answers of Chatwoot's agents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OpenMessages {
-    /// They fail with `restored`, unless their time has not come yet: nobody can know whether they
-    /// were sent after the backup, and nobody is to get a message twice.
+    /// Nobody can know whether it was done after the backup, and nobody is to get anything twice.
+    /// Messages fail with `restored`, unless their time has not come yet. Deliveries of webhooks are
+    /// dead and can be retried or replayed; webhooks and bridges go on with what happens from now on.
+    /// Events get higher numbers than whatever ran since can have given, so that cursors hold.
     #[default]
     Fail,
-    /// They are sent. For when nothing has run since the backup was made.
+    /// It is done. For when nothing has run since the backup was made.
     Send,
 }
 
@@ -91,6 +94,8 @@ pub struct RestoreReport {
     pub profiles: Vec<SessionId>,
     /// How many messages failed because nobody can know whether they were sent.
     pub failed_messages: usize,
+    /// How many events were given up for webhooks because nobody can know whether they were told.
+    pub dead_deliveries: usize,
     /// Where that lies now what was there before, if anything was.
     pub replaced: Vec<PathBuf>,
 }
@@ -146,20 +151,23 @@ pub fn restore(archive: impl Read, options: &RestoreOptions) -> Result<RestoreRe
             refuse_existing(&auth_dir.join(id.profile_folder()))?;
         }
     }
-    let (sessions, failed_messages) = settle_store(
-        &staged.data.0.join(STORE),
-        &auth_dir,
-        &profiles,
-        options.open_messages,
-    )?;
+    let created_at =
+        store::from_millis(manifest.created_at).map_err(|_| BackupError::damaged(MANIFEST))?;
+    let fit = Fit {
+        auth_dir: &auth_dir,
+        profiles: &profiles,
+        open: options.open_messages,
+        created_at,
+    };
+    let (sessions, given_up) = settle_store(&staged.data.0.join(STORE), &fit)?;
     let replaced = put_in_place(&staged, data_dir, &auth_dir, &profiles)?;
     Ok(RestoreReport {
-        created_at: store::from_millis(manifest.created_at)
-            .map_err(|_| BackupError::damaged(MANIFEST))?,
+        created_at,
         version: manifest.version,
         sessions,
         profiles,
-        failed_messages,
+        failed_messages: given_up.messages,
+        dead_deliveries: given_up.deliveries,
         replaced,
     })
 }
@@ -393,13 +401,17 @@ fn compare(told: &BTreeMap<String, Sum>, seen: &BTreeMap<String, Sum>) -> Result
     }
 }
 
+/// What a store is fitted to.
+struct Fit<'a> {
+    auth_dir: &'a Path,
+    profiles: &'a [SessionId],
+    open: OpenMessages,
+    /// When the backup was made.
+    created_at: OffsetDateTime,
+}
+
 /// Brings the unpacked store up to our version, checks it, and fits it to its new place.
-fn settle_store(
-    path: &Path,
-    auth_dir: &Path,
-    profiles: &[SessionId],
-    open_messages: OpenMessages,
-) -> Result<(Vec<SessionId>, usize), StoreError> {
+fn settle_store(path: &Path, fit: &Fit<'_>) -> Result<(Vec<SessionId>, GivenUp), StoreError> {
     let mut connection = store::open::connect(path)?;
     store::open::quick_check(&connection)?;
     let transaction = connection.transaction()?;
@@ -413,47 +425,25 @@ fn settle_store(
         .filter_map(|id| SessionId::new(id).ok())
         .collect();
     for id in &ids {
-        let profile = auth_dir.join(id.profile_folder());
-        let has_login = profiles.contains(id) || profile.is_dir();
+        let profile = fit.auth_dir.join(id.profile_folder());
+        let has_login = fit.profiles.contains(id) || profile.is_dir();
         transaction.execute(
             "UPDATE sessions SET profile = ?2, linked = linked AND ?3 WHERE id = ?1",
             params![id.as_str(), profile.to_string_lossy(), has_login],
         )?;
     }
-    let failed = match open_messages {
+    let given_up = match fit.open {
         OpenMessages::Send => {
-            doubt_open(&transaction)?;
-            0
+            restored::go_on(&transaction)?;
+            GivenUp::default()
         }
-        OpenMessages::Fail => fail_open(&transaction)?,
+        OpenMessages::Fail => restored::give_up(&transaction, fit.created_at)?,
     };
     transaction.commit()?;
     // One file and no log beside it.
     connection.pragma_update(None, "journal_mode", "DELETE")?;
     connection.close().map_err(|(_, error)| error)?;
-    Ok((ids, failed))
-}
-
-/// The profile is a little newer than the store: it may have what the store has not sent yet, and is
-/// asked for it first.
-fn doubt_open(connection: &Connection) -> Result<(), StoreError> {
-    connection.execute(
-        "UPDATE messages SET attempted_at = created_at
-         WHERE state IN ('queued', 'sending') AND attempted_at IS NULL
-           AND (send_at IS NULL OR send_at <= ?1)",
-        [store::millis(store::now())],
-    )?;
-    Ok(())
-}
-
-fn fail_open(connection: &Connection) -> Result<usize, StoreError> {
-    let now = store::millis(store::now());
-    Ok(connection.execute(
-        "UPDATE messages SET state = 'failed', reason = ?1, updated_at = ?2,
-             detail = 'it was not sent when the backup was made; whether it was sent later cannot be known'
-         WHERE state IN ('queued', 'sending') AND (send_at IS NULL OR send_at <= ?2)",
-        params![FailureCode::Restored.as_str(), now],
-    )?)
+    Ok((ids, given_up))
 }
 
 /// Moves aside what is there, and the new into its place. Gives where the old is.

@@ -18,7 +18,8 @@ use crate::id::{ChatId, SessionId};
 pub struct Event {
     /// Its own name, the same for every reader and at every repetition.
     pub id: EventId,
-    /// Its place in the log: each event has the next number, over all sessions.
+    /// Its place in the log: each event has the next number, over all sessions. After a restore of a
+    /// backup the numbers go on far above.
     pub sequence: i64,
     /// When it was written down; in JSON as milliseconds since 1970.
     #[serde(with = "as_millis")]

@@ -1,6 +1,7 @@
 //! Reading the log.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 
 use futures_util::Stream;
@@ -47,17 +48,41 @@ impl Page {
     }
 }
 
-/// Events that were forgotten before they were read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "the events after {after} up to {forgotten} were forgotten before they were read; what is kept begins after them"
-)]
+/// Events that were forgotten before they were read; or a cursor that is of another log, as after
+/// the data folder was made anew. Reading goes on with the oldest that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The reader's cursor.
     pub after: i64,
-    /// The newest event that is gone. Reading goes on after it.
+    /// The newest event that is gone, 0 if none is. Reading goes on after it.
     pub forgotten: i64,
 }
+
+impl Gap {
+    /// Whether the cursor is of another log: it is further than anything that happened here.
+    pub fn is_of_another_log(&self) -> bool {
+        self.after > self.forgotten
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { after, forgotten } = self;
+        if self.is_of_another_log() {
+            return write!(
+                f,
+                "the cursor {after} is of another log; what is kept here begins after {forgotten}"
+            );
+        }
+        write!(
+            f,
+            "the events after {after} up to {forgotten} were forgotten before they were read; what \
+             is kept begins after them"
+        )
+    }
+}
+
+impl std::error::Error for Gap {}
 
 /// Why a stream has no event to give.
 #[derive(Debug, Error)]

@@ -1,7 +1,8 @@
 //! What happened, in one durable, ordered log that everybody outside reads by a cursor.
 //!
 //! An [`Event`] is written in the same transaction as its cause: a message that is stored is told,
-//! and what is told is stored. Each has a `sequence`, without gaps, over all sessions. A reader
+//! and what is told is stored. Each has a `sequence`, without gaps, over all sessions (only a
+//! [restore](crate::backup::restore) makes it leap, so that no number stands for two events). A reader
 //! keeps the sequence of the last event it has dealt with and asks for what comes after it, at its
 //! own speed; whoever falls behind what is kept is [told so](Gap).
 //!

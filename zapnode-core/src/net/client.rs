@@ -2,11 +2,7 @@
 //! judged, redirects stay on their host, every wait has an end, and an answer is read only so far.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -15,20 +11,18 @@ use hyper::header::{HeaderMap, LOCATION};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use thiserror::Error;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
-use url::{Host, Url};
+use url::Url;
 
-use super::guard::{AddressKind, Policy, classify};
+use super::connect::{ConnectFailed, Connector, host_of, port_of, private, resolve};
+use super::error::NetError;
+use super::guard::Policy;
 
 /// The most redirects that are followed, all on the same host.
-const REDIRECTS: usize = 3;
-/// How many of a name's addresses are tried.
-const ADDRESSES_TRIED: usize = 4;
+pub(super) const REDIRECTS: usize = 3;
 /// The longest URL.
 const LONGEST_URL: usize = 2048;
 /// How long an idle connection is kept for the next request.
@@ -54,100 +48,6 @@ impl Default for Timeouts {
             answer: Duration::from_secs(15),
             total: Duration::from_secs(20),
             body: 64 * 1024,
-        }
-    }
-}
-
-/// Why there was no answer.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum NetError {
-    /// Not an address that can be called.
-    #[error("{0}")]
-    InvalidUrl(&'static str),
-    /// It leads into a network that callers must not reach through us.
-    #[error("{host} is at {address}, a {kind} address")]
-    PrivateAddress {
-        /// The host of the URL.
-        host: String,
-        /// Where it is.
-        address: IpAddr,
-        /// What that is.
-        kind: AddressKind,
-    },
-    /// The name is not known, or the name servers did not answer.
-    #[error("the host name {host} could not be resolved")]
-    UnknownHost {
-        /// Which.
-        host: String,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// Nobody listens there, or the network has no way to it.
-    #[error("no connection to {host}")]
-    Unreachable {
-        /// Which.
-        host: String,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// There was no connection in time.
-    #[error("no connection to {host} within {} s", .after.as_secs_f32())]
-    ConnectTimeout {
-        /// Which.
-        host: String,
-        /// How long it was tried.
-        after: Duration,
-    },
-    /// The certificate is not valid for it, or it speaks no TLS.
-    #[error("no secure connection to {host}")]
-    Tls {
-        /// Which.
-        host: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// It was connected and did not answer in time.
-    #[error("no answer within {} s", .after.as_secs_f32())]
-    Timeout {
-        /// How long it was waited for.
-        after: Duration,
-    },
-    /// The connection ended before there was an answer, or what came was no HTTP.
-    #[error("the connection ended without an answer")]
-    Closed {
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// It sent us to another host, or from https to http.
-    #[error("the answer is a redirect to {to}, which is not followed")]
-    RedirectElsewhere {
-        /// Where to; its origin only.
-        to: String,
-    },
-    /// It sent us around.
-    #[error("more than {REDIRECTS} redirects")]
-    TooManyRedirects,
-}
-
-impl NetError {
-    /// The stable word for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidUrl(_) => "invalid_url",
-            Self::PrivateAddress { .. } => "private_address",
-            Self::UnknownHost { .. } => "unknown_host",
-            Self::Unreachable { .. } => "unreachable",
-            Self::ConnectTimeout { .. } => "connect_timeout",
-            Self::Tls { .. } => "tls_failed",
-            Self::Timeout { .. } => "timeout",
-            Self::Closed { .. } => "closed",
-            Self::RedirectElsewhere { .. } => "redirect_elsewhere",
-            Self::TooManyRedirects => "too_many_redirects",
         }
     }
 }
@@ -419,130 +319,9 @@ fn named(error: hyper_util::client::legacy::Error, url: &Url) -> NetError {
     }
 }
 
-fn host_of(url: &Url) -> String {
-    match url.host() {
-        Some(Host::Domain(name)) => name.to_owned(),
-        Some(Host::Ipv4(ip)) => ip.to_string(),
-        Some(Host::Ipv6(ip)) => ip.to_string(),
-        None => String::new(),
-    }
-}
-
-fn port_of(url: &Url) -> u16 {
-    url.port_or_known_default().unwrap_or(80)
-}
-
-fn private(host: &str, address: IpAddr) -> NetError {
-    NetError::PrivateAddress {
-        host: host.to_owned(),
-        address,
-        kind: classify(address),
-    }
-}
-
-/// All addresses of a host, which may be an address itself.
-async fn resolve(host: &str, port: u16, within: Duration) -> Result<Vec<SocketAddr>, NetError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let unknown = |source| NetError::UnknownHost {
-        host: host.to_owned(),
-        source,
-    };
-    let found = match timeout(within, tokio::net::lookup_host((host, port))).await {
-        Ok(found) => found.map_err(unknown)?,
-        Err(_) => return Err(unknown(io::ErrorKind::TimedOut.into())),
-    };
-    let addresses: Vec<_> = found.collect();
-    if addresses.is_empty() {
-        return Err(unknown(io::ErrorKind::NotFound.into()));
-    }
-    Ok(addresses)
-}
-
-/// Connects to what a name resolves to, if that may be called: to that very address, so that a
-/// name which changes in between gains nothing.
-#[derive(Clone, Debug)]
-struct Connector {
-    policy: Policy,
-    within: Duration,
-}
-
-impl Connector {
-    async fn connect(self, uri: Uri) -> Result<TokioIo<TcpStream>, NetError> {
-        let host = uri.host().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let usual = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let port = uri.port_u16().unwrap_or(usual);
-        let addresses = resolve(host, port, self.within).await?;
-        let refused = addresses.iter().find(|a| !self.policy.allows(a.ip()));
-        let mut failure = refused.map(|a| private(host, a.ip()));
-        let allowed = addresses.iter().filter(|a| self.policy.allows(a.ip()));
-        for address in allowed.take(ADDRESSES_TRIED) {
-            match timeout(self.within, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // Requests are small and wanted at once. Without it they only come later.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(TokioIo::new(stream));
-                }
-                Ok(Err(source)) => {
-                    failure = Some(NetError::Unreachable {
-                        host: host.to_owned(),
-                        source,
-                    });
-                }
-                Err(_) => {
-                    failure = Some(NetError::ConnectTimeout {
-                        host: host.to_owned(),
-                        after: self.within,
-                    });
-                }
-            }
-        }
-        Err(failure.unwrap_or(NetError::InvalidUrl("this url cannot be called")))
-    }
-}
-
-/// Carries our error through the client's, which only lends it: it is taken out once.
-#[derive(Debug, Error)]
-#[error("not connected")]
-struct ConnectFailed(std::sync::Mutex<Option<NetError>>);
-
-impl ConnectFailed {
-    fn take(&self) -> Option<NetError> {
-        let mut held = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        held.take()
-    }
-}
-
-impl tower_service::Service<Uri> for Connector {
-    type Response = TokioIo<TcpStream>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.clone().connect(uri);
-        Box::pin(async move {
-            connecting
-                .await
-                .map_err(|error| ConnectFailed(std::sync::Mutex::new(Some(error))).into())
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::guard::AddressKind;
     use super::*;
 
     #[test]
@@ -648,6 +427,7 @@ mod tests {
     #[cfg(feature = "sandbox")]
     #[tokio::test]
     async fn a_certificate_is_believed_only_from_an_authority_that_is() {
+        use hyper_util::rt::TokioIo;
         use tokio::net::TcpListener;
         use tokio_rustls::TlsAcceptor;
         use tokio_rustls::rustls::ServerConfig;

@@ -3,7 +3,8 @@
 //! The list is one for all sessions: whoever tells one of your numbers to stop means you. Bulk jobs
 //! always honour it; a message sent by itself, as an answer is, passes. Somebody gets on it by
 //! request, or by answering with nothing but a [stop word](StopWords) in their own chat; that is in
-//! the store together with the message that said so.
+//! the store together with the message that said so, or alone where that chat is
+//! [ignored](crate::ignore).
 
 mod words;
 

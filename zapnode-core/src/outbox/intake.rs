@@ -32,6 +32,8 @@ const MOST_WAITING: usize = 100_000;
 pub(crate) enum Heard {
     /// A message that appeared on the page, and the opt-out that it is, if it is one.
     Message(Box<IncomingMessage>, Option<Box<NewOptOut>>),
+    /// The opt-out that a message of an ignored chat is. Of the message only its key is kept.
+    OptOut(MessageId, Box<NewOptOut>),
     /// Something that happened to messages, or around them.
     Happening(Happening),
     /// An ack of a message that nobody waits for any more, or that was written elsewhere.
@@ -78,11 +80,19 @@ impl Intake {
         }
     }
 
-    /// Takes something in, unless nobody wants to hear of its chat.
+    /// Takes something in, unless nobody wants to hear of its chat. Whoever wants no more bulk
+    /// messages is heard all the same.
     pub(crate) fn take(&mut self, heard: Heard) {
-        if self.is_ignored(&heard) {
-            return;
-        }
+        let heard = match heard {
+            Heard::Message(message, opt_out) if self.is_ignored_message(&message) => {
+                match opt_out {
+                    Some(opt_out) => Heard::OptOut(message.id, opt_out),
+                    None => return,
+                }
+            }
+            Heard::Happening(happening) if self.is_ignored_happening(&happening) => return,
+            heard => heard,
+        };
         self.waiting.push_back(heard);
         if self.waiting.len() > MOST_WAITING {
             self.waiting.pop_front();
@@ -93,15 +103,18 @@ impl Intake {
         }
     }
 
-    fn is_ignored(&self, heard: &Heard) -> bool {
-        let info = self.info.borrow();
-        let ignore = self.defaults.with(&info.options.ignore);
-        match heard {
-            Heard::Message(message, _) => ignore.covers(&message.chat, Some(&message.writer())),
-            Heard::Happening(happening) => ignore.covers(happening.chat(), happening.person()),
-            // Of a message that is stored, or nothing comes of it.
-            Heard::Ack { .. } => false,
-        }
+    fn is_ignored_message(&self, message: &IncomingMessage) -> bool {
+        let writer = message.writer();
+        self.ignore().covers(&message.chat, Some(&writer))
+    }
+
+    fn is_ignored_happening(&self, happening: &Happening) -> bool {
+        self.ignore().covers(happening.chat(), happening.person())
+    }
+
+    /// What is ignored now: it can be chosen otherwise at any time.
+    fn ignore(&self) -> Ignore {
+        self.defaults.with(&self.info.borrow().options.ignore)
     }
 
     /// Goes on with the work, and gives what came of it. Never ends while there is nothing to do.
@@ -169,10 +182,14 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventKind, EventLog, EventName, Filter};
+    use crate::event::{Event, EventKind, EventLog, EventName, Filter};
     use crate::id::{ChatId, MessageId};
     use crate::options::SessionOptions;
+    use crate::optout::OptOutSource;
+    use crate::outbox::MessageFilter;
+    use crate::person::Person;
     use crate::session::SessionState;
+    use crate::store::StoreState;
     use time::OffsetDateTime;
 
     fn info() -> SessionInfo {
@@ -222,45 +239,94 @@ mod tests {
         set.await.expect("set");
     }
 
-    #[tokio::test(start_paused = true)]
+    /// The numbers of the messages that were told, in order.
+    async fn told(log: &EventLog) -> Vec<usize> {
+        let filter = Filter::default().names([EventName::Message]);
+        let page = log.read(0, 1000, &filter).await.expect("read");
+        let number = |event: &Event| match &event.kind {
+            EventKind::Message(told) => {
+                let text = told.body.as_deref().unwrap_or_default();
+                let number = text.split(' ').next().expect("one");
+                number.parse().expect("a number")
+            }
+            other => panic!("{other:?}"),
+        };
+        page.events.iter().map(number).collect()
+    }
+
+    #[tokio::test]
     async fn what_comes_in_on_a_full_disk_is_told_in_order_once_there_is_room() {
         let dir = tempfile::tempdir().expect("a folder");
         let store = Store::open(dir.path()).await.expect("opens");
         let (_info, follow) = watch::channel(info());
         let mut intake = Intake::new(store.clone(), follow, Ignore::default());
+        // Room for the first, which is a piece by itself, and not for all others together.
         room(&store, 40).await;
         for number in 0..100 {
             intake.take(message(number));
         }
-        // Until the store says that it has no room.
         let mut health = store.watch_health();
-        while health.borrow_and_update().is_well() {
+        while health.borrow_and_update().waiting == 0 {
             tokio::select! {
                 _ = intake.work() => {}
                 changed = health.changed() => changed.expect("the store is open"),
             }
         }
-        intake.take(message(100));
         let log = EventLog::new(store.clone());
-        let filter = Filter::default().names([EventName::Message]);
-        let told = log.read(0, 1000, &filter).await.expect("read").events.len();
-        assert!(told < 100, "{told}");
+        assert_eq!(told(&log).await, [0], "all of a piece or nothing");
+        intake.take(message(100));
+        for _ in 0..3 {
+            // Before anything else is done, what waits is tried again: in vain.
+            store.run(|_| Ok(())).await.expect("reading goes on");
+            assert_eq!(store.health().state, StoreState::Full);
+            assert_eq!(told(&log).await, [0]);
+        }
 
         room(&store, 100_000).await;
         intake.finish().await;
-        let page = log.read(0, 1000, &filter).await.expect("read");
-        let numbers: Vec<usize> = page
-            .events
-            .iter()
-            .map(|event| match &event.kind {
-                EventKind::Message(told) => {
-                    let text = told.body.as_deref().unwrap_or_default();
-                    let number = text.split(' ').next().expect("one");
-                    number.parse().expect("a number")
-                }
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(numbers, (0..=100).collect::<Vec<_>>());
+        assert_eq!(told(&log).await, (0..=100).collect::<Vec<_>>());
+        assert!(store.health().is_well());
+    }
+
+    #[tokio::test]
+    async fn whoever_wants_no_more_is_heard_in_an_ignored_chat_too_and_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let (_info, follow) = watch::channel(info());
+        let bruno = ChatId::new("5511912345678@c.us").expect("a chat");
+        let ignore = Ignore {
+            chats: [bruno.clone()].into(),
+            ..Ignore::default()
+        };
+        let mut intake = Intake::new(store.clone(), follow, ignore);
+        let person = Person::of_chats([&bruno]).expect("a person");
+        let stop = || {
+            let Heard::Message(stop, _) = message(1) else {
+                unreachable!("it is one");
+            };
+            let opt_out = NewOptOut {
+                person: person.clone(),
+                reason: Some("answered: SAIR".to_owned()),
+                source: OptOutSource::StopWord,
+                session: None,
+            };
+            Heard::Message(stop, Some(Box::new(opt_out)))
+        };
+        let is_out = || store.is_opted_out(person.clone());
+        intake.take(message(0));
+        intake.take(stop());
+        intake.finish().await;
+        assert!(is_out().await.expect("read"));
+        let log = EventLog::new(store.clone());
+        assert_eq!(log.latest(), 0, "nothing is told of it");
+        let session = SessionId::new("shop").expect("an id");
+        let stored = store.messages(session, MessageFilter::default(), 9).await;
+        assert_eq!(stored.expect("read"), [], "nor is anything kept");
+
+        // They changed their mind; then the page tells the same message once more.
+        assert!(store.opt_in(person.clone()).await.expect("off"));
+        intake.take(stop());
+        intake.finish().await;
+        assert!(!is_out().await.expect("read"));
     }
 }

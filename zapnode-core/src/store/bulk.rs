@@ -251,7 +251,7 @@ impl Store {
     pub(crate) async fn begin_bulk(&self, new: Beginning) -> Result<Begun, StoreError> {
         self.run(move |t| {
             if let Some(person) = &new.person {
-                note_person(t, person)?;
+                note_person(t, &new.session, person)?;
             }
             let Some(message) = own_message(t, &new.session, &new.wire_id)? else {
                 return Ok(Begun::Over);
@@ -533,7 +533,7 @@ mod tests {
         }
         // Known by now to be one: what is queued under one name goes with the other.
         store
-            .note_person(person(Some(ANA), Some("77@lid")))
+            .note_person(session(), person(Some(ANA), Some("77@lid")))
             .await
             .expect("noted");
         let taken = opt_out(&store, person(Some(ANA), None)).await;

@@ -99,10 +99,26 @@ impl Store {
                 [last, millis(before)],
                 |row| row.get(0),
             )?;
-            let too_many = newest(t)?.saturating_sub(keep).min(last);
-            let until = too_old.unwrap_or(0).max(too_many);
+            let surplus = match newest(t)? - oldest {
+                fewer if fewer < keep => 0,
+                // There may be a leap among them, as after a restore, so they are counted.
+                _ => {
+                    t.query_row("SELECT count(*) FROM events", [], |row| {
+                        row.get::<_, i64>(0)
+                    })? - keep
+                }
+            };
+            let too_many: Option<i64> = match surplus.min(PRUNED_AT_ONCE) {
+                ..=0 => None,
+                some => Some(t.query_row(
+                    "SELECT sequence FROM events ORDER BY sequence LIMIT 1 OFFSET ?1",
+                    [some - 1],
+                    |row| row.get(0),
+                )?),
+            };
+            let until = too_old.max(too_many);
             let gone = t.execute("DELETE FROM events WHERE sequence <= ?1", [until])?;
-            Ok(gone > 0 && until == last)
+            Ok(gone > 0 && (until == Some(last) || surplus > PRUNED_AT_ONCE))
         })
         .await
     }
@@ -335,15 +351,24 @@ fn set_account(t: &Transaction<'_>, session: &SessionId, me: &Me) -> Result<(), 
 fn page(c: &Connection, after: i64, limit: usize, filter: &Filter) -> Result<Page, StoreError> {
     let latest = newest(c)?;
     let forgotten = oldest(c)?.map_or(latest, |oldest| oldest - 1);
-    // A cursor from the future belongs to another database; what comes is after it all the same.
     let asked = after.max(0);
+    // A cursor from the future is of another log: none of what is here was read by it.
+    let is_of_another = asked > latest;
     // Who begins at the beginning wants what there is and has missed nothing.
-    let gap = (asked > 0 && asked < forgotten).then_some(Gap {
+    let gap = (is_of_another || (asked > 0 && asked < forgotten)).then_some(Gap {
         after: asked,
         forgotten,
     });
-    let from = asked.max(forgotten);
-    let until = latest.min(from.saturating_add(LOOKED_THROUGH));
+    let from = match is_of_another {
+        true => forgotten,
+        false => asked.max(forgotten),
+    };
+    // After a restore the numbers leap: what lies between is not looked through.
+    let next: Option<i64> = c
+        .prepare_cached("SELECT min(sequence) FROM events WHERE sequence > ?1")?
+        .query_row([from], |row| row.get(0))?;
+    let begin = next.map_or(latest, |next| next - 1);
+    let until = latest.min(begin.saturating_add(LOOKED_THROUGH));
     let mut page = Page {
         events: Vec::new(),
         next: until.max(from),
@@ -483,6 +508,65 @@ mod tests {
             page.events[0].sequence, 1202,
             "a number is never given twice"
         );
+    }
+
+    #[tokio::test]
+    async fn a_leap_of_the_numbers_is_read_over_and_forgets_nothing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        filled(&store, 30).await;
+        let far = 40_000_000_000;
+        let leap = store.run(move |t| {
+            let sql = "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'events'";
+            Ok(t.execute(sql, [far])?)
+        });
+        assert_eq!(leap.await.expect("leapt"), 1);
+        filled(&store, 20).await;
+        let log = EventLog::new(store.clone());
+        let everything = Filter::default();
+        let page = log.read(25, 10, &everything).await.expect("read");
+        assert_eq!(
+            (page.events.len(), page.is_last(), page.gap),
+            (5, false, None)
+        );
+        let page = log.read(page.next, 10, &everything).await.expect("read");
+        let sequences: Vec<_> = page.events.iter().map(|e| e.sequence).collect();
+        let expected = (far + 1..=far + 10).collect::<Vec<_>>();
+        assert_eq!((sequences, page.gap), (expected, None));
+        let none = Filter::default().names([EventName::Message]);
+        let page = log.read(0, 10, &none).await.expect("read");
+        assert_eq!((page.next, page.is_last()), (LOOKED_THROUGH, false));
+        let page = log.read(page.next, 10, &none).await.expect("read");
+        assert!(page.is_last(), "in one step over all that is not there");
+
+        let long_ago = OffsetDateTime::UNIX_EPOCH;
+        assert!(!store.prune_events(long_ago, 50).await.expect("pruned"));
+        let page = log.read(0, 100, &Filter::default()).await.expect("read");
+        assert_eq!(page.events.len(), 50, "as many as are kept");
+        assert!(!store.prune_events(long_ago, 35).await.expect("pruned"));
+        let page = log.read(0, 100, &Filter::default()).await.expect("read");
+        assert_eq!((page.events.len(), page.events[0].sequence), (35, 16));
+    }
+
+    #[tokio::test]
+    async fn a_cursor_of_another_log_begins_anew_and_is_told() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        filled(&store, 3).await;
+        let log = EventLog::new(store.clone());
+        let gap = Gap {
+            after: 500,
+            forgotten: 0,
+        };
+        assert!(gap.is_of_another_log() && gap.to_string().contains("another log"));
+        let page = log.read(500, 10, &Filter::default()).await.expect("read");
+        assert_eq!((page.gap, page.events.len(), page.next), (Some(gap), 3, 3));
+        let mut stream = log.from(500);
+        assert!(matches!(stream.next().await, Some(Err(ReadError::Gap(g))) if g == gap));
+        for sequence in 1..=3 {
+            let event = stream.next().await.expect("more").expect("read");
+            assert_eq!(event.sequence, sequence);
+        }
     }
 
     #[tokio::test]

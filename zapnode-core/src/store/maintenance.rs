@@ -58,6 +58,33 @@ impl Store {
         }
     }
 
+    /// Deletes the bulk jobs that were accepted before `before` and of which no message is kept any
+    /// more, with their idempotency keys, and says how many.
+    ///
+    /// # Errors
+    /// As [`Store::run`]; what was deleted until then stays deleted.
+    pub async fn delete_jobs(&self, before: OffsetDateTime) -> Result<usize, StoreError> {
+        let before = millis(before);
+        let mut deleted = 0;
+        loop {
+            let step = self.run(move |t| {
+                let mut statement = t.prepare_cached(
+                    "DELETE FROM batches WHERE id IN (
+                         SELECT id FROM batches
+                         WHERE created_at < ?1
+                           AND NOT EXISTS (SELECT 1 FROM messages WHERE batch = batches.id)
+                         LIMIT ?2)",
+                )?;
+                Ok(statement.execute(rusqlite::params![before, DELETED_AT_ONCE])?)
+            });
+            let count = step.await?;
+            deleted += count;
+            if count < DELETED_AT_ONCE {
+                return Ok(deleted);
+            }
+        }
+    }
+
     /// Gives space that is not used any more back to the disk, and says how many bytes.
     ///
     /// # Errors
@@ -95,10 +122,11 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use crate::bulk::Skipped;
     use crate::id::{ChatId, SessionId};
     use crate::outbox::worker::fresh;
     use crate::outbox::{Message, MessageFilter, MessageState, NewMessage};
-    use crate::store::Key;
+    use crate::store::{AcceptedBulk, Key, NewJob};
 
     fn session() -> SessionId {
         SessionId::new("shop").expect("an id")
@@ -229,6 +257,61 @@ mod tests {
             })
             .await
             .expect("sound");
+    }
+
+    #[tokio::test]
+    async fn old_jobs_go_once_none_of_their_messages_is_left() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let old = Duration::days(31);
+        let mut jobs = vec![];
+        for (state, age) in [
+            (MessageState::Read, old),
+            (MessageState::Queued, old),
+            (MessageState::Read, Duration::days(1)),
+        ] {
+            let job = NewJob {
+                id: Ulid::new(),
+                session: session(),
+                name: None,
+                skipped: Skipped::default(),
+                paced: true,
+                send_at: None,
+            };
+            let id = job.id;
+            let mut message = message("x", state, age);
+            message.batch = Some(id);
+            let key = Key {
+                key: id.to_string(),
+                request: "the same".to_owned(),
+            };
+            let accepted = store.accept_bulk(job, vec![message], Some(key)).await;
+            assert!(
+                matches!(accepted, Ok(AcceptedBulk::New(..))),
+                "{accepted:?}"
+            );
+            let since = millis(OffsetDateTime::now_utc() - age);
+            let aged = store.run(move |t| {
+                let sql = "UPDATE batches SET created_at = ?2 WHERE id = ?1";
+                Ok(t.execute(sql, rusqlite::params![id.to_string(), since])?)
+            });
+            assert_eq!(aged.await.expect("aged"), 1);
+            jobs.push(id);
+        }
+        let before = OffsetDateTime::now_utc() - Duration::days(30);
+        assert_eq!(store.delete_jobs(before).await.expect("deleted"), 0);
+        assert_eq!(store.delete_messages(before).await.expect("deleted"), 1);
+        assert_eq!(store.delete_jobs(before).await.expect("deleted"), 1);
+        for (n, is_there) in [false, true, true].into_iter().enumerate() {
+            let found = store.bulk_job(jobs[n]).await.expect("read");
+            assert_eq!(found.is_some(), is_there, "job {n}");
+        }
+        let key = Key {
+            key: jobs[0].to_string(),
+            request: "the same".to_owned(),
+        };
+        let known = store.known_bulk(key).await.expect("read");
+        assert!(known.is_none(), "its key went with it");
     }
 
     #[tokio::test]

@@ -121,6 +121,10 @@ impl Store {
                         let back = appeared(t, &session, message, opt_out.as_deref())?;
                         taken.taken_back.extend(back);
                     }
+                    Heard::OptOut(id, opt_out) => {
+                        let back = optouts::opt_out_once(t, &session, id, opt_out)?;
+                        taken.taken_back.extend(back);
+                    }
                     Heard::Happening(happening) => events::happened(t, &session, happening)?,
                     Heard::Ack { id, ack, failure } => {
                         taken

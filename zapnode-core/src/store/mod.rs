@@ -29,6 +29,7 @@ mod bulk;
 mod chatwoot;
 mod contacts;
 mod copy;
+mod deliveries;
 mod events;
 mod health;
 mod history;
@@ -39,6 +40,7 @@ mod optouts;
 mod outbox;
 mod people;
 mod pools;
+pub(crate) mod restored;
 mod sessions;
 mod webhooks;
 mod writer;
@@ -47,6 +49,7 @@ pub use bulk::{AcceptedBulk, NewJob};
 pub(crate) use bulk::{Beginning, Begun};
 pub use chatwoot::BridgeRow;
 pub(crate) use chatwoot::{Call, Pair, Thread};
+pub(crate) use deliveries::{Queued, Recorded, Requeued};
 pub use health::{StoreHealth, StoreState};
 pub use maintenance::Spare;
 pub(crate) use messages::TakenIn;
@@ -55,7 +58,6 @@ pub use optouts::{NewOptOut, OptedOut};
 pub(crate) use outbox::{Acquaintance, StoredPause};
 pub use sessions::SessionRow;
 pub(crate) use sessions::{from_millis, millis, now};
-pub(crate) use webhooks::{Queued, Recorded, Requeued};
 pub(crate) use writer::Kept;
 
 use writer::{Ask, Keep, Once, Writer};
@@ -74,7 +76,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0007_events.sql"),
     include_str!("../../migrations/0008_webhooks.sql"),
     include_str!("../../migrations/0009_chatwoot.sql"),
+    UNITE_CONTACTS,
 ];
+
+/// The migration that has a part in Rust: `contacts::take_over_lid_phones`.
+const UNITE_CONTACTS: &str = include_str!("../../migrations/0012_contacts.sql");
 
 /// The version of the tables that this program writes.
 pub(crate) fn schema() -> usize {
@@ -192,7 +198,7 @@ impl Store {
                 }
                 Err(error) => {
                     // Whoever asked may be gone; then nobody wants to know.
-                    let _ = opened.send(Err(error));
+                    let _ = opened.send(Err(writer::with_room(error, &writes_in)));
                 }
             })
             .map_err(|_| StoreError::Closed)?;

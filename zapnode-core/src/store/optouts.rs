@@ -9,7 +9,7 @@ use super::bulk::cancel_for;
 use super::people::{complete, note_person};
 use super::sessions::{from_millis, millis, unreadable};
 use super::{Store, StoreError};
-use crate::id::{ChatId, PhoneNumber, SessionId};
+use crate::id::{ChatId, MessageId, PhoneNumber, SessionId};
 use crate::message::Recipient;
 use crate::optout::{OptOut, OptOutSource};
 use crate::outbox::Message;
@@ -39,13 +39,19 @@ pub struct OptedOut {
     pub taken_back: Vec<Message>,
 }
 
+/// How long a stop word of an ignored chat is known again: WhatsApp tells nothing that is older.
+const HEARD_KEPT: time::Duration = time::Duration::days(90);
+
 const COLUMNS: &str = "seq, phone, lid, reason, source, session, created_at";
 
 /// The condition under which a row is of the person with phone `?1` and LID `?2`, under whichever
 /// names they are known.
 const IS_OF: &str = "(phone = ?1 OR lid = ?2
-    OR lid IN (SELECT lid FROM lid_phones WHERE phone = ?1)
-    OR phone IN (SELECT phone FROM lid_phones WHERE lid = ?2))";
+    OR lid IN (SELECT o.name FROM contact_names n JOIN contact_names o USING (contact)
+               WHERE n.name = ?1 || '@c.us')
+    OR phone IN (SELECT substr(o.name, 1, length(o.name) - length('@c.us'))
+                 FROM contact_names n JOIN contact_names o USING (contact)
+                 WHERE n.name = ?2 AND o.name LIKE '%@c.us'))";
 
 impl Store {
     /// Puts a person on the list, and takes back what bulk jobs have queued for them. Whoever is on
@@ -140,7 +146,9 @@ impl Store {
 
 /// Puts a person on the list and takes back what jobs have queued for them, within a transaction.
 pub(super) fn opt_out(t: &Transaction<'_>, new: &NewOptOut) -> Result<OptedOut, StoreError> {
-    note_person(t, &new.person)?;
+    if let Some(session) = &new.session {
+        note_person(t, session, &new.person)?;
+    }
     let person = complete(t, &new.person)?;
     let taken_back = cancel_for(t, &person)?;
     let known = find(t, &person)?;
@@ -154,6 +162,30 @@ pub(super) fn opt_out(t: &Transaction<'_>, new: &NewOptOut) -> Result<OptedOut, 
         is_new,
         taken_back,
     })
+}
+
+/// The same for a message that is not kept itself: told a second time, it counts no more. Gives what
+/// was taken back.
+pub(super) fn opt_out_once(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    message: &MessageId,
+    new: &NewOptOut,
+) -> Result<Vec<Message>, StoreError> {
+    let now = super::now();
+    t.execute(
+        "DELETE FROM stop_words_heard WHERE at < ?1",
+        [millis(now - HEARD_KEPT)],
+    )?;
+    let is_new = t.execute(
+        "INSERT INTO stop_words_heard (session, wire_id, at) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO NOTHING",
+        params![session.as_str(), message.wire_id().as_str(), millis(now)],
+    )? == 1;
+    if !is_new {
+        return Ok(vec![]);
+    }
+    Ok(opt_out(t, new)?.taken_back)
 }
 
 fn insert(t: &Transaction<'_>, person: Person, new: &NewOptOut) -> Result<OptOut, StoreError> {
@@ -313,7 +345,7 @@ mod tests {
                 .expect("read")
         );
         store
-            .note_person(person(ANA, ANA_LID))
+            .note_person(SessionId::new("shop").expect("an id"), person(ANA, ANA_LID))
             .await
             .expect("noted");
         assert!(

@@ -116,7 +116,7 @@ impl Store {
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let learnt = self.keep(move |t| {
             if let Some(person) = Person::of_chats(&who.addresses) {
-                note_person(t, &person)?;
+                note_person(t, &session, &person)?;
             }
             learn(t, &session, &who)
         });
@@ -284,6 +284,7 @@ pub(super) fn forget(t: &Transaction<'_>, session: &SessionId) -> Result<(), Sto
     for sql in [
         "DELETE FROM known_chats WHERE session = ?1",
         "DELETE FROM outbox_pauses WHERE session = ?1",
+        "DELETE FROM stop_words_heard WHERE session = ?1",
     ] {
         t.execute(sql, [session.as_str()])?;
     }

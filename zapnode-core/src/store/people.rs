@@ -1,17 +1,20 @@
-//! Which LID and which phone number are one person, and with which session they last talked.
+//! People by the two names that they have for a sender: a phone number and a LID. Which of them
+//! belong together is known by the [contacts](super::contacts), the one map of that.
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 use time::OffsetDateTime;
 
+use super::contacts::{namesakes, resolve};
 use super::sessions::millis;
 use super::{Store, StoreError};
-use crate::id::{PhoneNumber, SessionId};
+use crate::id::{ChatId, SessionId};
+use crate::message;
 use crate::person::Person;
 
 impl Store {
-    /// Notes that a LID and a phone number are one person, where both are known.
+    /// Notes that a LID and a phone number are one person, as was told on `session`.
     ///
     /// The note is in the queue when this returns its future, awaited or not.
     ///
@@ -19,9 +22,10 @@ impl Store {
     /// As [`Store::run`].
     pub fn note_person(
         &self,
+        session: SessionId,
         person: Person,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
-        self.run(move |t| note_person(t, &person))
+        self.run(move |t| note_person(t, &session, &person))
     }
 
     /// Which of `sessions` last exchanged a message with a person, under any of their names.
@@ -96,61 +100,50 @@ impl Store {
 }
 
 /// Notes that a LID and a phone number are one person, where both are known.
-pub(super) fn note_person(t: &Transaction<'_>, person: &Person) -> Result<(), StoreError> {
+pub(super) fn note_person(
+    t: &Transaction<'_>,
+    session: &SessionId,
+    person: &Person,
+) -> Result<(), StoreError> {
     let (Some(phone), Some(lid)) = (person.phone(), person.lid()) else {
         return Ok(());
     };
-    // Nothing is written, and so nothing flushed to disk, where it is known already.
-    t.prepare_cached(
-        "INSERT INTO lid_phones (lid, phone) VALUES (?1, ?2)
-         ON CONFLICT (lid) DO UPDATE SET phone = excluded.phone WHERE phone <> excluded.phone",
-    )?
-    .execute(params![lid.as_str(), phone.as_str()])?;
-    Ok(())
+    let told = message::Person {
+        id: lid.clone(),
+        phone: Some(ChatId::from(phone)),
+        lid: Some(lid.clone()),
+    };
+    resolve(t, session, &told).map(|_| ())
 }
 
 /// The person under both names, as far as they were ever told.
 pub(super) fn complete(t: &Transaction<'_>, person: &Person) -> Result<Person, StoreError> {
-    let phone = match (person.phone(), person.lid()) {
-        (Some(phone), _) => Some(phone.clone()),
-        (None, Some(lid)) => {
-            let found: Option<String> = t
-                .prepare_cached("SELECT phone FROM lid_phones WHERE lid = ?1")?
-                .query_row([lid.as_str()], |row| row.get(0))
-                .optional()?;
-            found.and_then(|phone| PhoneNumber::new(&phone).ok())
+    let (mut phone, mut lid) = (person.phone().cloned(), person.lid().cloned());
+    match (&phone, &lid) {
+        (Some(known), None) => {
+            lid = namesakes(t, &ChatId::from(known))?
+                .into_iter()
+                .find(ChatId::is_lid);
         }
-        (None, None) => None,
-    };
-    let lid = match (person.lid(), &phone) {
-        (Some(lid), _) => Some(lid.clone()),
-        (None, Some(phone)) => lids_of(t, phone)?.into_iter().next(),
-        (None, None) => None,
-    };
+        (None, Some(known)) => phone = namesakes(t, known)?.iter().find_map(ChatId::phone),
+        _ => {}
+    }
     // It has the names it came with.
     Ok(Person::new(phone, lid).unwrap_or_else(|| person.clone()))
 }
 
-/// The LIDs of a phone number, newest first: a number that changed its owner has several.
-fn lids_of(t: &Transaction<'_>, phone: &PhoneNumber) -> Result<Vec<crate::id::ChatId>, StoreError> {
-    let mut query =
-        t.prepare_cached("SELECT lid FROM lid_phones WHERE phone = ?1 ORDER BY rowid DESC")?;
-    let rows = query.query_map([phone.as_str()], |row| row.get::<_, String>(0))?;
-    let texts: Vec<String> = rows.collect::<Result<_, _>>()?;
-    let lids = texts.iter().map(|lid| crate::id::ChatId::new(lid).ok());
-    Ok(lids.flatten().collect())
-}
-
 /// Every text under which messages with a person are stored.
 pub(super) fn names(t: &Transaction<'_>, person: &Person) -> Result<Vec<String>, StoreError> {
-    let person = complete(t, person)?;
-    let mut names = vec![];
-    if let Some(phone) = person.phone() {
-        names.push(phone.to_string());
-        names.push(format!("{phone}@c.us"));
-        names.extend(lids_of(t, phone)?.into_iter().map(String::from));
+    let own = [person.phone().map(ChatId::from), person.lid().cloned()];
+    let own: Vec<ChatId> = own.into_iter().flatten().collect();
+    let mut all = own.clone();
+    for name in &own {
+        all.extend(namesakes(t, name)?);
     }
-    names.extend(person.lid().map(ToString::to_string));
+    // What was asked for by a bare number is stored so.
+    let numbers: Vec<_> = all.iter().filter_map(ChatId::phone).collect();
+    let mut names: Vec<_> = all.into_iter().map(String::from).collect();
+    names.extend(numbers.iter().map(ToString::to_string));
     names.sort();
     names.dedup();
     Ok(names)
@@ -159,7 +152,7 @@ pub(super) fn names(t: &Transaction<'_>, person: &Person) -> Result<Vec<String>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ChatId;
+    use crate::id::PhoneNumber;
     use crate::message::Recipient;
     use crate::outbox::worker::fresh;
     use crate::outbox::{MessageState, NewMessage};
@@ -204,8 +197,11 @@ mod tests {
             "not known to be one"
         );
         let both = Person::new(PhoneNumber::new(phone).ok(), Some(lid)).expect("a person");
-        store.note_person(both.clone()).await.expect("noted");
-        store.note_person(both).await.expect("noted again");
+        store
+            .note_person(id("a"), both.clone())
+            .await
+            .expect("noted");
+        store.note_person(id("a"), both).await.expect("noted again");
         for who in [phone, "77@lid"] {
             assert_eq!(last(who).await.expect("read"), Some(id("b")), "{who}");
         }

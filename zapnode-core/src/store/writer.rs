@@ -7,7 +7,7 @@
 //! goes on.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -158,6 +158,18 @@ struct Attempt {
     /// Whether anything was written.
     wrote: bool,
     error: Option<StoreError>,
+}
+
+/// The error as it is to be told: quotas and late allocation come as failed writes.
+pub(super) fn with_room(error: StoreError, folder: &Path) -> StoreError {
+    let is_full = || {
+        rustix::fs::statvfs(folder)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_AT_LEAST)
+    };
+    match error {
+        StoreError::Io(cause) if is_full() => StoreError::Full(cause),
+        other => other,
+    }
 }
 
 pub(super) struct Writer {
@@ -386,20 +398,11 @@ impl Writer {
     /// Takes note of the store's trouble, if the error speaks of one, and gives the error as it is
     /// to be told.
     fn judged(&mut self, error: StoreError) -> StoreError {
-        let error = match error {
-            // Quotas and late allocation come as failed writes.
-            StoreError::Io(cause) if self.is_out_of_room() => StoreError::Full(cause),
-            other => other,
-        };
+        let error = with_room(error, &self.folder);
         if let Some(state) = trouble(&error) {
             self.becomes(state, Some(crate::error::with_causes(&error)));
         }
         error
-    }
-
-    fn is_out_of_room(&self) -> bool {
-        rustix::fs::statvfs(&self.folder)
-            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_AT_LEAST)
     }
 
     fn recovered(&mut self) {

@@ -41,6 +41,7 @@ pub mod receiver;
 mod registry;
 mod retries;
 pub(crate) mod schedule;
+mod sending;
 mod sign;
 
 pub use attempt::Outcome;

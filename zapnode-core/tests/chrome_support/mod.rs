@@ -266,6 +266,8 @@ pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
 /// The simulated WhatsApp, and an account on it to log in with.
 #[cfg(feature = "sandbox")]
 pub(crate) mod simulated {
+    use zapnode_core::driver::DriverError;
+    use zapnode_core::message::{OutgoingText, Recipient};
     use zapnode_core::sandbox::{Faults, Phone, Sandbox, SandboxOptions};
 
     use super::{Bench, PATIENCE, Session, phone};
@@ -304,12 +306,24 @@ pub(crate) mod simulated {
         session.wait_ready().await;
     }
 
+    async fn greet(session: &Session) -> Result<OutgoingText, DriverError> {
+        let them = Recipient::from(phone(THEIRS));
+        let contact = session.connection.find_contact(&them).await?;
+        let hello = super::text(&contact.expect("on WhatsApp").chat, "hello");
+        let sent = session.connection.send_text(&hello).await?;
+        assert_eq!(sent.id.wire_id(), hello.wire_id);
+        Ok(hello)
+    }
+
     /// Sends a message there and one back, to see that both ways work.
     pub(crate) async fn talk(sandbox: &Sandbox, session: &mut Session) {
-        let chat = session.chat_of(&phone(THEIRS)).await;
-        let hello = super::text(&chat, "hello");
-        let sent = session.connection.send_text(&hello).await.expect("sent");
-        assert_eq!(sent.id.wire_id(), hello.wire_id);
+        let hello = loop {
+            match greet(session).await {
+                // A page may sync once more at any time; what came at such a moment was not done.
+                Err(DriverError::WrongMoment { .. }) => session.wait_ready().await,
+                hello => break hello.expect("sent"),
+            }
+        };
         theirs(sandbox)
             .wait_for_message(|message| message.id == hello.wire_id, PATIENCE)
             .await

@@ -10,7 +10,8 @@ use futures_util::StreamExt;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 use zapnode_core::driver::scripted::ScriptedDriver;
-use zapnode_core::event::{Event, EventStream, Signal};
+use zapnode_core::event::{Event, EventStream, Signal, SignalKind};
+use zapnode_core::outbox::{Message, MessageState};
 use zapnode_core::session::{Prompt, ReasonCode};
 use zapnode_core::{
     ManagerOptions, PhoneNumber, SessionHandle, SessionId, SessionInfo, SessionManager,
@@ -115,4 +116,33 @@ pub(crate) async fn told(events: &mut EventStream, so: impl Fn(&Event) -> bool) 
             return event;
         }
     }
+}
+
+/// Waits until the store says that a message is at `state`.
+pub(crate) async fn stored(
+    manager: &SessionManager,
+    message: &Message,
+    state: MessageState,
+) -> Message {
+    let mut events = manager.signals();
+    loop {
+        let now = manager.message(message.id).await.expect("stored");
+        if now.state == state {
+            return now;
+        }
+        next(
+            &mut events,
+            |e| matches!(&e.kind, SignalKind::Outbox(m) if m.id == message.id),
+        )
+        .await;
+    }
+}
+
+/// The manager anew, as after a restart, with session `a` ready.
+pub(crate) async fn back(scene: &Scene) -> (SessionManager, SessionHandle) {
+    let manager = scene.manager().await;
+    manager.restore().await;
+    let session = manager.get(&id("a")).expect("there");
+    until(&session, SessionInfo::is_ready).await;
+    (manager, session)
 }

@@ -2,13 +2,17 @@
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
 use zapnode_core::driver::chrome::ChromeDriver;
-use zapnode_core::owner::DataFolder;
+use zapnode_core::owner::{DataFolder, is_no_room};
 use zapnode_core::sandbox::{Sandbox, SandboxError, SandboxOptions};
+use zapnode_core::store::StoreError;
 use zapnode_core::{SessionManager, SessionOptions, with_causes};
 use zapnode_http::settings::{LogFormat, Settings, Surroundings};
 use zapnode_http::{App, AppOptions, Hosts, Secret, Server, ServerOptions};
@@ -18,6 +22,9 @@ mod console;
 pub(crate) mod init;
 pub(crate) mod logging;
 mod signals;
+
+/// How often a daemon on a full disk tries to tell where it listens.
+const PUBLISHED_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the daemon did not start.
 #[derive(Debug, Error)]
@@ -30,9 +37,17 @@ pub(crate) enum StartError {
         /// The system's reason.
         source: io::Error,
     },
+    /// There is no room for what it must write to begin.
+    #[error("no room is left on the disk of {}: {}", .path.display(), with_causes(.source))]
+    NoRoom {
+        /// The data folder, or a file in it.
+        path: PathBuf,
+        /// What failed.
+        source: zapnode_core::Error,
+    },
     /// The data folder, or the store in it.
     #[error("{}", with_causes(.0))]
-    Core(#[from] zapnode_core::Error),
+    Core(zapnode_core::Error),
     /// The simulation.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -42,11 +57,24 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
+    /// A failure of the core, with the data folder it was about.
+    fn core(error: zapnode_core::Error, data_dir: &Path) -> Self {
+        let path = match &error {
+            zapnode_core::Error::Folder { path, source } if is_no_room(source) => path.clone(),
+            zapnode_core::Error::Store(StoreError::Full(_)) => data_dir.to_owned(),
+            _ => return Self::Core(error),
+        };
+        Self::NoRoom {
+            path,
+            source: error,
+        }
+    }
+
     /// The exit code, as `zapnode-http --help` documents it.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Core(zapnode_core::Error::Owned { .. }) => 7,
-            Self::Core(zapnode_core::Error::Store(_)) => 9,
+            Self::Core(zapnode_core::Error::Store(_)) | Self::NoRoom { .. } => 9,
             _ => 1,
         }
     }
@@ -58,6 +86,10 @@ impl StartError {
                 Some("Use that one, end it, or choose another folder with --data-dir.")
             }
             Self::Core(zapnode_core::Error::Store(error)) => error.hint(),
+            Self::NoRoom { .. } => Some(
+                "Free some room there (10 MB let it start) and start it again, or choose another \
+                 folder with --data-dir. What it has stored is unharmed.",
+            ),
             _ => None,
         }
     }
@@ -85,7 +117,9 @@ pub(crate) async fn run(
     }
     let page = chrome.web_url.clone();
     let driver = Arc::new(ChromeDriver::new(chrome));
-    let manager = SessionManager::open(driver, settings.manager_options()).await?;
+    let manager = SessionManager::open(driver, settings.manager_options())
+        .await
+        .map_err(|error| StartError::core(error, &settings.data_dir))?;
 
     let (listener, url) = match listen(settings).await {
         Ok(listening) => listening,
@@ -95,7 +129,7 @@ pub(crate) async fn run(
         }
     };
     let token = Secret::random();
-    manager.folder().publish(Some(&url), Some(token.reveal()))?;
+    let publishing = publish(&manager, &url, token.reveal())?;
     let app = App::new(manager.clone(), app_options(settings, token));
 
     // Subscribed before the first session starts, so that no QR is missed. The sessions exist and
@@ -129,6 +163,9 @@ pub(crate) async fn run(
 
     tracing::info!("stopping: closing the browsers, so that logins survive");
     app.close().await;
+    if let Some(publishing) = publishing {
+        publishing.abort();
+    }
     manager.shutdown().await;
     console.abort();
     if let Some(sandbox) = sandbox {
@@ -136,6 +173,38 @@ pub(crate) async fn run(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells the command where this daemon listens and what opens its API. On a full disk that is done
+/// once there is room, and until then the command must be told with `--server`.
+fn publish(
+    manager: &SessionManager,
+    url: &str,
+    token: &str,
+) -> Result<Option<AbortHandle>, StartError> {
+    let (manager, url, token) = (manager.clone(), url.to_owned(), token.to_owned());
+    let tell = move || manager.folder().publish(Some(&url), Some(&token));
+    match tell() {
+        Ok(()) => return Ok(None),
+        Err(zapnode_core::Error::Folder { source, path }) if is_no_room(&source) => {
+            tracing::error!(
+                path = %path.display(),
+                "the disk is full: sends are refused, and the command zapnode does not find this daemon until there is room"
+            );
+        }
+        Err(error) => return Err(StartError::Core(error)),
+    }
+    let telling = tokio::spawn(async move {
+        // A disk tells nobody when it has room.
+        let mut again = tokio::time::interval(PUBLISHED_EVERY);
+        loop {
+            again.tick().await;
+            if tell().is_ok() {
+                return;
+            }
+        }
+    });
+    Ok(Some(telling.abort_handle()))
 }
 
 /// Starts the simulated WhatsApp, if it is wanted.
@@ -148,15 +217,15 @@ async fn start_sandbox(settings: &Settings) -> Result<Option<Sandbox>, StartErro
     let data_dir = &settings.data_dir;
     if let Some(owner) = DataFolder::owner_of(data_dir) {
         let owner = Box::new(owner);
-        return Err(zapnode_core::Error::Owned { owner }.into());
+        return Err(StartError::Core(zapnode_core::Error::Owned { owner }));
     }
     let made = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(data_dir);
-    made.map_err(|source| zapnode_core::Error::Folder {
-        path: data_dir.clone(),
-        source,
+    made.map_err(|source| {
+        let path = data_dir.clone();
+        StartError::core(zapnode_core::Error::Folder { path, source }, data_dir)
     })?;
     let options = SandboxOptions {
         http_port: settings.sandbox_port,

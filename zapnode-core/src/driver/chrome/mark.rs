@@ -12,10 +12,18 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::id::MessageId;
+
 const FILE: &str = "zapnode-heard-until.json";
 
 /// How many keys of one second are kept. With more, some may be told twice after a restart.
 const MOST_KEYS: usize = 1_000;
+
+/// How many messages that cannot be read yet are kept; of more the oldest are given up.
+const MOST_AWAITED: usize = 200;
+
+/// How many edits are remembered over restarts.
+const MOST_EDITS: usize = 200;
 
 /// Until when everything has been heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +32,12 @@ pub(crate) struct Mark {
     until: i64,
     /// What of that second has been told: WhatsApp dates messages by the second only.
     told: Vec<String>,
+    /// What was told as waiting and not as a message yet: it may be read when nobody listens.
+    #[serde(default)]
+    awaited: Vec<MessageId>,
+    /// The last edits told. They do not move the mark: their dates are their writers'.
+    #[serde(default)]
+    edits: Vec<String>,
 }
 
 impl Mark {
@@ -32,6 +46,8 @@ impl Mark {
         Self {
             until: milliseconds(time),
             told: Vec::new(),
+            awaited: Vec::new(),
+            edits: Vec::new(),
         }
     }
 
@@ -39,8 +55,37 @@ impl Mark {
         self.until
     }
 
-    pub(crate) fn told(&self) -> &[String] {
-        &self.told
+    /// What has been told already and may be met again.
+    pub(crate) fn told(&self) -> impl Iterator<Item = &String> {
+        self.told.iter().chain(&self.edits)
+    }
+
+    /// An edit was told.
+    pub(crate) fn edited(&mut self, key: &str) {
+        if self.edits.len() >= MOST_EDITS {
+            self.edits.remove(0);
+        }
+        self.edits.push(key.to_owned());
+    }
+
+    pub(crate) fn awaited(&self) -> &[MessageId] {
+        &self.awaited
+    }
+
+    /// A message is there that cannot be read yet.
+    pub(crate) fn awaits(&mut self, id: &MessageId) {
+        if !self.awaited.contains(id) {
+            if self.awaited.len() >= MOST_AWAITED {
+                self.awaited.remove(0);
+            }
+            self.awaited.push(id.clone());
+        }
+    }
+
+    /// A message was told, or taken back. Its key is another once its chat moved from number to LID.
+    pub(crate) fn came(&mut self, id: &MessageId) {
+        let same = |one: &MessageId| one.wire_id() == id.wire_id() && one.from_me() == id.from_me();
+        self.awaited.retain(|one| !same(one));
     }
 
     /// Something was heard.
@@ -144,14 +189,44 @@ mod tests {
         ] {
             mark.heard(key, at(second));
             assert_eq!(
-                (mark.until(), mark.told()),
-                (
-                    until,
-                    &*told.iter().map(ToString::to_string).collect::<Vec<_>>()
-                ),
+                (mark.until(), mark.told().map(String::as_str).collect()),
+                (until, told.to_vec()),
                 "{key}"
             );
         }
+    }
+
+    #[test]
+    fn edits_are_remembered_and_do_not_move_the_mark() {
+        let mut mark = mark(100, 0);
+        mark.heard("a", at(101));
+        for n in 0..=MOST_EDITS {
+            mark.edited(&n.to_string());
+        }
+        assert_eq!(mark.until(), 101_000);
+        let told: Vec<_> = mark.told().collect();
+        assert_eq!(told.len(), 1 + MOST_EDITS);
+        assert_eq!(told[..2], ["a", "1"]);
+    }
+
+    #[test]
+    fn what_is_awaited_is_kept_until_it_comes() {
+        let id = |text: String| text.parse::<MessageId>().expect("a key");
+        let awaited = |n: usize| id(format!("false_7@c.us_3EB0AABBCCDDEE{n:04}"));
+        let mut mark = mark(100, 0);
+        mark.awaits(&awaited(0));
+        mark.awaits(&awaited(0));
+        mark.awaits(&awaited(1));
+        assert_eq!(mark.awaited(), [awaited(0), awaited(1)]);
+        // Ours of the same number is another; theirs under the chat's other name is the same.
+        mark.came(&id("true_7@c.us_3EB0AABBCCDDEE0000".to_owned()));
+        mark.came(&id("false_77@lid_3EB0AABBCCDDEE0001".to_owned()));
+        assert_eq!(mark.awaited(), [awaited(0)]);
+        for n in 1..=MOST_AWAITED {
+            mark.awaits(&awaited(n));
+        }
+        assert_eq!(mark.awaited().len(), MOST_AWAITED);
+        assert_eq!(mark.awaited().first(), Some(&awaited(1)));
     }
 
     #[tokio::test]
@@ -168,6 +243,11 @@ mod tests {
         keeper.set(None);
         keeper.finish().await;
         assert_eq!(read(folder.path()), None);
+        // Of an earlier version.
+        let earlier = r#"{"until":1,"told":["a"]}"#;
+        std::fs::write(folder.path().join(FILE), earlier).expect("written");
+        let mark = read(folder.path()).expect("a mark");
+        assert_eq!((mark.until(), mark.awaited()), (1, &[][..]));
         // Cut short by a crash, or not ours.
         std::fs::write(folder.path().join(FILE), "{\"until\":1").expect("written");
         assert_eq!(read(folder.path()), None);

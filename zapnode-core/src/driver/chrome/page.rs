@@ -51,6 +51,13 @@ const CRASH_WINDOW: Duration = Duration::from_secs(120);
 /// How long after an address could not be loaded it is tried again.
 const UNREACHABLE_PAUSE: Duration = Duration::from_secs(5);
 
+/// DevTools' words about a document that is on its way out.
+const NOT_ACTIVE: &str = "Not attached to an active page";
+
+/// An address that no browser loads and none hands to another program: going there ends at once
+/// and leaves the document as it is.
+const NOWHERE: &str = "res:nothing";
+
 /// What commands and pump share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -513,9 +520,12 @@ impl Pump {
         self.state.document = Some(document);
         // By this the bridge knows what it has to look for, and what is old.
         let shared = Arc::clone(&self.shared);
-        let until = shared.tracker().heard_until().map(Mark::until);
+        let mark = shared.tracker().heard_until().cloned();
         tokio::spawn(async move {
-            let arguments = serde_json::json!({ "until": until });
+            let arguments = serde_json::json!({
+                "until": mark.as_ref().map(Mark::until),
+                "awaited": mark.as_ref().map(Mark::awaited).unwrap_or_default(),
+            });
             let told: Result<(), _> = shared.command(Command::HEARD_UNTIL, &arguments).await;
             // The next document is told anew.
             if let Err(error) = told {
@@ -542,8 +552,19 @@ impl Pump {
                 accept: true,
                 prompt_text: None,
             };
-            // An error means that somebody else, or the page's end, has closed it.
-            shared.call(accept, BROWSER_DEADLINE).await.ok();
+            match shared.call(accept, BROWSER_DEADLINE).await {
+                Err(CallError::Refused { message, .. }) if message.contains(NOT_ACTIVE) => {}
+                // Any other error means that somebody else, or the page's end, has closed it.
+                _ => return,
+            }
+            // Measured on Chromium 156: a document that opens a dialog while its successor is about
+            // to take its place is out of DevTools' reach, and blocks the successor for ever. Going
+            // anywhere closes it, and where nothing is the successor is left to come.
+            tracing::debug!("a dialog is in the way of the next document; going past it");
+            let past = navigation(NOWHERE.to_owned());
+            if let Err(error) = shared.call(past, BROWSER_DEADLINE).await {
+                tracing::warn!(%error, "a dialog in the way of the next document stays open");
+            }
         });
     }
 

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use super::heard::Heard;
@@ -13,7 +14,7 @@ use super::mark::{Mark, milliseconds};
 use super::snapshot::{Memory, Snapshot, judge};
 use crate::driver::{DriverEvent, LinkState, LoginPrompt, LogoutReason, SendRefusal};
 use crate::id::{MessageId, PhoneNumber, WireId};
-use crate::message::{Ack, AckChange};
+use crate::message::{Ack, AckChange, Decryption};
 
 /// How many ids are remembered of messages told and sent.
 const REMEMBERED: usize = 10_000;
@@ -165,7 +166,7 @@ impl Tracker {
 
     /// What an earlier run had heard.
     pub(crate) fn heard_before(&mut self, mark: Option<Mark>) {
-        for key in mark.iter().flat_map(Mark::told) {
+        for key in mark.iter().flat_map(|mark| mark.told()) {
             self.told.add(key);
         }
         self.heard_until = mark;
@@ -199,6 +200,17 @@ impl Tracker {
         if !self.told.add(&key) {
             return None;
         }
+        match (&event, &mut self.heard_until) {
+            (DriverEvent::Waiting(one), Some(mark))
+                if one.decryption != Decryption::Unavailable =>
+            {
+                mark.awaits(&one.id);
+            }
+            (DriverEvent::Message(one), Some(mark)) => mark.came(&one.id),
+            (DriverEvent::Revoked(one), Some(mark)) => mark.came(&one.id),
+            (DriverEvent::Edited(_), Some(mark)) => mark.edited(&key),
+            _ => {}
+        }
         if let Some(at) = time_of(&event) {
             // A clock that is ahead must not make deaf for what comes until then.
             let at = at.min(now);
@@ -220,7 +232,7 @@ impl Tracker {
     }
 }
 
-/// By what a thing is known as the same one. An edit has nothing: its text may go back and forth.
+/// By what a thing is known as the same one.
 fn key_of(event: &DriverEvent) -> Option<String> {
     Some(match event {
         DriverEvent::Message(message) => message.id.to_string(),
@@ -238,6 +250,12 @@ fn key_of(event: &DriverEvent) -> Option<String> {
                 "reaction {message} {from} {emoji} {}",
                 milliseconds(reaction.at)
             )
+        }
+        // Its text may go back and forth, and is nothing to keep in a file.
+        DriverEvent::Edited(edit) => {
+            let text = Sha256::digest(edit.text.as_deref().unwrap_or_default());
+            let (wire, at) = (edit.id.wire_id(), milliseconds(edit.at));
+            format!("edited {wire} {at} {text:x}")
         }
         DriverEvent::Call(call) => format!("call {}", call.id),
         _ => return None,

@@ -19,7 +19,7 @@ if (!window.__sandboxRefused) {
       const editKey = new MsgKey({ ...parts, fromMe: parts.fromMe, remote: createWid(parts.chat), id: `${key.id.slice(0, 4)}${atMs}` });
       const model = Msg.get(key);
       if (!model) {
-        inStorage(key, (record) => ({ ...record, body, editKey: editKey.toString() }));
+        inStorage(key, (record) => ({ ...record, body, editKey: editKey.toString(), editAt: atMs }));
         return;
       }
       const field = model.directPath ? 'caption' : 'body';

@@ -48,6 +48,7 @@ if (!window.__sandboxRefused)
         quoted: model.quotedStanzaID,
         quotedFrom: model.quotedParticipant?.toString(),
         editKey: model.latestEditMsgKey?.toString(),
+        editAt: model.latestEditSenderTimestampMs,
         name: model.notifyName,
         fields: known?.fields ?? require('SandboxSend').fieldsOf(model),
         star: model.star,
@@ -83,6 +84,7 @@ if (!window.__sandboxRefused)
         quotedParticipant: record.quotedFrom ? createWid(record.quotedFrom) : undefined,
         quotedMsg: record.quoted ? (record.fields.quotedMsg ?? { type: 'chat' }) : undefined,
         latestEditMsgKey: record.editKey ? MsgKey.fromString(record.editKey) : undefined,
+        latestEditSenderTimestampMs: record.editAt,
       });
       recordsOfModels.set(model, record);
       return model;

@@ -48,6 +48,16 @@ function tellEdit(message, { before, announced }) {
   tellInTurn("edited", async () => ({ ...read, from: await person(writer) }));
 }
 
+/**
+ * An old message that was told with its text of then, and edited when nobody listened. One whose date
+ * does not say whether it was told may be told with the new text, and its edit after it.
+ */
+function lookForEdit(message) {
+  const at = numberOf(field(message, "latestEditSenderTimestampMs"));
+  if (heardUntil === null || at === null || at <= heardUntil || secondsOf(message) * 1000 > heardUntil) return;
+  editAnnounced(message, field(message, "latestEditMsgKey"));
+}
+
 function bodyChanged(message, _now, before) {
   // A medium's body is its thumbnail.
   if (!isMedia(message)) textChanged(message, textOrNull(before), false);

@@ -13,6 +13,11 @@ const EARLIER_MS = 3000;
 
 /** Until when this login has heard what happens, in Unix milliseconds; the driver says it at once. */
 let heardUntil = null;
+/** Keys of messages that earlier documents told as waiting (§5.2): they may be readable by now. */
+const awaited = new Set();
+/** When those that still are not are looked at again: at first after this long, then ever later. */
+const AWAITED_MS = 60000;
+const AWAITED_MOST_MS = 3600000;
 /** Old messages to tell; `null` once they are told. */
 let missed = [];
 let round = 0;
@@ -23,9 +28,10 @@ let openGate = null;
 const gate = new Promise((open) => (openGate = open));
 later(HELD_MS, "missed", () => tellMissed());
 
-commands.heardUntil = async ({ until }) => {
+commands.heardUntil = async ({ until, awaited: keys }) => {
   if (known) return null;
   known = true;
+  for (const key of keys ?? []) awaited.add(key);
   heardUntil = until;
   if (until === null) tellMissed();
   else {
@@ -45,6 +51,9 @@ const isLive = (ms) => ms > (heardUntil ?? STARTED);
 const isAfterHeard = (seconds) => heardUntil !== null && seconds !== null && seconds * 1000 + 999 >= heardUntil;
 const wasMissed = (message) => isAfterHeard(secondsOf(message));
 
+/** Told as waiting before, and readable now. */
+const isRead = (message) => field(message, "type") !== "ciphertext" && awaited.has(keyText(field(message, "id")));
+
 /** Keeps an old message until all are found; says whether it did. */
 function holdMissed(message) {
   if (missed === null) return false;
@@ -59,12 +68,27 @@ function lookForMissed() {
   if (heardUntil === null) return;
   mustBeReady();
   looking = true;
-  if (!look("loadEarlier")) tellMissed();
+  const earlier = look("loadEarlier") ? loadMissed() : Promise.resolve();
+  earlier
+    .catch((error) => note("fault.missed", words(error)))
+    .then(() => guarded("missed", () => lookForAwaited(AWAITED_MS)))
+    .then(tellMissed, tellMissed);
   needed("loadEarlier");
-  loadMissed().then(tellMissed, (error) => {
-    note("fault.missed", words(error));
-    tellMissed();
-  });
+}
+
+/**
+ * Those that are told as waiting and not in memory are read without a word to anybody, in another
+ * document or in this one. They are looked up by their keys (§6).
+ */
+async function lookForAwaited(pause) {
+  const ticket = new Ticket();
+  for (const key of [...awaited]) {
+    const message = await messageByKey(key, ticket).catch(() => null);
+    if (!message || field(message, "type") === "ciphertext") continue;
+    if (!heard.has(message)) guarded("message", () => messageAdded(message));
+    awaited.delete(key);
+  }
+  if (awaited.size > 0) later(pause, "missed", () => lookForAwaited(Math.min(pause * 2, AWAITED_MOST_MS)));
 }
 
 async function loadMissed() {
@@ -106,6 +130,7 @@ function tellMissed() {
 function forgetHeard() {
   known = true;
   heardUntil = null;
+  awaited.clear();
   if (missed !== null) missed = [];
   tellMissed();
 }

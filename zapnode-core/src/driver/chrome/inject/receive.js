@@ -31,7 +31,8 @@ function messageAdded(message) {
     if (!ownSends.has(wireIdOf(field(message, "id")))) awaitPlaintext(message, isNew || wasMissed(message));
     return;
   }
-  if (isNew || (wasMissed(message) && !holdMissed(message))) takeMessage(message);
+  if (!isNew) lookForEdit(message);
+  if (isNew || ((wasMissed(message) || isRead(message)) && !holdMissed(message))) takeMessage(message);
 }
 
 function takeMessage(message) {

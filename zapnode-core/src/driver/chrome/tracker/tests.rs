@@ -272,6 +272,40 @@ fn what_was_heard_is_known_by_whatsapps_clock() {
 }
 
 #[test]
+fn what_was_told_as_waiting_is_awaited_until_it_is_told_or_taken_back() {
+    let [one, two, never] = ["1", "2", "3"].map(|n| format!("false_77@lid_3EB0AABBCCDDEEF{n}"));
+    let waiting = |id: &str, decryption: &str| -> PageWaiting {
+        heard(json!({
+            "id": id, "chat": "77@lid", "fromMe": false, "decryption": decryption, "at": 5,
+            "from": {"id": "77@lid", "phone": null, "lid": null},
+        }))
+    };
+    let mut tracker = Tracker::new();
+    tracker.snapshot(&page("CONNECTED"));
+    for (id, decryption) in [
+        (&one, "awaited"),
+        (&one, "overdue"),
+        (&two, "awaited"),
+        (&never, "unavailable"),
+    ] {
+        assert!(tracker.heard(waiting(id, decryption)).is_some());
+    }
+    let awaited = |tracker: &Tracker| -> Vec<String> {
+        let mark = tracker.heard_until().expect("a mark");
+        mark.awaited().iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(awaited(&tracker), [one.clone(), two.clone()]);
+    assert!(tracker.heard(message(&one, false)).is_some());
+    assert_eq!(awaited(&tracker), [two.clone()]);
+    let revoke: PageRevoke = heard(json!({
+        "id": two, "chat": "77@lid", "fromMe": false, "revokedFor": "everyone",
+        "from": {"id": "77@lid", "phone": null, "lid": null},
+    }));
+    assert!(tracker.heard(revoke).is_some());
+    assert_eq!(awaited(&tracker), [""; 0]);
+}
+
+#[test]
 fn a_login_after_another_has_no_past() {
     let old = |id: &str| PageMessage {
         is_old: true,
