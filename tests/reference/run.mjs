@@ -234,7 +234,9 @@ async function ownGroups(ana) {
   const chat = await client.getChatById(group);
   await checks.run('sendMessage to the group, and an answer', async () => {
     const heard = ana.next('message', ([message]) => message.body === 'olá, Ana' && message.from === group);
+    const taken = ana.next('message_ack', ([message]) => message.body === 'olá, prédio');
     const sent = await client.sendMessage(group, 'olá, prédio');
+    await taken;
     checks.equal((await sandbox.messages(BRUNO)).find(({ id }) => id === sent?.id?.id)?.group, group);
     await sandbox.phone(BRUNO, 'deliver', { to: group, text: 'olá, Ana' });
     await heard;

@@ -80,7 +80,12 @@ if (!window.__sandboxRefused) {
     };
 
     exports.refresh = async (id) => exports.learn(id, await exports.ask({ op: 'get', group: id }));
-    metadata.update = async (wid) => exports.refresh(aGroup(wid, 'update'));
+    // Of a group that was left the page keeps what it knew.
+    metadata.update = async (wid) =>
+      exports.refresh(aGroup(wid, 'update')).catch((error) => {
+        if (error.name !== 'ServerStatusCodeError') throw error;
+        return metadata.get(wid);
+      });
     metadata.find = async (wid) => metadata.get(wid) ?? exports.refresh(aGroup(createWid(wid), 'find'));
   }, { stage: 'sandbox' });
 
