@@ -386,7 +386,7 @@ mod tests {
         let script = script(Some(folder.path()), "out").expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
         for (name, text) in FILES {
-            assert_eq!(script.contains(text), name != "send.js", "{name}");
+            assert_eq!(script.contains(*text), *name != "send.js", "{name}");
         }
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
         let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
