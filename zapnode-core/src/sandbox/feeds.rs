@@ -152,7 +152,7 @@ impl World {
                 if on {
                     found.chats.extend(places);
                 }
-                self.tell_feeds(&[me.clone()]);
+                self.tell_feeds(std::slice::from_ref(me));
                 Ok(Value::Null)
             }
             FeedCall::Status { text } => {
@@ -184,7 +184,7 @@ impl World {
                 } else {
                     channel.followers.remove(me);
                 }
-                self.tell_feeds(&[me.clone()]);
+                self.tell_feeds(std::slice::from_ref(me));
                 Ok(Value::Null)
             }
             FeedCall::Post { channel, id, text } => {
