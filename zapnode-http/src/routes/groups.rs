@@ -72,6 +72,9 @@ impl FromRequestParts<App> for PathGroup {
     }
 }
 
+/// Makes a change of a truth value.
+type Switch = fn(bool) -> GroupEdit;
+
 fn group_id(text: &str) -> Result<ChatId, ApiError> {
     let id = ChatId::new(text.trim()).ok().filter(ChatId::is_group);
     id.ok_or_else(|| ApiError::invalid("a group's id reads 120363…@g.us"))
@@ -136,7 +139,7 @@ async fn change(
         let text = body.text("description")?.unwrap_or_default();
         edits.push(GroupEdit::Description(text.to_owned()));
     }
-    let switches: [(_, fn(bool) -> GroupEdit); 3] = [
+    let switches: [(&str, Switch); 3] = [
         ("onlyAdminsWrite", GroupEdit::OnlyAdminsWrite),
         ("onlyAdminsEdit", GroupEdit::OnlyAdminsEdit),
         ("onlyAdminsAdd", GroupEdit::OnlyAdminsAdd),
