@@ -450,6 +450,63 @@ async function groups(ana) {
     });
 }
 
+async function ownGroups(ana) {
+  const { client } = ana;
+  let group;
+  await checks.run('createGroup', async () => {
+    const made = await client.createGroup('Prédio', [`${BRUNO}@c.us`, '0001234567@c.us'], { membershipApprovalMode: true });
+    group = made.gid?._serialized;
+    checks.match(group, /^120363\d+@g\.us$/);
+    const codes = Object.fromEntries(Object.entries(made.participants).map(([id, { statusCode }]) => [id, statusCode]));
+    checks.equal(codes, { [`${ANA}@c.us`]: 200, [`${BRUNO}@c.us`]: 200, '0001234567@c.us': 404 });
+  });
+  const chat = await client.getChatById(group);
+  await checks.run('sendMessage to the group, and an answer', async () => {
+    const heard = ana.next('message', ([message]) => message.body === 'olá, Ana' && message.from === group);
+    const taken = ana.next('message_ack', ([message]) => message.body === 'olá, prédio');
+    const sent = await client.sendMessage(group, 'olá, prédio');
+    await taken;
+    checks.equal((await sandbox.messages(BRUNO)).find(({ id }) => id === sent?.id?.id)?.group, group);
+    await sandbox.phone(BRUNO, 'deliver', { to: group, text: 'olá, Ana' });
+    await heard;
+  });
+  await checks.run('participants', async () => {
+    checks.equal(chat.participants.map(({ id }) => id._serialized).sort(), [`${ANA}@c.us`, `${BRUNO}@c.us`].sort());
+    const added = await chat.addParticipants([`${CARLA}@c.us`, '0001234567@c.us'], { sleep: null });
+    checks.equal([added[`${CARLA}@c.us`].code, added['0001234567@c.us'].code], [200, 404]);
+    await chat.promoteParticipants([`${CARLA}@c.us`]);
+    await chat.removeParticipants([`${BRUNO}@c.us`]);
+    const now = (await sandbox.groups()).find(({ id }) => id === group);
+    checks.equal([now.members, now.admins], [[ANA, CARLA].sort(), [ANA, CARLA].sort()]);
+  });
+  await checks.run('subject, description, settings', async () => {
+    checks.equal(await chat.setSubject('Prédio 2'), true);
+    checks.equal(await chat.setDescription('betão'), true);
+    checks.equal(await chat.setMessagesAdminsOnly(true), true);
+    checks.equal(await chat.setAddMembersAdminsOnly(true), true);
+    const now = (await sandbox.groups()).find(({ id }) => id === group);
+    checks.equal([now.subject, now.description, now.settings.announce, now.settings.adminsAdd], ['Prédio 2', 'betão', true, true]);
+  });
+  await checks.run('invite, and a request to join', async () => {
+    const code = await chat.getInviteCode();
+    checks.equal((await client.getInviteInfo(code)).subject, 'Prédio 2');
+    checks.equal((await chat.revokeInvite()) === code, false);
+    await sandbox.phone(BRUNO, 'group', { act: 'requestToJoin', group });
+    checks.equal((await chat.getGroupMembershipRequests()).length, 1);
+    const answers = await chat.approveGroupMembershipRequests({ sleep: null });
+    checks.equal(answers.map(({ message }) => message), ['Approved successfully']);
+  });
+  await checks.run('leave', async () => {
+    await chat.leave();
+    checks.equal((await sandbox.groups()).find(({ id }) => id === group).members.includes(ANA), false);
+  });
+  await checks.run('acceptInvite', async () => {
+    const { group: theirs } = await sandbox.phone(BRUNO, 'group', { act: 'create', subject: 'Deles' });
+    const { code } = await sandbox.phone(BRUNO, 'group', { act: 'invite', group: theirs });
+    checks.equal(await client.acceptInvite(code), theirs);
+  });
+}
+
 async function restart(before) {
   await checks.run('destroy', () => before.client.destroy());
   await sandbox.phone(BRUNO, 'deliver', { to: ANA, text: 'enquanto dormias' });
@@ -526,6 +583,7 @@ try {
   await happenings(ana);
   await acts(ana);
   await groups(ana);
+  await ownGroups(ana);
   await remoteLogout(await restart(ana));
   await ownLogout();
   await pairingCode();

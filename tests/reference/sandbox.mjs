@@ -52,6 +52,10 @@ export class Sandbox {
     return phones.find((phone) => phone.number === number)?.activity ?? {};
   }
 
+  async groups() {
+    return (await this.#ask('groups')).groups;
+  }
+
   async devices(number) {
     const { phones } = await this.#ask('phones');
     return phones.find((phone) => phone.number === number)?.devices.length ?? 0;

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand};
 use zapnode_http::settings::{CoreArgs, Flags, names};
 
 use crate::commands::{
-    backup, bulk, chats, chatwoot, check, completions, config, contacts, doctor, listen, login,
-    media, messages, optout, restore, sandbox, send, sessions, webhooks,
+    backup, bulk, chats, chatwoot, check, completions, config, contacts, doctor, groups, listen,
+    login, media, messages, optout, restore, sandbox, send, sessions, webhooks,
 };
 
 const EXIT_CODES: &str = "\
@@ -126,6 +126,7 @@ pub(crate) enum Command {
     Chats(chats::ChatsArgs),
     Contacts(contacts::ContactsArgs),
     Check(check::CheckArgs),
+    Groups(groups::GroupsArgs),
     Bulk(bulk::BulkArgs),
     Optout(optout::OptOutArgs),
     Webhooks(webhooks::WebhooksArgs),

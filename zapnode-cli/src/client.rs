@@ -151,6 +151,26 @@ impl Api {
         body: Option<Value>,
         headers: &[(&str, &str)],
     ) -> Result<Value, CliError> {
+        let (kind, bytes) = match body {
+            Some(body) => ("application/json", Bytes::from(body.to_string())),
+            None => ("", Bytes::new()),
+        };
+        self.exchange(method, path, (kind, bytes), headers).await
+    }
+
+    /// Puts a file there as it is.
+    pub(crate) async fn put_file(&self, path: &str, file: Vec<u8>) -> Result<Value, CliError> {
+        let body = ("application/octet-stream", Bytes::from(file));
+        self.exchange(Method::PUT, path, body, &[]).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        (kind, bytes): (&str, Bytes),
+        headers: &[(&str, &str)],
+    ) -> Result<Value, CliError> {
         let mut request = Request::builder().method(method);
         request = match &self.transport {
             Transport::Remote(remote) => request.uri(format!("{}{path}", remote.base)),
@@ -159,13 +179,9 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let bytes = match body {
-            Some(body) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                Bytes::from(body.to_string())
-            }
-            None => Bytes::new(),
-        };
+        if !kind.is_empty() {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
         self.answer(request, whole(bytes), ANSWER_WITHIN).await
     }
 

@@ -88,6 +88,15 @@ pub enum Error {
     /// A text that cannot be sent.
     #[error("{0}")]
     InvalidMessage(&'static str),
+    /// Something that cannot be asked of a group.
+    #[error(transparent)]
+    InvalidGroup(#[from] crate::group::InvalidGroup),
+    /// Something that cannot be asked of a channel.
+    #[error(transparent)]
+    InvalidChannel(#[from] crate::channel::InvalidChannel),
+    /// A status that cannot be shown.
+    #[error(transparent)]
+    InvalidStatus(#[from] crate::story::InvalidStatus),
     /// A text that is no template of a bulk job.
     #[error("the template cannot be used: {0}")]
     InvalidTemplate(#[from] crate::bulk::InvalidTemplate),

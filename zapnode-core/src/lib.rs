@@ -50,6 +50,7 @@
 pub mod backup;
 pub mod bulk;
 pub mod call;
+pub mod channel;
 pub mod chat;
 pub mod chatwoot;
 pub mod contact;
@@ -57,8 +58,10 @@ pub mod cursor;
 pub mod driver;
 mod error;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod ignore;
+pub mod label;
 mod manager;
 pub mod media;
 pub mod message;
@@ -75,6 +78,7 @@ mod region;
 pub mod sandbox;
 pub mod session;
 pub mod store;
+pub mod story;
 pub mod webhook;
 
 pub use error::{Error, Standing, with_causes};

@@ -54,7 +54,7 @@ async fn chatter(sandbox: &Sandbox, session: &mut Session, rounds: usize) -> Vec
     let mut texts = Vec::new();
     for round in 0..rounds {
         let ours = text(&chat, &format!("nós {round}"));
-        session.connection.send_text(&ours).await.expect("sent");
+        session.connection.send(&ours).await.expect("sent");
         session.wait_ack(&ours.wire_id, Ack::Server).await;
         let answer = format!("eles {round}");
         theirs(sandbox)
@@ -62,7 +62,7 @@ async fn chatter(sandbox: &Sandbox, session: &mut Session, rounds: usize) -> Vec
             .await
             .expect("sent");
         session.wait_message(&answer).await;
-        texts.insert(0, ours.body);
+        texts.insert(0, ours.content.words().unwrap_or_default());
         texts.insert(0, answer);
     }
     texts

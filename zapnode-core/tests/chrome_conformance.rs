@@ -5,10 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tempfile::TempDir;
 use zapnode_core::driver::chrome::{ChromeDriver, ChromeOptions};
-use zapnode_core::driver::conformance::{self, Change, Shown, World};
+use zapnode_core::driver::conformance::{self, Change, GroupWorld, SeenGroup, Shown, World};
 use zapnode_core::driver::{Driver, StoredLogin};
-use zapnode_core::sandbox::{CallCollection, Faults, PhoneFile, Sandbox, SandboxOptions};
-use zapnode_core::{PhoneNumber, SessionId, WireId};
+use zapnode_core::group::InviteCode;
+use zapnode_core::sandbox::{
+    CallCollection, Faults, GroupAct, GroupId, PhoneFile, Place, Sandbox, SandboxOptions,
+};
+use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
 
 struct Simulated {
     driver: ChromeDriver,
@@ -118,8 +121,56 @@ impl World for Simulated {
         PhoneNumber::new("5511912345678").expect("a number")
     }
 
+    fn bystander(&self) -> PhoneNumber {
+        PhoneNumber::new("244929000003").expect("a number")
+    }
+
     fn stranger(&self) -> PhoneNumber {
         PhoneNumber::new("0001234567").expect("a number")
+    }
+}
+
+fn group_of(group: &ChatId) -> GroupId {
+    match group.as_str().parse() {
+        Ok(Place::Group(group)) => group,
+        other => panic!("{group} is a group: {other:?}"),
+    }
+}
+
+#[async_trait]
+impl GroupWorld for Simulated {
+    async fn found_group(
+        &self,
+        owner: &PhoneNumber,
+        subject: &str,
+        members: &[PhoneNumber],
+    ) -> ChatId {
+        let phone = self.sandbox.phone(owner);
+        let founded = phone.found_group(subject, members).await.expect("founded");
+        ChatId::new(founded.as_str()).expect("an id")
+    }
+
+    async fn group_seen_by(&self, phone: &PhoneNumber, group: &ChatId) -> Option<SeenGroup> {
+        let seen = self.sandbox.phone(phone).group(&group_of(group)).ok()?;
+        Some(SeenGroup {
+            subject: seen.subject,
+            description: seen.description,
+            members: seen.members,
+            only_admins_write: seen.announce,
+        })
+    }
+
+    async fn invite_of(&self, phone: &PhoneNumber, group: &ChatId) -> InviteCode {
+        let phone = self.sandbox.phone(phone);
+        let code = phone.invite_code(&group_of(group)).await.expect("a member");
+        InviteCode::new(&code).expect("a code")
+    }
+
+    async fn ask_to_join(&self, phone: &PhoneNumber, group: &ChatId) {
+        let phone = self.sandbox.phone(phone);
+        let group = group_of(group);
+        let asked = phone.act_in_group(&group, GroupAct::RequestToJoin);
+        asked.await.expect("asked");
     }
 }
 

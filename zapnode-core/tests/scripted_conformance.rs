@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use zapnode_core::driver::conformance::{self, Change, Shown, World};
+use zapnode_core::driver::conformance::{self, Change, GroupWorld, SeenGroup, Shown, World};
 use zapnode_core::driver::scripted::{Act, Book, ScriptedDriver, ScriptedFile};
 use zapnode_core::driver::{Driver, DriverError, OpenRequest, StoredLogin};
+use zapnode_core::group::InviteCode;
 use zapnode_core::message::{Call, Content, Person, RevokedFor};
 use zapnode_core::options::SessionOptions;
 use zapnode_core::{ChatId, PhoneNumber, SessionId, WireId};
@@ -124,8 +125,44 @@ impl World for Scripted {
         PhoneNumber::new("5511912345678").expect("a number")
     }
 
+    fn bystander(&self) -> PhoneNumber {
+        PhoneNumber::new("244929000003").expect("a number")
+    }
+
     fn stranger(&self) -> PhoneNumber {
         PhoneNumber::new("0001234567").expect("a number")
+    }
+}
+
+#[async_trait]
+impl GroupWorld for Scripted {
+    async fn found_group(
+        &self,
+        owner: &PhoneNumber,
+        subject: &str,
+        members: &[PhoneNumber],
+    ) -> ChatId {
+        self.driver.found_group(owner, subject, members).await
+    }
+
+    async fn group_seen_by(&self, phone: &PhoneNumber, group: &ChatId) -> Option<SeenGroup> {
+        let group = self.driver.group_of(group)?;
+        let members = group.members.iter();
+        let members: Vec<_> = members.filter_map(|m| m.person.id.phone()).collect();
+        members.contains(phone).then(|| SeenGroup {
+            subject: group.subject,
+            description: group.description.unwrap_or_default(),
+            members,
+            only_admins_write: group.settings.only_admins_write,
+        })
+    }
+
+    async fn invite_of(&self, _: &PhoneNumber, group: &ChatId) -> InviteCode {
+        self.driver.invite_of(group).expect("a group")
+    }
+
+    async fn ask_to_join(&self, phone: &PhoneNumber, group: &ChatId) {
+        self.driver.ask_to_join(group, phone).await;
     }
 }
 

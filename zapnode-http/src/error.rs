@@ -256,6 +256,9 @@ impl From<Error> for ApiError {
                 )
             }
             Error::InvalidMessage(text) => Self::invalid(text),
+            Error::InvalidGroup(_) | Error::InvalidChannel(_) | Error::InvalidStatus(_) => {
+                Self::invalid(text)
+            }
             Error::InvalidTemplate(_) => {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_template", text)
                     .hint("A field reads {{name}}, or {{name|friend}} with a default.")
@@ -472,6 +475,24 @@ impl From<DriverError> for ApiError {
                 "WhatsApp's page does not know this message",
             )
             .hint("It may be deleted there, or older than what the phone has given to the page."),
+            DriverError::GroupUnknown { .. } => Self::new(
+                StatusCode::NOT_FOUND,
+                "group_not_found",
+                "this account has no such group",
+            )
+            .hint("GET /sessions/{id}/groups lists the groups it is in."),
+            DriverError::ChannelUnknown { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "channel_not_found", text)
+                    .hint("GET /sessions/{id}/channels lists those it follows.")
+            }
+            DriverError::LabelUnknown { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "label_not_found", text)
+                    .hint("GET /sessions/{id}/labels lists the labels there are.")
+            }
+            DriverError::InviteUnknown => {
+                Self::new(StatusCode::NOT_FOUND, "invite_not_found", text)
+                    .hint("Ask for a new link; the old one may have been revoked.")
+            }
             DriverError::NotAllowed { why, .. } => {
                 Self::new(StatusCode::CONFLICT, "not_allowed", why)
             }

@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, JSON_LIMIT).await?;
         object(&parts.headers, &bytes)
     }
 }
@@ -54,7 +54,7 @@ impl<S: Send + Sync> FromRequest<S> for SignedBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, JSON_LIMIT).await?;
         let json = object(&parts.headers, &bytes)?;
         Ok(Self { bytes, json })
     }
@@ -69,7 +69,7 @@ impl<S: Send + Sync> FromRequest<S> for BulkBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, BULK_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, BULK_LIMIT).await?;
         object(&parts.headers, &bytes).map(Self)
     }
 }
@@ -83,7 +83,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJsonBody {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, JSON_LIMIT).await?;
+        let bytes = read_body(&parts.headers, body, JSON_LIMIT).await?;
         if bytes.is_empty() {
             return Ok(Self(JsonBody(Map::new())));
         }
@@ -100,11 +100,19 @@ pub(crate) async fn json_of(
     body: Body,
     limit: usize,
 ) -> Result<JsonBody, ApiError> {
-    let bytes = read(headers, body, limit).await?;
+    let bytes = read_body(headers, body, limit).await?;
     object(headers, &bytes)
 }
 
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Vec<u8>, ApiError> {
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// 413 for a larger one, 400 and 408 for one that does not arrive.
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod contacts;
 pub(crate) mod doctor;
+pub(crate) mod groups;
 mod history;
 pub(crate) mod listen;
 pub(crate) mod login;
@@ -127,6 +128,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Result<(), CliError> {
         }
         Command::Check(args) => {
             with_api(&context, async |api| check::run(&args, &context, api).await).await
+        }
+        Command::Groups(args) => {
+            with_api(&context, async |api| {
+                groups::run(&args, &context, api).await
+            })
+            .await
         }
         Command::Bulk(args) => {
             with_api(&context, async |api| bulk::run(&args, &context, api).await).await

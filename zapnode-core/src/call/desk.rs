@@ -96,7 +96,13 @@ mod tests {
         };
         let told = |rule: RejectCalls, call: Call| {
             let told = answer(&rule, &call)?;
-            Some(told.map(|m| (m.to.to_string(), m.text, m.idempotency_key)))
+            Some(told.map(|m| {
+                (
+                    m.to.to_string(),
+                    m.content.words().unwrap_or_default(),
+                    m.idempotency_key,
+                )
+            }))
         };
         let ana = "244929782402@c.us";
         let text = |to: &str| {

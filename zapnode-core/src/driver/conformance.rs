@@ -21,13 +21,16 @@ use crate::message::{Ack, Contact, OutgoingMessage, Person, Recipient, RevokedFo
 use crate::options::SessionOptions;
 
 mod files;
+mod groups;
+
+pub use groups::{GroupWorld, SeenGroup};
 
 /// How long any one event may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The other side of the driver under test: phones that a person would hold.
 #[async_trait]
-pub trait World: Send + Sync {
+pub trait World: GroupWorld {
     /// The driver.
     fn driver(&self) -> &dyn Driver;
     /// A login that is not stored yet, in a folder that can be written.
@@ -62,6 +65,8 @@ pub trait World: Send + Sync {
     fn friend(&self) -> PhoneNumber;
     /// Somebody who is not.
     fn stranger(&self) -> PhoneNumber;
+    /// A third person who is.
+    fn bystander(&self) -> PhoneNumber;
 }
 
 /// What a person does with a message they wrote.
@@ -160,6 +165,7 @@ async fn first_login_and_messages(world: &dyn World, login: &StoredLogin) {
     changes_messages(world, &mut session, &found, &message).await;
     hears_changes(world, &mut session, &message).await;
     files::files(world, &mut session, &found.chat, &message).await;
+    groups::run(world, &mut session).await;
     survives_reload(world, &mut session, found).await;
     session.close().await;
 }

@@ -146,6 +146,27 @@ pub enum DriverError {
         /// What is in the way.
         why: String,
     },
+    /// This account is in no such group.
+    #[error("this account has no group {group}")]
+    GroupUnknown {
+        /// Its id.
+        group: String,
+    },
+    /// There is no such channel.
+    #[error("there is no channel {channel}")]
+    ChannelUnknown {
+        /// Its id.
+        channel: String,
+    },
+    /// This account has no such label.
+    #[error("this account has no label {label}")]
+    LabelUnknown {
+        /// Its id.
+        label: String,
+    },
+    /// The invite leads nowhere: it was never given, or has been revoked.
+    #[error("this invite leads nowhere, or no longer")]
+    InviteUnknown,
     /// The page or WhatsApp said no. Nothing was done.
     #[error("{command} was refused: {reason}")]
     Refused {

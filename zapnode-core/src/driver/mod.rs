@@ -32,12 +32,16 @@ pub mod chrome;
 #[cfg(any(test, feature = "test-util"))]
 pub mod conformance;
 mod error;
+mod feeds;
 mod file_sink;
+mod groups;
 mod link;
 #[cfg(any(test, feature = "test-util"))]
 pub mod scripted;
 
 pub use error::{DriverError, Interruption};
+pub use feeds::{ChannelConnection, LabelConnection, StatusConnection};
+pub use groups::GroupConnection;
 pub use link::{Evidence, Identity, LinkState, LogoutReason, Probe, Refusal, Resources, SelfTest};
 
 /// Opens sessions. One value serves all sessions of a manager.
@@ -101,7 +105,9 @@ pub struct Opened {
 /// Acts on one open session. Each call has its own deadline inside and ends with an answer or a
 /// named reason; dropping its future is safe, but what was asked may still happen.
 #[async_trait]
-pub trait Connection: Any + Debug + Send + Sync {
+pub trait Connection:
+    GroupConnection + ChannelConnection + LabelConnection + StatusConnection + Any + Debug + Send + Sync
+{
     /// Asks for a code to type on the phone instead of scanning the QR. The code also comes, and
     /// is renewed, as [`DriverEvent::Login`].
     ///

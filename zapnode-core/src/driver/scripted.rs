@@ -31,7 +31,9 @@ use crate::message::{
 use crate::options::SessionOptions;
 
 mod acts;
+mod feeds;
 mod files;
+mod groups;
 mod happenings;
 mod people;
 
@@ -90,6 +92,8 @@ struct State {
     qr_count: u64,
     /// The files of messages.
     files: HashMap<WireId, ScriptedFile>,
+    groups: groups::Groups,
+    feeds: feeds::Feeds,
 }
 
 #[derive(Debug)]

@@ -103,6 +103,9 @@ pub(super) struct Account {
     pub(super) messages: Vec<PhoneMessage>,
     #[serde(default)]
     pub(super) card: Card,
+    /// Lets itself only be invited to groups.
+    #[serde(default)]
+    pub(super) invite_only: bool,
     #[serde(skip)]
     places: HashMap<(WireId, bool), usize>,
 }
@@ -117,6 +120,7 @@ impl Account {
             online: true,
             messages: Vec::new(),
             card: Card::default(),
+            invite_only: false,
             places: HashMap::new(),
         }
     }

@@ -94,6 +94,7 @@ impl From<PhoneError> for Refusal {
             | PhoneError::NoQr
             | PhoneError::NoSuchMessage
             | PhoneError::NoFile
+            | PhoneError::NoSuchChannel
             | PhoneError::NoSuchGroup => StatusCode::NOT_FOUND,
             PhoneError::NotYours | PhoneError::NotAdmin | PhoneError::NotInGroup => {
                 StatusCode::FORBIDDEN

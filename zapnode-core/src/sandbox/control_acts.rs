@@ -18,7 +18,7 @@ use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
 /// The acts of a phone that this file knows.
-pub(super) const ACTS: &str = "edit, revoke, delete, react, star, pin, vote, call, group";
+pub(super) const ACTS: &str = "edit, revoke, delete, react, star, pin, vote, call, group, channel, status, labels, invite-only";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +91,8 @@ enum GroupBody {
         subject: String,
         #[serde(default)]
         members: Vec<String>,
+        #[serde(default)]
+        community: bool,
     },
     Add {
         group: String,
@@ -132,6 +134,58 @@ enum GroupBody {
         group: String,
         on: bool,
     },
+    Restrict {
+        group: String,
+        on: bool,
+    },
+    AdminsAdd {
+        group: String,
+        on: bool,
+    },
+    Approval {
+        group: String,
+        on: bool,
+    },
+    Ephemeral {
+        group: String,
+        seconds: u32,
+    },
+    Approve {
+        group: String,
+        members: Vec<String>,
+    },
+    Reject {
+        group: String,
+        members: Vec<String>,
+    },
+    Invite {
+        group: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", tag = "act")]
+enum ChannelBody {
+    Create { name: String },
+    Post { channel: String, text: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusBody {
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelsBody {
+    names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnBody {
+    on: bool,
 }
 
 fn bad(error: impl ToString) -> Refusal {
@@ -224,8 +278,33 @@ pub(super) async fn act(
             answer["call"] = json!(phone.call(place_of(&to)?, video).await?);
         }
         "group" => {
-            let id = group(phone, body_of(body)?).await?;
-            answer["group"] = json!(id);
+            let body = body_of(body)?;
+            if let GroupBody::Invite { group } = &body {
+                answer["code"] = json!(phone.invite_code(&group_of(group)?).await?);
+            } else {
+                answer["group"] = json!(group(phone, body).await?);
+            }
+        }
+        "channel" => match body_of(body)? {
+            ChannelBody::Create { name } => {
+                answer["channel"] = json!(phone.make_channel(&name).await);
+            }
+            ChannelBody::Post { channel, text } => {
+                answer["id"] = json!(phone.post_to_channel(&channel, &text).await?);
+            }
+        },
+        "status" => {
+            let StatusBody { text } = body_of(body)?;
+            phone.post_status(&text).await;
+        }
+        "labels" => {
+            let LabelsBody { names } = body_of(body)?;
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            phone.set_labels(&names).await;
+        }
+        "invite-only" => {
+            let OnBody { on } = body_of(body)?;
+            phone.set_invite_only(on).await;
         }
         _ => return Ok(None),
     }
@@ -235,10 +314,19 @@ pub(super) async fn act(
 async fn group(phone: &Phone, body: GroupBody) -> Result<GroupId, Refusal> {
     use GroupAct as Act;
     let (group, act) = match body {
-        GroupBody::Create { subject, members } => {
+        GroupBody::Create {
+            subject,
+            members,
+            community,
+        } => {
             let members = numbers_of(&members)?;
-            return Ok(phone.found_group(&subject, &members).await?);
+            return Ok(if community {
+                phone.found_community(&subject, &members).await?
+            } else {
+                phone.found_group(&subject, &members).await?
+            });
         }
+        GroupBody::Invite { group } => return group_of(&group),
         GroupBody::Add { group, members } => (group, Act::Add(numbers_of(&members)?)),
         GroupBody::Remove { group, members } => (group, Act::Remove(numbers_of(&members)?)),
         GroupBody::Promote { group, members } => (group, Act::Promote(numbers_of(&members)?)),
@@ -250,6 +338,12 @@ async fn group(phone: &Phone, body: GroupBody) -> Result<GroupId, Refusal> {
         GroupBody::Subject { group, text } => (group, Act::Subject(text)),
         GroupBody::Description { group, text } => (group, Act::Description(text)),
         GroupBody::Announce { group, on } => (group, Act::Announce(on)),
+        GroupBody::Restrict { group, on } => (group, Act::Restrict(on)),
+        GroupBody::AdminsAdd { group, on } => (group, Act::AdminsAdd(on)),
+        GroupBody::Approval { group, on } => (group, Act::Approval(on)),
+        GroupBody::Ephemeral { group, seconds } => (group, Act::Ephemeral(seconds)),
+        GroupBody::Approve { group, members } => (group, Act::Approve(numbers_of(&members)?)),
+        GroupBody::Reject { group, members } => (group, Act::Reject(numbers_of(&members)?)),
     };
     let group = group_of(&group)?;
     phone.act_in_group(&group, act).await?;
@@ -266,6 +360,9 @@ pub(super) fn group_list(world: &World) -> Value {
             "description": group.description,
             "members": group.members.keys().collect::<Vec<_>>(),
             "admins": admins.map(|(member, _)| member).collect::<Vec<_>>(),
+            "requests": group.requests.keys().collect::<Vec<_>>(),
+            "settings": group.settings,
+            "community": group.community,
         })
     });
     Value::Array(list.collect())

@@ -317,6 +317,15 @@ positions! {
     }
 }
 positions! {
+    /// Under which names the page has what is about groups (fact sheet §8.1).
+    GroupModules {
+        /// As the newest builds do.
+        Newer,
+        /// The metadata as `GroupMetadata`, and invites in `WAWebGroupQueryJob`.
+        Older,
+    }
+}
+positions! {
     /// A dialog of the page (variant 12).
     Dialog {
         /// None.
@@ -441,6 +450,14 @@ pub struct Faults {
     pub call_path: CallPath,
     /// By which function reactions get into the page's database.
     pub reaction_table: ReactionTable,
+    /// Under which names the page has what is about groups.
+    pub group_modules: GroupModules,
+    /// Whether accounts may make channels.
+    pub channel_creation: bool,
+    /// How many people a group can have.
+    pub group_limit: usize,
+    /// The servers refuse what is asked about groups, with this number. 0: they answer.
+    pub refuse_groups: u16,
     /// Whether a user agent with `HeadlessChrome` is turned away.
     pub refuse_headless: bool,
     /// A dialog of the page.
@@ -517,6 +534,10 @@ impl Default for Faults {
             call_collection_ms: 1_000,
             call_path: CallPath::default(),
             reaction_table: ReactionTable::default(),
+            group_modules: GroupModules::default(),
+            channel_creation: true,
+            group_limit: 1024,
+            refuse_groups: 0,
             refuse_headless: true,
             dialog: Dialog::default(),
             block_ms: 0,

@@ -3,7 +3,7 @@
 use super::account::{Item, PhoneMessage};
 use super::groups::{Group, GroupId, Place};
 use super::media;
-use super::wire::{GroupFrame, ItemFrame, KeyFrame, MemberFrame, MsgFrame};
+use super::wire::{GroupFrame, ItemFrame, KeyFrame, MemberFrame, MsgFrame, RequestFrame};
 use super::world::World;
 use crate::id::{PhoneNumber, WireId};
 
@@ -197,13 +197,25 @@ impl World {
         }
     }
 
-    fn group_frame(&mut self, group: &Group) -> GroupFrame {
+    pub(super) fn group_frame(&mut self, group: &Group) -> GroupFrame {
         GroupFrame {
             subject: group.subject.clone(),
             description: group.description.clone(),
             owner: self.member_address(&group.owner),
             created: group.created.unix_timestamp(),
             by_lid: self.groups_by_lid(),
+            settings: group.settings.clone(),
+            description_id: group.description_id.clone(),
+            picture: group.picture.is_some(),
+            community: group.community,
+            requests: group
+                .requests
+                .iter()
+                .map(|(who, since)| RequestFrame {
+                    id: self.member_address(who),
+                    t: *since,
+                })
+                .collect(),
             members: group
                 .members
                 .iter()

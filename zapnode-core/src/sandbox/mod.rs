@@ -37,7 +37,11 @@
 //! | `POST phones/{number}/vote` | `{"id","options"}` | votes in a poll, the options by their place |
 //! | `POST phones/{number}/pin` | `{"id","seconds"}` | pins a message in its chat; 0 unpins it |
 //! | `POST phones/{number}/call` | `{"to","video"}` | calls a number or a group |
-//! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce` (`on`) | founds a group, or acts in one |
+//! | `POST phones/{number}/group` | `{"act":"create","subject","members"}`; `{"act","group", …}` with `add`, `remove`, `promote`, `demote` (`members`), `join`, `requestToJoin`, `leave`, `picture`, `subject`, `description` (`text`), `announce`, `restrict`, `adminsAdd`, `approval` (`on`), `ephemeral` (`seconds`), `approve`, `reject` (`members`), `invite`; `create` also with `community` | founds a group, or acts in one; `invite` answers with its `code` |
+//! | `POST phones/{number}/channel` | `{"act":"create","name"}`, `{"act":"post","channel","text"}` | makes a channel, or posts to one |
+//! | `POST phones/{number}/status` | `{"text"}` | shows a text as the account's status |
+//! | `POST phones/{number}/labels` | `{"names"}` | the account is WhatsApp Business, with these labels |
+//! | `POST phones/{number}/invite-only` | `{"on"}` | the account can only be invited to groups, or be added |
 //! | `POST phones/{number}/profile` | any of `{"about","picture","business"}` | changes what the account shows; the picture is a JPEG in base64 |
 //! | `POST phones/{number}/contact` | `{"number","name"}` | puts somebody into its address book |
 //! | `POST phones/{number}/card` | `{"chat"}` or nothing | what it has besides messages; how that chat is marked |
@@ -60,7 +64,9 @@ mod control_acts;
 mod control_people;
 mod delivery;
 mod faults;
+mod feeds;
 mod frames;
+mod group_calls;
 mod groups;
 mod happenings;
 mod hub;
@@ -83,10 +89,12 @@ mod world;
 pub use account::{Marks, PhoneMessage};
 pub use faults::{
     AckOrder, Addressing, CallCollection, CallPath, ChatRecord, Ciphertext, DebugObject, Dialog,
-    Faults, ForwardKey, HasSynced, HistoryFind, Hold, InvalidFaults, LoadEarlier, LogoutEvent,
-    MissingModule, MsgKeyExport, MsgKeyForm, PrepSend, ReactionSend, ReactionTable, RefusalNumber,
-    Reupload, SendResult, SendReturns, SendSeen, Servers, Uploads,
+    Faults, ForwardKey, GroupModules, HasSynced, HistoryFind, Hold, InvalidFaults, LoadEarlier,
+    LogoutEvent, MissingModule, MsgKeyExport, MsgKeyForm, PrepSend, ReactionSend, ReactionTable,
+    RefusalNumber, Reupload, SendResult, SendReturns, SendSeen, Servers, Uploads,
 };
+pub use feeds::ChannelView;
+pub use group_calls::GroupView;
 pub use groups::{GroupAct, GroupId, Notice, Place};
 pub use media_acts::PhoneFile;
 pub use people::{ChatMarks, RejectedCall};

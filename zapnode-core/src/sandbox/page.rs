@@ -20,6 +20,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("media.js", include_str!("page/media.js")),
     ("mediaprep.js", include_str!("page/mediaprep.js")),
     ("groups.js", include_str!("page/groups.js")),
+    ("feeds.js", include_str!("page/feeds.js")),
     ("messages.js", include_str!("page/messages.js")),
     ("happenings.js", include_str!("page/happenings.js")),
     ("send.js", include_str!("page/send.js")),

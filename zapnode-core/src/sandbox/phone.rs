@@ -62,6 +62,9 @@ pub enum PhoneError {
     /// No group has this id.
     #[error("there is no such group")]
     NoSuchGroup,
+    /// No channel has this id.
+    #[error("there is no such channel")]
+    NoSuchChannel,
     /// Somebody is not in the group.
     #[error("only who is in the group can do that, and to others in it")]
     NotInGroup,
@@ -101,6 +104,7 @@ impl PhoneError {
             Self::NoSuchMessage => "no_such_message",
             Self::NotYours => "not_yours",
             Self::NoSuchGroup => "no_such_group",
+            Self::NoSuchChannel => "no_such_channel",
             Self::NotInGroup => "not_in_group",
             Self::InGroupAlready => "in_group_already",
             Self::NotAdmin => "not_admin",

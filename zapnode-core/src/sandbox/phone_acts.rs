@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::delivery::Sending;
+use super::group_calls::GroupView;
 use super::groups::{GroupAct, GroupId, Place};
 use super::phone::{Phone, PhoneError, phone_wire_id};
 use super::world::World;
@@ -224,7 +225,57 @@ impl Phone {
         members: &[PhoneNumber],
     ) -> Result<GroupId, PhoneError> {
         self.hub
-            .change(|world| world.found(self.number(), subject, members))
+            .change(|world| world.found(self.number(), subject, members, |_| {}))
+    }
+
+    /// Founds a community: a group that is written to through its groups only.
+    ///
+    /// # Errors
+    /// When somebody has no WhatsApp.
+    pub async fn found_community(
+        &self,
+        subject: &str,
+        members: &[PhoneNumber],
+    ) -> Result<GroupId, PhoneError> {
+        self.hub.change(|world| {
+            world.found(self.number(), subject, members, |group| {
+                group.community = true;
+            })
+        })
+    }
+
+    /// The code at the end of a group's link, as its members see it.
+    ///
+    /// # Errors
+    /// When there is no such group, or this phone is not in it.
+    pub async fn invite_code(&self, group: &GroupId) -> Result<String, PhoneError> {
+        self.hub.change(|world| {
+            let group = world.groups.get_mut(group).ok_or(PhoneError::NoSuchGroup)?;
+            if !group.members.contains_key(self.number()) {
+                return Err(PhoneError::NotInGroup);
+            }
+            Ok(group.invite())
+        })
+    }
+
+    /// A group as this phone shows it.
+    ///
+    /// # Errors
+    /// When there is no such group, or this phone is not in it.
+    pub fn group(&self, group: &GroupId) -> Result<GroupView, PhoneError> {
+        self.hub.look(|world| {
+            let group = world.groups.get(group).ok_or(PhoneError::NoSuchGroup)?;
+            if !group.members.contains_key(self.number()) {
+                return Err(PhoneError::NotInGroup);
+            }
+            Ok(GroupView::of(group))
+        })
+    }
+
+    /// Lets this account only be invited to groups, or be added to them.
+    pub async fn set_invite_only(&self, on: bool) {
+        self.hub
+            .change(|world| world.account(self.number()).invite_only = on);
     }
 
     /// Does something in a group.

@@ -217,6 +217,20 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     };
                     world.tell(connection, ToPage::Done { req, error });
                 }
+                FromPage::Group { req, call } => {
+                    let (value, status) = match world.group_call(&me, call) {
+                        Ok(value) => (value, None),
+                        Err(status) => (serde_json::Value::Null, Some(status)),
+                    };
+                    world.tell(connection, ToPage::Group { req, value, status });
+                }
+                FromPage::Feed { req, call } => {
+                    let (value, status) = match world.feed_call(&me, call) {
+                        Ok(value) => (value, None),
+                        Err(status) => (serde_json::Value::Null, Some(status)),
+                    };
+                    world.tell(connection, ToPage::Feed { req, value, status });
+                }
                 FromPage::Presence { available } => {
                     if let Some(page) = world.connections.get_mut(&connection) {
                         page.available = available;
@@ -248,6 +262,13 @@ async fn handle(hub: &Arc<Hub>, connection: u64, frame: FromPage) -> After {
                     if let Place::Group(group) = &recipient
                         && !world.is_in(group, &me)
                     {
+                        return;
+                    }
+                    if let Place::Group(group) = &recipient
+                        && !world.may_write(group, &me)
+                    {
+                        let id = id.to_string();
+                        world.tell(connection, ToPage::Refused { id, status: 403 });
                         return;
                     }
                     // Fact sheet §4.3: the sender's address has to be of the chat's kind.

@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::faults::{Faults, Hold};
+use super::feeds::FeedCall;
+use super::group_calls::GroupCall;
+use super::groups::Settings;
 use super::people::{Asked, ChatMarks};
 use crate::id::WireId;
 
@@ -82,6 +85,10 @@ pub(super) enum FromPage {
     },
     /// A call is turned away.
     RejectCall { id: String, way: String },
+    /// Something is asked of the servers about a group; answered by [`ToPage::Group`].
+    Group { req: u64, call: GroupCall },
+    /// Something about channels, labels or status; answered by [`ToPage::Feed`].
+    Feed { req: u64, call: FeedCall },
     /// This device is to be unlinked.
     Logout,
     /// The page acted during its first sync, for which WhatsApp unlinks a device.
@@ -152,6 +159,20 @@ pub(super) enum ToPage {
     },
     /// The servers refuse a message.
     Refused { id: String, status: u16 },
+    /// The answer to [`FromPage::Group`]: what was asked for, or the number of a refusal.
+    Group {
+        req: u64,
+        value: serde_json::Value,
+        status: Option<u16>,
+    },
+    /// The answer to [`FromPage::Feed`]: what was asked for, or the number of a refusal.
+    Feed {
+        req: u64,
+        value: serde_json::Value,
+        status: Option<u16>,
+    },
+    /// Channels, labels or status have changed: all that the account sees of them.
+    Feeds { value: serde_json::Value },
     /// The account is banned for a time.
     Banned,
     /// The answer to [`FromPage::Reupload`]: where the file is now, if the phone has it.
@@ -310,7 +331,21 @@ pub(super) struct GroupFrame {
     pub(super) created: i64,
     /// Whether its members are addressed by LID.
     pub(super) by_lid: bool,
+    pub(super) settings: Settings,
+    pub(super) description_id: Option<String>,
+    pub(super) picture: bool,
+    pub(super) community: bool,
+    pub(super) requests: Vec<RequestFrame>,
     pub(super) members: Vec<MemberFrame>,
+}
+
+/// Somebody who asks to be let in.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RequestFrame {
+    pub(super) id: String,
+    /// Unix seconds.
+    pub(super) t: i64,
 }
 
 /// A group's member.

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::account::{Account, Device};
 use super::faults::{Addressing, Faults, Hold, Servers};
+use super::feeds::Feeds;
 use super::groups::{Group, GroupId, Place};
 use super::linking::Pairing;
 use super::wire::{ChatState, Person, ToPage};
@@ -48,6 +49,8 @@ pub(super) struct Kept {
     pub(super) devices: Vec<Device>,
     #[serde(default)]
     pub(super) groups: Vec<Group>,
+    #[serde(default)]
+    pub(super) feeds: Feeds,
 }
 
 /// The simulated WhatsApp.
@@ -56,6 +59,7 @@ pub(super) struct World {
     pub(super) accounts: BTreeMap<PhoneNumber, Account>,
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) feeds: Feeds,
     pub(super) connections: BTreeMap<u64, Connection>,
     last_connection: u64,
     /// Who sees whom typing, and since when.
@@ -87,6 +91,7 @@ impl World {
                 .into_iter()
                 .map(|group| (group.id.clone(), group))
                 .collect(),
+            feeds: kept.feeds,
             connections: BTreeMap::new(),
             last_connection: 0,
             typing: BTreeMap::new(),
@@ -110,6 +115,7 @@ impl World {
             accounts: self.accounts.values().cloned().collect(),
             devices: self.devices.values().cloned().collect(),
             groups: self.groups.values().cloned().collect(),
+            feeds: self.feeds.clone(),
         }
     }
 

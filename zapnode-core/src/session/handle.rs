@@ -31,6 +31,8 @@ use crate::store::{Accepted, Key, Store};
 
 mod chats;
 mod contacts;
+mod feeds;
+mod groups;
 mod numbers;
 
 pub use chats::MessageSource;

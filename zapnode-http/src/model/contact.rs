@@ -117,9 +117,9 @@ pub struct BusinessAnswer {
     pub business: Option<BusinessProfile>,
 }
 
-/// A person by their names.
+/// A blocked person by their names.
 #[derive(Debug, Serialize)]
-pub struct PersonModel {
+pub struct BlockedPerson {
     id: ChatId,
     phone: Option<String>,
     lid: Option<ChatId>,
@@ -130,7 +130,7 @@ pub struct PersonModel {
 pub struct BlockedList {
     success: bool,
     count: usize,
-    blocked: Vec<PersonModel>,
+    blocked: Vec<BlockedPerson>,
 }
 
 impl From<Vec<Person>> for BlockedList {
@@ -140,7 +140,7 @@ impl From<Vec<Person>> for BlockedList {
             count: people.len(),
             blocked: people
                 .into_iter()
-                .map(|person| PersonModel {
+                .map(|person| BlockedPerson {
                     phone: digits(person.phone.as_ref()),
                     lid: person.lid,
                     id: person.id,

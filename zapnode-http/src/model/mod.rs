@@ -7,6 +7,8 @@ mod care;
 mod chat;
 mod contact;
 mod diagnostics;
+mod feed;
+mod group;
 mod health;
 mod media;
 mod message;
@@ -21,10 +23,15 @@ pub use bulk::{BulkModel, BulkPage, InvalidModel, OneBulk, shown};
 pub use care::{FailureAnswer, HistoryAnswer, ResourcesModel};
 pub use chat::{ChatList, ChatMessageList, ChatMessageModel, ChatModel, OneChat};
 pub use contact::{
-    AboutAnswer, BlockedList, BusinessAnswer, ContactList, ContactModel, LidList, LidModel,
-    NumberModel, NumbersAnswer, OneContact, OneLid, PersonModel, PictureAnswer, ProfileAnswer,
+    AboutAnswer, BlockedList, BlockedPerson, BusinessAnswer, ContactList, ContactModel, LidList,
+    LidModel, NumberModel, NumbersAnswer, OneContact, OneLid, PictureAnswer, ProfileAnswer,
 };
 pub use diagnostics::DiagnosticsAnswer;
+pub use feed::{ChannelDone, ChannelList, LabelList, OneChannel, Posted, StatusList};
+pub use group::{
+    GroupCreated, GroupDone, GroupInvite, GroupList, InviteAnswer, JoinRequests, JoinedAnswer,
+    MemberResults, OfSession, OneGroup, PersonModel, disappearing_word,
+};
 pub use health::{Health, Welcome};
 pub use media::{MediaModel, OneMedia};
 pub use message::{Ignored, MessageModel, MessagePage, OneMessage, Sent, state_from};

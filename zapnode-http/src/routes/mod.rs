@@ -11,18 +11,22 @@ use crate::layers;
 
 mod acts;
 mod bulk;
+mod channels;
 mod chats;
 mod chatwoot;
 mod contacts;
 mod content;
 mod database;
 mod events;
+mod groups;
 mod health;
+mod labels;
 mod media;
 mod messages;
 mod optouts;
 mod pools;
 mod sessions;
+mod stories;
 mod webhook;
 mod webhooks;
 
@@ -200,7 +204,13 @@ fn table() -> Vec<(&'static str, MethodRouter<App>)> {
 /// The routes with what happens to every request.
 pub(crate) fn router(app: App) -> Router {
     let mut router = Router::new();
-    for (path, methods) in table() {
+    let all = table()
+        .into_iter()
+        .chain(groups::table())
+        .chain(channels::table())
+        .chain(labels::table())
+        .chain(stories::table());
+    for (path, methods) in all {
         if path != "/" {
             // The original's framework did not mind a slash at the end.
             router = router.route(&format!("{path}/"), methods.clone());

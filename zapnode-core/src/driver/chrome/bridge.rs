@@ -46,6 +46,11 @@ const FILES: &[(&str, &str)] = &[
     ("chats.js", include_str!("inject/chats.js")),
     ("contacts.js", include_str!("inject/contacts.js")),
     ("profile.js", include_str!("inject/profile.js")),
+    ("pictures.js", include_str!("inject/pictures.js")),
+    ("groups.js", include_str!("inject/groups.js")),
+    ("channels.js", include_str!("inject/channels.js")),
+    ("labels.js", include_str!("inject/labels.js")),
+    ("stories.js", include_str!("inject/stories.js")),
     ("selftest.js", include_str!("inject/selftest.js")),
     ("main.js", include_str!("inject/main.js")),
 ];
@@ -186,7 +191,7 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    const fn new(name: &'static str, script: &'static str, seconds: u64) -> Self {
+    pub(super) const fn new(name: &'static str, script: &'static str, seconds: u64) -> Self {
         let deadline = Duration::from_secs(seconds);
         Self {
             name,
@@ -327,6 +332,16 @@ impl Command {
                 command,
                 why: error.message,
             },
+            ErrorKind::NoGroup => DriverError::GroupUnknown {
+                group: error.message,
+            },
+            ErrorKind::NoChannel => DriverError::ChannelUnknown {
+                channel: error.message,
+            },
+            ErrorKind::NoLabel => DriverError::LabelUnknown {
+                label: error.message,
+            },
+            ErrorKind::NoInvite => DriverError::InviteUnknown,
             ErrorKind::Blocked => DriverError::ContactBlocked {
                 recipient: error.message,
             },
@@ -373,6 +388,10 @@ enum ErrorKind {
     File,
     Upload,
     NotAllowed,
+    NoGroup,
+    NoChannel,
+    NoLabel,
+    NoInvite,
     Blocked,
     Timeout,
     Server,
@@ -442,7 +461,7 @@ mod tests {
         let script = script(Some(folder.path()), "out").expect("a script");
         assert!(script.contains("// mine\n") && !script.contains("// unknown"));
         for (name, text) in FILES {
-            assert_eq!(script.contains(text), name != "send.js", "{name}");
+            assert_eq!(script.contains(*text), *name != "send.js", "{name}");
         }
         std::fs::create_dir(folder.path().join("ids.js")).expect("made");
         let error = super::script(Some(folder.path()), "out").expect_err("unreadable");
@@ -495,6 +514,16 @@ mod tests {
             matches!(failed("timeout"), DriverError::TimedOut { waited_for, .. } if waited_for == "m")
         );
         assert!(matches!(failed("newer"), DriverError::Refused { .. }));
+        assert!(matches!(failed("noGroup"), DriverError::GroupUnknown { group } if group == "m"));
+        assert!(matches!(
+            failed("noChannel"),
+            DriverError::ChannelUnknown { .. }
+        ));
+        assert!(matches!(
+            failed("noLabel"),
+            DriverError::LabelUnknown { .. }
+        ));
+        assert!(matches!(failed("noInvite"), DriverError::InviteUnknown));
         assert!(matches!(
             failed("unknown"),
             DriverError::MessageUnknown { message } if message == "m"

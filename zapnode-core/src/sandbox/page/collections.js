@@ -34,6 +34,9 @@ if (!window.__sandboxRefused) {
       canReply() {
         return true;
       }
+      updateAck(ack) {
+        this.set({ ack });
+      }
       avParams() {
         return {};
       }
@@ -83,6 +86,11 @@ if (!window.__sandboxRefused) {
       get isGroup() {
         return this.id.isGroup();
       }
+      iAmAdmin() {
+        const me = require('WAWebUserPrefsMeUser');
+        const members = this.groupMetadata?.participants;
+        return [me.getMaybeMeLidUser(), me.getMaybeMePnUser()].some((one) => members?.get(one)?.isAdmin);
+      }
     }
 
     class ContactModel extends Model {
@@ -118,6 +126,11 @@ if (!window.__sandboxRefused) {
     // Those that ask the servers have a module of their own.
     for (const [name, home] of [['ProfilePicThumb', 'SandboxPictures'], ['BusinessProfile', 'SandboxBusinesses']])
       Object.defineProperty(exports, name, { enumerable: true, get: () => require(home).collection });
+    // Fact sheet §8.1: its name before.
+    if (require('SandboxLoader').config.faults.groupModules === 'older') {
+      exports.GroupMetadata = exports.WAWebGroupMetadataCollection;
+      delete exports.WAWebGroupMetadataCollection;
+    }
   });
 
   __d('SandboxChats', (require, exports) => {

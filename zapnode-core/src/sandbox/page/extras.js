@@ -83,11 +83,6 @@ if (!window.__sandboxRefused) {
   });
 
   // After the login only (§8.2).
-  __d('WAWebGroupCreateJob', (_require, exports) => {
-    exports.createGroup = async () => {
-      throw new Error('in the sandbox, phones found groups');
-    };
-  }, { stage: 'login' });
   __d('WAWebRevokeStatusAction', (_require, exports) => {
     exports.sendStatusRevokeMsgAction = async () => {
       throw new Error('the sandbox has no status');

@@ -77,6 +77,7 @@ if (!window.__sandboxRefused)
       if (faults.dialog === 'beforeUnload') addEventListener('beforeunload', ask);
       if (faults.socketState) Socket.once('change:hasSynced', () => forced(faults.socketState));
       require('SandboxSession').whenReady(ready);
+      require('SandboxFeeds').start();
     };
 
     function forced(state) {

@@ -38,6 +38,7 @@ const words = {
     create: 'Create',
     leave: 'Leave',
     join: 'Join',
+    letIn: 'Let in',
     edited: 'edited',
     revoked: 'This message was taken back',
     logout: 'Remove linked devices',
@@ -90,6 +91,7 @@ const words = {
     create: 'Criar',
     leave: 'Sair',
     join: 'Entrar',
+    letIn: 'Deixar entrar',
     edited: 'editada',
     revoked: 'Esta mensagem foi apagada',
     logout: 'Remover aparelhos ligados',
@@ -209,7 +211,11 @@ function drawGroups() {
       const inside = group.members.includes(number);
       const text = `${group.subject}: ${group.members.map(nameOf).join(', ')}`;
       const button = actButton(inside ? say.leave : say.join, () => act('group', { act: inside ? 'leave' : 'join', group: group.id }));
-      return make('li', { className: 'row' }, button, text);
+      const asking = group.admins.includes(number) ? group.requests : [];
+      const letIn = asking.map((one) =>
+        actButton(`${say.letIn}: ${nameOf(one)}`, () => act('group', { act: 'approve', group: group.id, members: [one] })),
+      );
+      return make('li', { className: 'row' }, button, text, ...letIn);
     }),
   );
   const groups = state.groups.filter((group) => group.members.includes(number));

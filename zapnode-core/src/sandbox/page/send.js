@@ -26,7 +26,7 @@ if (!window.__sandboxRefused) {
       'quotedMsg', 'lat', 'lng', 'loc', 'clientUrl', 'vcardFormattedName', 'vcardList', 'pollName', 'pollOptions',
       'pollSelectableOptionsCount', 'eventName', 'eventDescription', 'eventStartTime', 'eventEndTime', 'eventLocation',
       'eventJoinLink', 'isEventCanceled', 'title', 'description', 'matchedText', 'richPreviewType', 'thumbnail',
-      'isForwarded', 'forwardingScore',
+      'isForwarded', 'forwardingScore', 'inviteGrp', 'inviteGrpName', 'inviteCode', 'inviteCodeExp',
     ];
     exports.fieldsOf = (model) => {
       const known = carried.filter((name) => model[name] !== undefined && model[name] !== null);

@@ -266,6 +266,92 @@ const PARTS = {
     ],
   },
   alternate: { feature: "identities", at: [["WAWebApiContact", "getAlternateUserWid"]] },
+  // Groups (§6.1). The page needs none of it before the login.
+  ...Object.fromEntries(
+    Object.entries({
+      groupMetadata: [["WAWebCollections", "WAWebGroupMetadataCollection", "GroupMetadata"]],
+      queryGroup: [["WAWebGroupQueryJob", "queryAndUpdateGroupMetadataById"]],
+      createGroup: [["WAWebGroupCreateJob", "createGroup"]],
+      addParticipants: [["WASmaxGroupsAddParticipantsRPC", "sendAddParticipantsRPC"]],
+      removeParticipants: [["WAWebModifyParticipantsGroupAction", "removeParticipants"]],
+      promoteParticipants: [["WAWebModifyParticipantsGroupAction", "promoteParticipants"]],
+      demoteParticipants: [["WAWebModifyParticipantsGroupAction", "demoteParticipants"]],
+      setGroupSubject: [["WAWebGroupModifyInfoJob", "setGroupSubject"]],
+      setGroupDescription: [["WAWebGroupModifyInfoJob", "setGroupDescription"]],
+      setGroupProperty: [["WAWebSetPropertyGroupAction", "setGroupProperty"]],
+      inviteCode: [
+        ["WAWebMexFetchGroupInviteCodeJob", "fetchMexGroupInviteCode"],
+        ["WAWebGroupQueryJob", "queryGroupInviteCode"],
+      ],
+      resetInvite: [["WAWebGroupQueryJob", "resetGroupInviteCode"]],
+      queryInvite: [["WAWebGroupQueryJob", "queryGroupInvite"]],
+      joinByInvite: [
+        ["WAWebGroupInviteJob", "joinGroupViaInvite"],
+        ["WAWebGroupQueryJob", "joinGroupViaInvite"],
+      ],
+      joinRequests: [["WAWebApiMembershipApprovalRequestStore", "getMembershipApprovalRequests"]],
+      answerJoinRequest: [["WASmaxGroupsMembershipRequestsActionRPC", "sendMembershipRequestsActionRPC"]],
+      exitGroup: [["WAWebExitGroupAction", "sendExitGroup"]],
+      sendInviteCard: [["WAWebChatSendMessages", "sendGroupInviteMessage"]],
+      userJid: [["WAWebWidToJid", "widToUserJid"]],
+      groupJid: [["WAWebWidToJid", "widToGroupJid"]],
+      pictureThumbs: [["WAWebCollections", "ProfilePicThumb"]],
+      setChatPicture: [["WAWebContactProfilePicThumbBridge", "sendSetPicture"]],
+      deleteChatPicture: [["WAWebContactProfilePicThumbBridge", "requestDeletePicture"]],
+    }).map(([name, at]) => [name, { afterLogin: true, feature: "groups", at }]),
+  ),
+  // Channels, labels, status (§4.6, §6, §6.2).
+  newsletters: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebCollections", "WAWebNewsletterCollection", "NewsletterCollection"]],
+  },
+  newsletterRole: { afterLogin: true, feature: "channels", at: [["WAWebNewsletterModelUtils", "getRoleByIdentifier"]] },
+  queryNewsletter: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterMetadataQueryJob", "queryNewsletterMetadataByInviteCode"]],
+  },
+  loadNewsletterPreview: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebLoadNewsletterPreviewChatAction", "loadNewsletterPreviewChat"]],
+  },
+  createNewsletter: { afterLogin: true, feature: "channels", at: [["WAWebNewsletterCreateQueryJob", "createNewsletterQuery"]] },
+  mayCreateNewsletter: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterGatingUtils", "isNewsletterCreationEnabled"]],
+  },
+  followNewsletter: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterSubscribeAction", "subscribeToNewsletterAction"]],
+  },
+  unfollowNewsletter: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterUnsubscribeAction", "unsubscribeFromNewsletterAction"]],
+  },
+  newsletterRecord: { afterLogin: true, feature: "channels", at: [["WAWebMsgDataFromModel", "msgDataFromMsgModel"]] },
+  keepNewsletterRecords: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterUpdateMsgsRecordsJob", "addNewsletterMsgsRecords"]],
+  },
+  updateNewsletterRecord: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterUpdateMsgsRecordsJob", "updateNewsletterMsgRecord"]],
+  },
+  sendNewsletterMessage: {
+    afterLogin: true,
+    feature: "channels",
+    at: [["WAWebNewsletterSendMessageJob", "sendNewsletterMessageJob"]],
+  },
+  labels: { afterLogin: true, feature: "labels", at: [["WAWebCollections", "Label"]] },
+  statuses: { afterLogin: true, feature: "status", at: [["WAWebCollections", "Status"]] },
+  postTextStatus: { afterLogin: true, feature: "status", at: [["WAWebSendStatusMsgAction", "sendStatusTextMsgAction"]] },
 };
 
 /** What lies in a holder under a name; the module itself must be a constructor or a function. */

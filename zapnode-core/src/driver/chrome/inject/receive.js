@@ -36,6 +36,7 @@ function messageAdded(message) {
 }
 
 function takeMessage(message) {
+  if (isStatusUnderWay(message)) return;
   if (ownSends.has(wireIdOf(field(message, "id")))) return;
   if (field(message, "type") === "gp2") tellGroup(message);
   else if (isNotice(message)) tellNotice(message);

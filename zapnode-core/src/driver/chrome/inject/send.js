@@ -233,7 +233,9 @@ async function newMessage(chat, wireId, content) {
   const to = String(chat.id) === toText && typeof chat.id === "object" ? chat.id : widFor(toText);
   const me = meWids();
   const many = !isPerson(toText);
-  const from = isPhone(toText) ? (me.phone ?? me.lid) : (me.lid ?? me.phone);
+  mustNotBeCommunity(toText);
+  const byPhone = isPhone(toText) || groupsByPhone(toText);
+  const from = byPhone ? (me.phone ?? me.lid) : (me.lid ?? me.phone);
   if (!from) throw wrongMoment("the page does not know its own account yet");
   const participant = many && serverOf(toText) !== "newsletter" ? (attempt("asUserWid", from) ?? from) : undefined;
   const MsgKey = needed("MsgKey");
