@@ -124,7 +124,7 @@ if (!window.__sandboxRefused) {
     ])
       exports[name] = new Collection();
     // Those that ask the servers have a module of their own.
-    for (const [name, home] of [['ProfilePicThumb', 'SandboxPictures'], ['BusinessProfile', 'SandboxBusinesses']])
+    for (const [name, home] of [['ProfilePicThumb', 'SandboxProfilePictures'], ['BusinessProfile', 'SandboxBusinesses']])
       Object.defineProperty(exports, name, { enumerable: true, get: () => require(home).collection });
     // Fact sheet §8.1: its name before.
     if (require('SandboxLoader').config.faults.groupModules === 'older') {

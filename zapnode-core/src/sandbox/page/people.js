@@ -85,7 +85,7 @@ if (!window.__sandboxRefused) {
     };
   });
 
-  __d('SandboxPictures', (require, exports) => {
+  __d('SandboxProfilePictures', (require, exports) => {
     const { Model, Collection } = require('SandboxModels');
     const { createWid } = require('SandboxIds');
     const me = require('WAWebUserPrefsMeUser');
@@ -120,7 +120,7 @@ if (!window.__sandboxRefused) {
     const { ask } = require('SandboxPeople');
     exports.requestProfilePicFromServer = async (chat) => {
       if (!chat?.id) throw new TypeError('requestProfilePicFromServer: no chat');
-      const url = await require('SandboxPictures').ask(chat.id);
+      const url = await require('SandboxProfilePictures').ask(chat.id);
       return { eurl: url, tag: url.split('=').at(-1) };
     };
     exports.sendSetPicture = async (wid, thumb, full) => {
@@ -128,13 +128,13 @@ if (!window.__sandboxRefused) {
         if (!String(picture).startsWith('data:image/jpeg;base64,')) throw new TypeError('sendSetPicture: no JPEG');
       if (wid.isGroup()) return require('SandboxGroupPictures').set(wid, full);
       await ask('setPicture', wid, { text: full });
-      await require('SandboxPictures').collection.find(wid);
+      await require('SandboxProfilePictures').collection.find(wid);
       return { status: 200 };
     };
     exports.requestDeletePicture = async (wid) => {
       if (wid.isGroup()) return require('SandboxGroupPictures').set(wid, null);
       await ask('setPicture', wid, { text: '' });
-      await require('SandboxPictures').collection.find(wid);
+      await require('SandboxProfilePictures').collection.find(wid);
       return { status: 200 };
     };
   });
