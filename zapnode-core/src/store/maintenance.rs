@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::sessions::millis;
 use super::{Store, StoreError};
 
-/// How many messages are deleted in one step: some milliseconds.
+/// How many rows are deleted in one step: some milliseconds.
 const DELETED_AT_ONCE: usize = 200;
 
 /// How many pages are given back in one step.
@@ -37,25 +37,15 @@ impl Store {
     /// # Errors
     /// As [`Store::run`]; what was deleted until then stays deleted.
     pub async fn delete_messages(&self, before: OffsetDateTime) -> Result<usize, StoreError> {
-        let before = millis(before);
-        let mut deleted = 0;
-        loop {
-            let step = self.run(move |t| {
-                let mut statement = t.prepare_cached(
-                    "DELETE FROM messages WHERE seq IN (
-                         SELECT seq FROM messages
-                         WHERE state NOT IN ('queued', 'sending') AND created_at < ?1
-                           AND NOT EXISTS (SELECT 1 FROM idempotency WHERE message = messages.id)
-                         LIMIT ?2)",
-                )?;
-                Ok(statement.execute(rusqlite::params![before, DELETED_AT_ONCE])?)
-            });
-            let count = step.await?;
-            deleted += count;
-            if count < DELETED_AT_ONCE {
-                return Ok(deleted);
-            }
-        }
+        self.delete_before(
+            before,
+            "DELETE FROM messages WHERE seq IN (
+                 SELECT seq FROM messages
+                 WHERE state NOT IN ('queued', 'sending') AND created_at < ?1
+                   AND NOT EXISTS (SELECT 1 FROM idempotency WHERE message = messages.id)
+                 LIMIT ?2)",
+        )
+        .await
     }
 
     /// Deletes the bulk jobs that were accepted before `before` and of which no message is kept any
@@ -64,17 +54,29 @@ impl Store {
     /// # Errors
     /// As [`Store::run`]; what was deleted until then stays deleted.
     pub async fn delete_jobs(&self, before: OffsetDateTime) -> Result<usize, StoreError> {
+        self.delete_before(
+            before,
+            "DELETE FROM batches WHERE id IN (
+                 SELECT id FROM batches
+                 WHERE created_at < ?1
+                   AND NOT EXISTS (SELECT 1 FROM messages WHERE batch = batches.id)
+                 LIMIT ?2)",
+        )
+        .await
+    }
+
+    /// Runs `sql` until it finds no more, and says how many rows it deleted. Its parameters are the
+    /// moment, in milliseconds, and how many rows may go at once.
+    async fn delete_before(
+        &self,
+        before: OffsetDateTime,
+        sql: &'static str,
+    ) -> Result<usize, StoreError> {
         let before = millis(before);
         let mut deleted = 0;
         loop {
             let step = self.run(move |t| {
-                let mut statement = t.prepare_cached(
-                    "DELETE FROM batches WHERE id IN (
-                         SELECT id FROM batches
-                         WHERE created_at < ?1
-                           AND NOT EXISTS (SELECT 1 FROM messages WHERE batch = batches.id)
-                         LIMIT ?2)",
-                )?;
+                let mut statement = t.prepare_cached(sql)?;
                 Ok(statement.execute(rusqlite::params![before, DELETED_AT_ONCE])?)
             });
             let count = step.await?;
